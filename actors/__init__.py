@@ -1,0 +1,1 @@
+"""What runs: the dispatcher, the task actors, the journal and the projectors that follow it."""
