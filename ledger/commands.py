@@ -1,0 +1,21 @@
+"""The command: a fact that somebody asks the ledger to record."""
+
+from msgspec import Struct
+
+from tallystick.ledger.events import TaskFact
+
+
+class Command(Struct, frozen=True, gc=False):
+    """What is reported, by whom, and when it happened.
+
+    A ledger does no work of its own: every command carries the fact that its caller wants recorded, and `decide`
+    admits it, completes it, keeps it as a late signal or refuses it.
+    `occurred_at` (ms) defaults to the moment of recording. With `expected_version` the command is refused when the
+    task has another version. `force` writes a progress event even when the last one is less than a second old.
+    """
+
+    data: TaskFact
+    actor: str
+    occurred_at: int | None = None
+    expected_version: int | None = None
+    force: bool = False

@@ -1,0 +1,329 @@
+"""Decide: what the ledger records when somebody reports a fact. Pure: the record, the command and the time are all.
+
+The answer is a tuple of facts (empty: nothing new, the same signal came twice) or a `Refusal`, which carries the error
+that the caller gets and, when a task had already ended, the late signal that keeps what was reported.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from tallystick.ledger.commands import Command
+from tallystick.ledger.errors import InvalidInput, NotFound, Pruned, Refused, TallystickError, WrongVersion
+from tallystick.ledger.events import (
+    FACT_TYPES,
+    TaskAmended,
+    TaskBackingMissed,
+    TaskBackingRestored,
+    TaskCancelled,
+    TaskCancelRequested,
+    TaskCreated,
+    TaskFact,
+    TaskFailed,
+    TaskHeld,
+    TaskLateSignal,
+    TaskLost,
+    TaskNotifyChanged,
+    TaskProgressed,
+    TaskPruned,
+    TaskRecovered,
+    TaskReleased,
+    TaskSettled,
+    TaskStarted,
+    TaskSucceeded,
+    TaskTimedOut,
+)
+from tallystick.ledger.evolve import signal_key
+from tallystick.ledger.lifecycle import SETTLED_AS, Status
+from tallystick.ledger.record import TaskRecord
+
+Facts: TypeAlias = tuple[TaskFact, ...]
+
+SIGNALS: dict[type, str] = {
+    TaskStarted: "start",
+    TaskProgressed: "progress",
+    TaskSucceeded: "succeed",
+    TaskFailed: "fail",
+    TaskTimedOut: "time_out",
+    TaskCancelRequested: "cancel",
+    TaskCancelled: "cancelled",
+    TaskBackingMissed: "miss",
+    TaskBackingRestored: "restore",
+    TaskLost: "lose",
+    TaskRecovered: "recover",
+    TaskSettled: "settle",
+    TaskPruned: "prune",
+    TaskHeld: "hold",
+    TaskReleased: "release",
+    TaskNotifyChanged: "notify",
+    TaskCreated: "create",
+    TaskAmended: "amend",
+    TaskLateSignal: "late_signal",
+}
+"""What each fact is called when it is asked for: the verb in refusals and late signals."""
+
+
+class Refusal(Struct, frozen=True):
+    """The ledger does not record it as reported: why, and the late signal that it records instead, if any."""
+
+    error: TallystickError
+    evidence: TaskLateSignal | None = None
+
+
+NOTHING: Facts = ()
+
+Decider = Callable[[TaskRecord, Command, Any], "Facts | Refusal"]
+
+
+def decide(record: TaskRecord | None, command: Command, *, token: str) -> Facts | Refusal:
+    """Return the facts to record when `command` reaches a task that is known as `record`, or a refusal.
+
+    `token` is the task's id, for the error when there is no such task.
+    """
+    data = command.data
+    if record is None:
+        if data.__class__ is TaskCreated:
+            return (data,)
+        return Refusal(NotFound(token))
+    expected = command.expected_version
+    if expected is not None and expected != record.version and not _repeats(record, command, data):
+        return Refusal(WrongVersion(record.task_id, expected=expected, actual=record.version, current=record))
+    if record.pruned_at is not None:
+        return Refusal(
+            Pruned(record.task_id, status=record.status, ended_at=record.ended_at, pruned_at=record.pruned_at)
+        )
+    return _DECIDERS[data.__class__](record, command, data)
+
+
+def _refused(record: TaskRecord, data: TaskFact) -> Refusal:
+    return Refusal(Refused(record.task_id, status=record.shown_status, attempted=SIGNALS[data.__class__]))
+
+
+def _late(record: TaskRecord, command: Command, data: TaskFact) -> Refusal:
+    """The task has ended: keep what came as evidence, once, and tell the caller."""
+    content = msgspec.to_builtins(data)
+    content.pop("type")
+    if command.occurred_at is not None:
+        content["occurredAt"] = command.occurred_at
+    late = TaskLateSignal(signal=SIGNALS[data.__class__], status=record.status, content=content)
+    key = signal_key(late)
+    for known, position in record.late_signals:
+        if known == key:  # the same late signal again: answer as the first time, write nothing
+            error = Refused(record.task_id, status=record.shown_status, attempted=late.signal, position=position)
+            return Refusal(error)
+    return Refusal(Refused(record.task_id, status=record.shown_status, attempted=late.signal), evidence=late)
+
+
+def _repeats(record: TaskRecord, command: Command, data: TaskFact) -> bool:
+    """Whether this is the very signal that ended the task, to the letter."""
+    if record.ended_at is None or (command.occurred_at is not None and command.occurred_at != record.ended_at):
+        return False
+    same: tuple[Status, str | None, tuple[str, ...], str | None, str | None]
+    match data:
+        case TaskSucceeded():
+            same = Status.SUCCEEDED, data.summary, data.artifacts, data.outcome, None
+        case TaskFailed():
+            same = Status.FAILED, data.summary, data.artifacts, None, data.error
+        case TaskTimedOut():
+            same = Status.TIMED_OUT, data.summary, data.artifacts, None, data.error
+        case TaskCancelled():
+            same = Status.CANCELLED, data.stopped, (), None, data.reason or record.cancel_reason
+        case TaskSettled():
+            same = data.status, None, (), None, data.reason
+        case _:
+            return False
+    return same == (
+        record.status,
+        record.terminal_summary,
+        record.artifacts,
+        record.terminal_outcome,
+        record.error,
+    )
+
+
+def _create(record: TaskRecord, _command: Command, data: TaskCreated) -> Facts | Refusal:
+    """The same creation again gives the same task; blanks are filled in, nothing is overwritten."""
+    known = record.metadata or {}
+    filled = TaskAmended(
+        kind=None if record.task_kind else data.kind,
+        source_id=None if record.source_id else data.source_id,
+        parent=None if record.parent_task_id else data.parent,
+        root=None if record.parent_task_id else data.root,
+        flow=None if record.parent_flow_id else data.flow,
+        agent=None if record.agent_id else data.agent,
+        requester_agent=None if record.requester_agent_id else data.requester_agent,
+        origin=None if record.origin else data.origin,
+        timeout_ms=None if record.timeout_ms or record.started_at else data.timeout_ms,
+        backing=None if record.backing else data.backing,
+        metadata={k: v for k, v in (data.metadata or {}).items() if k not in known} or None,
+    )
+    return NOTHING if filled == TaskAmended() else (filled,)
+
+
+def _start(record: TaskRecord, command: Command, data: TaskStarted) -> Facts | Refusal:
+    if record.status is Status.QUEUED:
+        return (data,)
+    if record.status is Status.RUNNING:
+        same = data.backing is None or data.backing == record.backing
+        return NOTHING if same else _refused(record, data)
+    return _late(record, command, data)
+
+
+def _progress(record: TaskRecord, command: Command, data: TaskProgressed) -> Facts | Refusal:
+    if record.status is Status.RUNNING:
+        return (data,)
+    if record.status is Status.QUEUED:
+        return (TaskStarted(implied=True), data)
+    return _late(record, command, data)
+
+
+def _succeed(record: TaskRecord, command: Command, data: TaskSucceeded) -> Facts | Refusal:
+    if record.status is Status.RUNNING:
+        return (data,)
+    if record.status is Status.QUEUED:
+        return (TaskStarted(implied=True), data)
+    return _after_the_end(record, command, data)
+
+
+def _end(record: TaskRecord, command: Command, data: TaskFact) -> Facts | Refusal:
+    return (data,) if record.is_active else _after_the_end(record, command, data)
+
+
+def _after_the_end(record: TaskRecord, command: Command, data: TaskFact) -> Facts | Refusal:
+    """An observed outcome outranks an inferred loss; to any other end it comes too late."""
+    if _repeats(record, command, data):
+        return NOTHING
+    if record.status is Status.LOST:
+        return (_recovery(record, data),)
+    return _late(record, command, data)
+
+
+def _recovery(record: TaskRecord, data: TaskFact) -> TaskRecovered:
+    corrects = record.ended_at_position
+    assert corrects is not None, "a lost record knows the event that ended it"
+    signal = SIGNALS[data.__class__]
+    match data:
+        case TaskSucceeded():
+            return TaskRecovered(
+                status=Status.SUCCEEDED,
+                corrects=corrects,
+                signal=signal,
+                summary=data.summary,
+                artifacts=data.artifacts,
+                outcome=data.outcome,
+                usage=data.usage,
+            )
+        case TaskFailed() | TaskTimedOut():
+            return TaskRecovered(
+                status=Status.FAILED if isinstance(data, TaskFailed) else Status.TIMED_OUT,
+                corrects=corrects,
+                signal=signal,
+                summary=data.summary,
+                error=data.error,
+                artifacts=data.artifacts,
+                usage=data.usage,
+            )
+        case TaskCancelled():
+            return TaskRecovered(
+                status=Status.CANCELLED,
+                corrects=corrects,
+                signal=signal,
+                summary=data.stopped,
+                error=data.reason,
+                usage=data.usage,
+            )
+        case _:
+            raise AssertionError(f"{type(data).__name__} is not an outcome")
+
+
+def _cancel(record: TaskRecord, command: Command, data: TaskCancelRequested) -> Facts | Refusal:
+    """Work that never began needs nobody to stop it; running work is asked to stop, once."""
+    if record.status is Status.QUEUED:
+        return (data, TaskCancelled(reason=data.reason, stopped="it had not started"))
+    if record.status is Status.RUNNING:
+        return (data,) if record.cancel_requested_at is None else NOTHING
+    if record.status is Status.CANCELLED and data.reason == record.cancel_reason:
+        return NOTHING
+    return _late(record, command, data)
+
+
+def _miss(record: TaskRecord, command: Command, data: TaskBackingMissed) -> Facts | Refusal:
+    if not record.is_active:
+        return _late(record, command, data)
+    return (data,) if record.backing_missed_at is None else NOTHING
+
+
+def _restore(record: TaskRecord, command: Command, data: TaskBackingRestored) -> Facts | Refusal:
+    if not record.is_active:
+        return _late(record, command, data)
+    return NOTHING if record.backing_missed_at is None else (data,)
+
+
+def _lose(record: TaskRecord, _command: Command, data: TaskLost) -> Facts | Refusal:
+    """A loss is inferred: a task that ended in between is never marked, and leaves no trace of the attempt."""
+    return (data,) if record.is_active else _refused(record, data)
+
+
+def _recover(record: TaskRecord, command: Command, data: TaskRecovered) -> Facts | Refusal:
+    if record.status is not Status.LOST:
+        return _late(record, command, data) if not record.is_active else _refused(record, data)
+    if data.corrects != record.ended_at_position:
+        error = InvalidInput("corrects", data.corrects, f"the position of the loss, {record.ended_at_position}")
+        return Refusal(error)
+    return (data,)
+
+
+def _settle(record: TaskRecord, command: Command, data: TaskSettled) -> Facts | Refusal:
+    if data.status not in SETTLED_AS:
+        return Refusal(InvalidInput("as", str(data.status), ", ".join(sorted(SETTLED_AS))))
+    if record.is_active:
+        return (data,)
+    return NOTHING if _repeats(record, command, data) else _late(record, command, data)
+
+
+def _notify(record: TaskRecord, _command: Command, data: TaskNotifyChanged) -> Facts | Refusal:
+    return NOTHING if record.notify_policy is data.policy else (data,)
+
+
+def _prune(record: TaskRecord, _command: Command, data: TaskPruned) -> Facts | Refusal:
+    return _refused(record, data) if record.is_active or record.held_at is not None else (data,)
+
+
+def _hold(record: TaskRecord, _command: Command, data: TaskHeld) -> Facts | Refusal:
+    return (data,) if record.held_at is None else NOTHING
+
+
+def _release(record: TaskRecord, _command: Command, data: TaskReleased) -> Facts | Refusal:
+    return NOTHING if record.held_at is None else (data,)
+
+
+def _only_the_ledger(record: TaskRecord, _command: Command, data: TaskFact) -> Facts | Refusal:
+    """Amendments and late signals are what the rules make of other commands; nobody can ask for one."""
+    return _refused(record, data)
+
+
+_DECIDERS: dict[type, Decider] = {
+    TaskCreated: _create,
+    TaskAmended: _only_the_ledger,
+    TaskStarted: _start,
+    TaskProgressed: _progress,
+    TaskSucceeded: _succeed,
+    TaskFailed: _end,
+    TaskTimedOut: _end,
+    TaskCancelRequested: _cancel,
+    TaskCancelled: _end,
+    TaskBackingMissed: _miss,
+    TaskBackingRestored: _restore,
+    TaskLost: _lose,
+    TaskRecovered: _recover,
+    TaskLateSignal: _only_the_ledger,
+    TaskNotifyChanged: _notify,
+    TaskSettled: _settle,
+    TaskPruned: _prune,
+    TaskHeld: _hold,
+    TaskReleased: _release,
+}
+
+assert set(_DECIDERS) == set(FACT_TYPES) == set(SIGNALS), "a fact that nobody decides"

@@ -1,0 +1,171 @@
+"""The errors that tallystick raises on purpose.
+
+TallystickError
+├── InvalidInput      a field, its value, what is allowed
+├── NotFound          the token; nothing has that id, run id or session key
+│   └── Pruned        what it was and when it ended: the record was removed by retention
+├── Refused           the transition is not allowed: status, attempted, the late signal's position
+├── WrongVersion      expected, actual, the current record: somebody else wrote first
+├── StoreError
+│   ├── Corrupt       a record or the store cannot be read: the position
+│   ├── Full          the disk or the map is full: the bytes that are there
+│   ├── NewerFormat   written by a newer tallystick: found, known
+│   ├── ForkedStore   used in a child process after a fork
+│   └── NotOwner      another process is the live owner: who
+├── BatchFailed       the refusals of a batch, each with its place; the rest is durable
+├── Busy              a bounded queue is full: retry later
+└── Closed            the ledger is closed, or closing
+
+Every error carries its data as attributes and can be pickled.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+SHOWN_MAX = 80  # characters of a bad value that a message repeats
+
+
+class TallystickError(Exception):
+    """Root of everything that tallystick raises on purpose."""
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The attributes of this error, by name."""
+        return dict(self.__dict__)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_revive, (type(self), self.args, self.__dict__))
+
+
+def _revive(kind: type[TallystickError], args: tuple[Any, ...], data: dict[str, Any]) -> TallystickError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(data)
+    return error
+
+
+class InvalidInput(TallystickError):
+    """A field has a value that is not allowed. Nothing was written."""
+
+    def __init__(self, field: str, value: object, allowed: str) -> None:
+        shown = repr(value)
+        if len(shown) > SHOWN_MAX:
+            shown = f"{shown[: SHOWN_MAX - 1]}…"
+        super().__init__(f"{field}: {shown} is not allowed; give {allowed}.")
+        self.field, self.value, self.allowed = field, shown, allowed
+
+
+class NotFound(TallystickError):
+    """Nothing has that id, run id or session key."""
+
+    def __init__(self, token: str, *, hint: str = 'Run "tally list" to see recent tasks.') -> None:
+        super().__init__(f"Task not found: {token}. {hint}")
+        self.token = token
+
+
+class Pruned(NotFound):
+    """The task ended, and retention removed its record from the live views; the log still has it."""
+
+    def __init__(self, token: str, *, status: str, ended_at: int | None, pruned_at: int | None = None) -> None:
+        TallystickError.__init__(
+            self, f"Task pruned: {token} was {status}, ended at {ended_at} (ms). Its history is in the log."
+        )
+        self.token, self.status, self.ended_at, self.pruned_at = token, status, ended_at, pruned_at
+
+
+class Refused(TallystickError):
+    """The lifecycle does not allow it.
+
+    `position` is that of the late signal that keeps what was attempted, or None when nothing was kept.
+    """
+
+    def __init__(self, token: str, *, status: str, attempted: str, position: int | None = None) -> None:
+        kept = "" if position is None else f" It is kept as a late signal at position {position}."
+        super().__init__(f"Task {token} is {status}: {attempted} is refused.{kept}")
+        self.token, self.status, self.attempted, self.position = token, status, attempted, position
+
+
+class WrongVersion(TallystickError):
+    """The task moved on between reading and writing: re-read and decide again."""
+
+    def __init__(self, token: str, *, expected: int, actual: int, current: Any = None) -> None:
+        super().__init__(f"Task {token}: expected version {expected}, found {actual}. Read it again and decide anew.")
+        self.token, self.expected, self.actual, self.current = token, expected, actual, current
+
+
+class StoreError(TallystickError):
+    """The store cannot do it."""
+
+
+class Corrupt(StoreError):
+    """A record, or the store, cannot be read."""
+
+    def __init__(self, detail: str, *, position: int | None = None) -> None:
+        where = "" if position is None else f" at position {position}"
+        super().__init__(f'The log is damaged{where}: {detail}. Run "tally verify".')
+        self.detail, self.position = detail, position
+
+
+class Full(StoreError):
+    """The disk or the map is full. Nothing of the batch was written; earlier answers stay true."""
+
+    def __init__(self, detail: str, *, bytes: int) -> None:  # noqa: A002 - the interface names it so
+        super().__init__(f"No space left: {detail}. The store has {bytes} bytes. Free space and try again.")
+        self.detail, self.bytes = detail, bytes
+
+
+class NewerFormat(StoreError):
+    """The folder was written by a newer tallystick. It is left as it is."""
+
+    def __init__(self, what: str, *, found: int, known: int) -> None:
+        super().__init__(f"{what} has format {found}, this version knows {known}. Use a newer tallystick.")
+        self.what, self.found, self.known = what, found, known
+
+
+class ForkedStore(StoreError):
+    """The ledger was opened before a fork and used in the child."""
+
+    def __init__(self, path: str, *, opened_by: int, used_by: int) -> None:
+        super().__init__(
+            f"{path} was opened by process {opened_by} and is used by its fork {used_by}."
+            " Open the ledger after the fork."
+        )
+        self.path, self.opened_by, self.used_by = path, opened_by, used_by
+
+
+class NotOwner(StoreError):
+    """Another process is the live owner of this ledger."""
+
+    def __init__(self, path: str, *, who: str) -> None:
+        super().__init__(
+            f"{path} has a live owner: {who}. Write through that process, stop it, or open with read_only=True."
+        )
+        self.path, self.who = path, who
+
+
+class BatchFailed(TallystickError):
+    """Some commands of a batch were refused; everything else of it is durable.
+
+    `refusals` has a pair for each: the command's place in the batch, from 0, and its error.
+    """
+
+    def __init__(self, refusals: Sequence[tuple[int, Exception]]) -> None:
+        place, first = refusals[0]
+        super().__init__(f"{len(refusals)} of the batch's commands were refused; the first, at {place}: {first}")
+        self.refusals = tuple(refusals)
+
+
+class Busy(TallystickError):
+    """A bounded queue is full. Nothing was accepted: retry later."""
+
+    def __init__(self, queue: str, *, depth: int) -> None:
+        super().__init__(f"{queue} is full ({depth} waiting). Retry later, or slow down.")
+        self.queue, self.depth = queue, depth
+
+
+class Closed(TallystickError):
+    """The ledger is closed, or closing."""
+
+    def __init__(self, what: str = "The ledger") -> None:
+        super().__init__(f"{what} is closed. Open it again.")
+        self.what = what

@@ -1,0 +1,60 @@
+"""Every bound of a ledger, with its reason; the relations between them are asserted below."""
+
+# A C2SP entry bundle gives an entry's length two bytes, so a leaf can never be longer.
+RECORD_BYTES_MAX = 65_535
+
+# Texts are bounded in UTF-8 bytes. Their sum must leave room for the rest of a record.
+TASK_BYTES_MAX = 16_384
+LABEL_BYTES_MAX = 512
+KEY_BYTES_MAX = 512  # owner, sessions, run id, source id, kind, agent, idempotency key, tool, phase, actor
+SUMMARY_BYTES_MAX = 16_384
+ERROR_BYTES_MAX = 16_384
+REASON_BYTES_MAX = 4_096
+MESSAGE_BYTES_MAX = 4_096
+EVIDENCE_BYTES_MAX = 4_096
+
+METADATA_PAIRS_MAX = 32
+METADATA_BYTES_MAX = 8_192
+ARTIFACTS_MAX = 64
+ARTIFACTS_BYTES_MAX = 16_384
+USAGE_KEYS_MAX = 16
+BACKING_KEYS_MAX = 16
+
+TIME_MS_MAX = 253_402_300_799_999  # the last millisecond of the year 9999
+TIMEOUT_MS_MAX = 366 * 24 * 3_600_000
+COUNT_MAX = 2**53 - 1  # what every JSON reader can hold
+
+LATE_SIGNALS_KEPT = 8  # remembered in the record to recognise a repeated one; the log keeps all
+
+PROGRESS_MS_MIN = 1_000  # at most one durable progress event a task in this time, unless forced
+
+INBOX_DEPTH_MAX = 4_096  # envelopes waiting for one actor
+COMMANDS_WAITING_MAX = 65_536  # commands accepted and not yet answered, the whole ledger
+BATCH_EVENTS_MAX = 2_048  # events in one transaction
+BATCH_BYTES_MAX = 16 * 1024 * 1024
+ACTORS_LIVE_MAX = 20_000  # task actors kept in memory; the idlest are passivated beyond it
+SUBSCRIBER_PAGE_EVENTS = 1_024
+
+PAGE_ROWS_DEFAULT = 50
+PAGE_ROWS_MAX = 10_000
+BOARD_ROWS_MAX = 5  # the chat board of a session
+
+MAP_BYTES_FIRST = 1 << 30
+MAP_BYTES_MAX = 1 << 44
+READERS_MAX = 1_024
+
+RETENTION_TERMINAL_MS = 7 * 24 * 3_600_000
+RETENTION_LOST_MS = 24 * 3_600_000
+GRACE_MS = 5 * 60_000
+
+_CREATED_KEYS = 14  # keys of at most KEY_BYTES_MAX in the largest event, a creation
+
+assert INBOX_DEPTH_MAX <= COMMANDS_WAITING_MAX, "one actor cannot hold more than the ledger takes"
+assert (
+    TASK_BYTES_MAX + LABEL_BYTES_MAX + METADATA_BYTES_MAX + _CREATED_KEYS * KEY_BYTES_MAX + EVIDENCE_BYTES_MAX + 4_096
+    < RECORD_BYTES_MAX
+), "the largest creation must fit a record"
+assert SUMMARY_BYTES_MAX + ERROR_BYTES_MAX + ARTIFACTS_BYTES_MAX + EVIDENCE_BYTES_MAX + 8_192 < RECORD_BYTES_MAX, (
+    "the largest recovery must fit a record"
+)
+assert MAP_BYTES_FIRST <= MAP_BYTES_MAX

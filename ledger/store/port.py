@@ -1,0 +1,81 @@
+"""The port of the log: what every store of events promises."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol, TypeAlias
+
+from msgspec import Struct
+
+from tallystick.ledger.events import Event
+
+
+class Damaged(Struct, frozen=True):
+    """A stored record that cannot be read: where it stands, and why. Everything else stays readable."""
+
+    position: int
+    detail: str
+
+
+Stored: TypeAlias = Event | Damaged
+
+
+class TreeHead(Struct, frozen=True):
+    """The size of the Merkle tree and its root hash (RFC 6962)."""
+
+    size: int
+    root_hash: bytes
+
+
+NO_CLAIMS: Mapping[bytes, bytes] = {}
+
+
+class EventLog(Protocol):
+    """An append-only log of events: positions from 1 without gaps, versions of each stream from 1 without gaps.
+
+    One writer at a time; any number of readers. Readers never block the writer.
+    """
+
+    @property
+    def path(self) -> str:
+        """Where the log is, for messages."""
+        ...
+
+    def head(self) -> int:
+        """Return the position of the newest event that is durable; 0 when there is none."""
+        ...
+
+    def append(self, events: Sequence[Event], claims: Mapping[bytes, bytes] = NO_CLAIMS) -> None:
+        """Write the events, of any number of streams, in one transaction with one fsync; all or none of them.
+
+        They MUST be durable when this returns, and their leaves be in the tree. `claims` maps the digest of an
+        identity (a run, an idempotency key) to the stream that has it, written in the same transaction.
+        Raises `WrongVersion` when an event is not the next of its stream (its version tells what was expected),
+        `Corrupt` when the positions do not follow the head, `Full` when there is no space, `Closed`.
+        """
+        ...
+
+    def read(self, after: int = 0, until: int | None = None) -> Iterator[Stored]:
+        """Yield the log in order: the records at positions `after` + 1 … `until` (the head when it began).
+
+        Damaged records come as `Damaged`, in their place. Reads in slices: no transaction outlives a step.
+        """
+        ...
+
+    def stream(self, stream: bytes, after_version: int = 0) -> list[Stored]:
+        """Return the events of one stream in order, those with a greater version than `after_version`."""
+        ...
+
+    def bodies(self, after: int = 0, until: int | None = None) -> Iterator[tuple[int, bytes]]:
+        """Yield positions and stored bytes, exactly as they are: the leaves of the tree."""
+        ...
+
+    def claimed(self, claim: bytes) -> bytes | None:
+        """Return the stream that has this claim, or None."""
+        ...
+
+    def tree_head(self) -> TreeHead:
+        """Return the tree's size and root as stored with the newest event."""
+        ...
+
+    def close(self) -> None:
+        """Release what is held. Closing twice is allowed."""
+        ...
