@@ -105,6 +105,7 @@ def test_the_links_show_the_tree_that_is_installed() -> None:
     links = {path.name: str(path.readlink()) for path in (ROOT / "tallystick").iterdir() if path.is_symlink()}
 
     assert {name: f"../{name}" for name in LINKED} == links
+    assert {f"tallystick.{name}": name for name in LINKED} == PROJECT["tool"]["setuptools"]["package-dir"]
 
 
 def test_a_source_archive_builds_the_same_wheel(dist: Path, wheel: Path, tmp_path: Path) -> None:
