@@ -6,11 +6,11 @@ learns to lift the old one; what is in the log is never rewritten. Fields that h
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TypeAlias, get_args
+from typing import Annotated, TypeAlias, get_args
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from tallystick.ledger.ids import id_text
+from tallystick.ledger.ids import ID_BYTES, id_text
 from tallystick.ledger.lifecycle import DeliveryStatus, NotifyPolicy, Runtime, Scope, Status
 
 Evidence: TypeAlias = dict[str, str | int | float | bool | None]
@@ -18,6 +18,13 @@ Evidence: TypeAlias = dict[str, str | int | float | bool | None]
 
 Usage: TypeAlias = dict[str, int | float]
 """What the work cost, by name: inputTokens, outputTokens, costUsd …"""
+
+VERSION_MAX = 2**32 - 1  # a key on disk gives a version four bytes
+
+# Held when a record is read: what is stored with another stream or number is damaged.
+Position: TypeAlias = Annotated[int, Meta(ge=1)]
+Stream: TypeAlias = Annotated[bytes, Meta(min_length=ID_BYTES, max_length=ID_BYTES)]
+Version: TypeAlias = Annotated[int, Meta(ge=1, le=VERSION_MAX)]
 
 
 class Origin(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -258,9 +265,9 @@ class Event(Struct, frozen=True, gc=False, array_like=True):
     `occurred_at` is when it happened, as reported; `recorded_at` when the ledger wrote it (UTC, ms).
     """
 
-    position: int
-    stream: bytes
-    version: int
+    position: Position
+    stream: Stream
+    version: Version
     occurred_at: int
     recorded_at: int
     actor: str

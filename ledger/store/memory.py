@@ -1,0 +1,82 @@
+"""The log in memory: the oracle that the log on disk is held to, and what tests and dry runs write to.
+
+It keeps every promise of the port except that something is left when the process ends.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from tallystick.ledger.errors import Closed, Corrupt, WrongVersion
+from tallystick.ledger.events import Event
+from tallystick.ledger.ids import id_text
+from tallystick.ledger.store.codec import encode_all, read_record
+from tallystick.ledger.store.port import NO_CLAIMS, Stored, TreeHead
+from tallystick.ledger.store.tree import Tree, leaf_hashes
+
+
+class MemoryLog:
+    """An `EventLog` of lists and dicts: too simple to be wrong."""
+
+    path = ":memory:"
+
+    def __init__(self) -> None:
+        self._bodies: list[bytes] = []
+        self._streams: dict[bytes, list[int]] = {}  # the positions of each stream's events, by version - 1
+        self._claims: dict[bytes, bytes] = {}
+        self._tree = Tree()
+        self._closed = False
+
+    def head(self) -> int:
+        self._check_open()
+        return len(self._bodies)
+
+    def append(self, events: Sequence[Event], claims: Mapping[bytes, bytes] = NO_CLAIMS) -> None:
+        self._check_open()
+        bodies = encode_all(events)
+        head = len(self._bodies)
+        versions: dict[bytes, int] = {}
+        for position, event in enumerate(events, head + 1):
+            if event.position != position:
+                raise Corrupt(f"an event for position {event.position} cannot follow the head, {position - 1}")
+            actual = versions.get(event.stream, len(self._streams.get(event.stream, ())))
+            if event.version != actual + 1:
+                raise WrongVersion(id_text(event.stream), expected=event.version - 1, actual=actual)
+            versions[event.stream] = event.version
+        tree = self._tree.extend(leaf_hashes(bodies)).tree
+        for event in events:
+            self._streams.setdefault(event.stream, []).append(event.position)
+        self._claims.update(claims)
+        self._tree = tree
+        self._bodies.extend(bodies)
+
+    def read(self, after: int = 0, until: int | None = None) -> Iterator[Stored]:
+        for position, body in self.bodies(after, until):
+            yield read_record(position, body)
+
+    def stream(self, stream: bytes, after_version: int = 0) -> list[Stored]:
+        self._check_open()
+        return [
+            read_record(position, self._bodies[position - 1])
+            for position in self._streams.get(stream, [])[after_version:]
+        ]
+
+    def bodies(self, after: int = 0, until: int | None = None) -> Iterator[tuple[int, bytes]]:
+        end = self.head() if until is None else min(until, self.head())
+        for position in range(after + 1, end + 1):
+            self._check_open()
+            yield position, self._bodies[position - 1]
+
+    def claimed(self, claim: bytes) -> bytes | None:
+        self._check_open()
+        return self._claims.get(claim)
+
+    def tree_head(self) -> TreeHead:
+        self._check_open()
+        edge = self._tree.edge
+        return TreeHead(edge.size, edge.root())
+
+    def close(self) -> None:
+        self._closed = True
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Closed("The log")
