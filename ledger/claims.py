@@ -1,0 +1,38 @@
+"""Claims: the digests by which a creation that comes again is recognised. Pure."""
+
+from hashlib import blake2b
+
+import msgspec
+
+from tallystick.ledger.events import TaskCreated
+
+CLAIM_BYTES = 16
+
+# The digests are on disk: neither these prefixes nor what follows them may ever change.
+_RUN = b"tallystick claim: run.1\n"
+_KEY = b"tallystick claim: idempotency key.1\n"
+
+_encode = msgspec.msgpack.Encoder().encode  # a list in msgpack can be read in one way only
+
+
+def claims_of(created: TaskCreated) -> tuple[bytes, ...]:
+    """Return a digest of 16 bytes for each identity of a creation; none for one that is never deduplicated.
+
+    The same run (id, runtime, owner, child session, label and text) always has the same digest, and so has the same
+    idempotency key, whatever else the two creations say; no two identities share one.
+    """
+    claims: tuple[bytes, ...] = ()
+    if created.run_id is not None:
+        run = (
+            created.run_id,
+            created.runtime.value,
+            created.owner,
+            created.child_session,
+            created.label,
+            created.task,
+        )
+        claims = (blake2b(_RUN + _encode(run), digest_size=CLAIM_BYTES).digest(),)
+    if created.idempotency_key is not None:
+        key = _encode(created.idempotency_key)
+        claims = (*claims, blake2b(_KEY + key, digest_size=CLAIM_BYTES).digest())
+    return claims
