@@ -37,6 +37,7 @@ Member = TypeVar("Member", bound=str)
 
 INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1  # what eight bytes hold: the number of a chat, an inode
 NUMBER_BYTES = 9  # what a number, True, False or None counts in evidence
+_KEY_CHARACTERS_SURE = KEY_BYTES_MAX // 4  # so many fit whatever they are: UTF-8 takes four bytes at most
 
 # A line break and a tab belong to a text; the other control characters only move a terminal's cursor.
 _CONTROLS = frozenset(map(chr, (*range(32), *range(127, 160)))) - {"\n", "\t"}
@@ -79,6 +80,10 @@ def text(field: str, value: Any, *, bytes_max: int, allowed: str) -> str:
 
 def task_text(field: str, value: Any) -> str:
     """Return what is to be done, to the letter; it must say something."""
+    if type(value) is str and value.isascii() and 0 < len(value) <= TASK_BYTES_MAX and "\0" not in value:
+        if value.isspace():
+            raise InvalidInput(field, value, _TASK)
+        return value
     kept = text(field, value, bytes_max=TASK_BYTES_MAX, allowed=_TASK)
     if not kept or kept.isspace():
         raise InvalidInput(field, value, _TASK)
@@ -90,7 +95,7 @@ def key(field: str, value: Any) -> str | None:
 
     Refused: control characters, line breaks included, lone surrogates, more than `KEY_BYTES_MAX` bytes.
     """
-    if type(value) is str and len(value) <= KEY_BYTES_MAX and value.isascii() and value.isprintable():
+    if type(value) is str and len(value) <= _KEY_CHARACTERS_SURE and value.isprintable():
         return value.strip() or None
     kept = text(field, _plain(field, value, _KEY).strip(), bytes_max=KEY_BYTES_MAX, allowed=_KEY)
     if not _IN_NO_KEY.isdisjoint(kept):
@@ -108,7 +113,7 @@ def required_key(field: str, value: Any) -> str:
 
 def label(field: str, value: Any) -> str | None:
     """Return a name for people, trimmed and without control characters except line breaks and tabs; None if blank."""
-    if type(value) is str and len(value) <= LABEL_BYTES_MAX and value.isascii() and value.isprintable():
+    if type(value) is str and len(value) <= _KEY_CHARACTERS_SURE and value.isprintable():
         return value.strip() or None
     clean = _plain(field, value, _LABEL).translate(_WITHOUT_CONTROLS).strip()
     return text(field, clean, bytes_max=LABEL_BYTES_MAX, allowed=_LABEL) or None
@@ -250,7 +255,10 @@ def metadata(field: str, value: Any) -> dict[str, str] | None:
     pairs: dict[str, str] = {}
     size = 0
     for name, said in _flat(field, value, most=METADATA_PAIRS_MAX, allowed=_METADATA):
-        kept = text(f"{field}.{name}", said, bytes_max=METADATA_BYTES_MAX, allowed=_METADATA)
+        if type(said) is str and said.isprintable():
+            kept = said
+        else:
+            kept = text(f"{field}.{name}", said, bytes_max=METADATA_BYTES_MAX, allowed=_METADATA)
         size += _size(name) + _size(kept)
         pairs[name] = kept
     if size > METADATA_BYTES_MAX:
@@ -344,7 +352,9 @@ def _flat(field: str, value: Any, *, most: int, allowed: str) -> Iterator[tuple[
     if not (type(value) is dict or isinstance(value, Mapping)) or len(value) > most:
         raise InvalidInput(field, value, allowed)
     for name, said in value.items():
-        kept = required_key(f"a name in {field}", name)
-        if kept != name:
+        if type(name) is str and 0 < len(name) <= _KEY_CHARACTERS_SURE and name.isprintable() and name == name.strip():
+            yield name, said
+        elif (kept := required_key(f"a name in {field}", name)) == name:
+            yield kept, said
+        else:
             raise InvalidInput(f"a name in {field}", name, "text without space around it")
-        yield kept, said

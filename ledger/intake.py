@@ -37,6 +37,12 @@ from tallystick.ledger.limits import ERROR_BYTES_MAX, MESSAGE_BYTES_MAX, REASON_
 UNEXPLAINED = "no error was given"
 """The error of a failure that came without one: an exception without a message must not hide that a run failed."""
 
+# A creation waits for these: a name of the module is found several times faster than a member of an enumeration.
+_SESSION, _SYSTEM = Scope.SESSION, Scope.SYSTEM
+_SILENT = NotifyPolicy.SILENT
+_PENDING, _NOT_APPLICABLE = DeliveryStatus.PENDING, DeliveryStatus.NOT_APPLICABLE
+_DEFAULT_POLICY = dict(DEFAULT_POLICY)
+
 
 class Creation(TypedDict, total=False):
     """What a caller may say about a new task; None is the same as not saying it."""
@@ -107,34 +113,37 @@ def created(**given: Unpack[Creation]) -> TaskCreated:
     kept: dict[str, Any] = {}
     for field, value in given.items():
         if value is not None:
-            check = _CHECKS.get(field)
-            if check is None:
-                raise InvalidInput(field, value, f"one of the fields {', '.join(sorted(_CHECKS))}")
+            try:
+                check = _CHECKS[field]
+            except KeyError:
+                raise InvalidInput(field, value, f"only the fields {', '.join(sorted(_CHECKS))}") from None
             kept[field] = check(field, value)
-    for field in ("runtime", "task"):
-        if field not in kept:
-            _CHECKS[field](field, None)
-    kept["scope"] = belongs = _scope(kept)
+    if "runtime" not in kept or "task" not in kept:
+        missing = "task" if "runtime" in kept else "runtime"
+        _CHECKS[missing](missing, None)
+    owner = kept.get("owner")
+    if "scope" in kept or owner is None:
+        kept["scope"] = _scope(kept["runtime"], owner, kept.get("scope"))
+    else:
+        kept["scope"] = _SESSION
     notify = kept.get("notify")
-    if belongs is Scope.SYSTEM:
-        if notify is not None and notify is not NotifyPolicy.SILENT:
+    if kept["scope"] is _SYSTEM:
+        if notify is not None and notify is not _SILENT:
             raise InvalidInput("notify", notify.value, "silent: what belongs to the system tells nobody")
-        notify = NotifyPolicy.SILENT
+        notify = _SILENT
     elif notify is None:
-        notify = DEFAULT_POLICY[kept["runtime"]]
+        notify = _DEFAULT_POLICY[kept["runtime"]]
     kept["notify"] = notify
-    kept["delivery"] = DeliveryStatus.NOT_APPLICABLE if notify is NotifyPolicy.SILENT else DeliveryStatus.PENDING
-    if "requester" in kept and kept["requester"] == kept.get("owner"):
+    kept["delivery"] = _NOT_APPLICABLE if notify is _SILENT else _PENDING
+    if "requester" in kept and kept["requester"] == owner:
         kept["requester"] = None
     return TaskCreated(**kept)
 
 
-def _scope(kept: Mapping[str, Any]) -> Scope:
+def _scope(runtime: Runtime, owner: str | None, asked: Scope | None) -> Scope:
     """Return whom a task belongs to, and refuse what contradicts it."""
-    owner: str | None = kept.get("owner")
-    asked: Scope | None = kept.get("scope")
     if asked is None:
-        asked = Scope.SYSTEM if owner is None and kept["runtime"] is Runtime.CRON else Scope.SESSION
+        asked = Scope.SYSTEM if owner is None and runtime is Runtime.CRON else Scope.SESSION
     if asked is Scope.SESSION and owner is None:
         raise InvalidInput("owner", owner, 'the key of the session that asked, or scope="system" for work of nobody')
     if asked is Scope.SYSTEM and owner is not None:
