@@ -32,9 +32,11 @@ from tallystick.ledger.events import (
     TaskTimedOut,
     Usage,
 )
-from tallystick.ledger.lifecycle import ALLOWED, Status
+from tallystick.ledger.lifecycle import ALLOWED, SETTLED_AS, Status
 from tallystick.ledger.limits import LATE_SIGNALS_KEPT
 from tallystick.ledger.record import TaskRecord
+
+_LOST = Status.LOST
 
 Evolver = Callable[[TaskRecord, Event, Any], TaskRecord]
 
@@ -118,6 +120,8 @@ def _moved(record: TaskRecord, event: Event, status: Status, **changes: Any) -> 
 
 
 def _ended(record: TaskRecord, event: Event, status: Status, **changes: Any) -> TaskRecord:
+    if record.status is _LOST:  # from there the table's ends are reached by recovery alone
+        _require(event.data.__class__ is TaskRecovered, record, event)
     return _moved(
         record,
         event,
@@ -299,6 +303,7 @@ def _notify_changed(record: TaskRecord, event: Event, data: TaskNotifyChanged) -
 
 
 def _settled(record: TaskRecord, event: Event, data: TaskSettled) -> TaskRecord:
+    _require(data.status in SETTLED_AS, record, event)
     return _ended(record, event, data.status, error=data.reason)
 
 
