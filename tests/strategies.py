@@ -1,0 +1,236 @@
+"""What Hypothesis draws: facts, commands and whole histories, from pools small enough for things to come twice."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+from msgspec import Struct
+
+from tallystick.ledger.events import (
+    Evidence,
+    Origin,
+    TaskBackingMissed,
+    TaskBackingRestored,
+    TaskCancelled,
+    TaskCancelRequested,
+    TaskCreated,
+    TaskFact,
+    TaskFailed,
+    TaskHeld,
+    TaskLateSignal,
+    TaskLost,
+    TaskNotifyChanged,
+    TaskProgressed,
+    TaskPruned,
+    TaskRecovered,
+    TaskReleased,
+    TaskSettled,
+    TaskStarted,
+    TaskSucceeded,
+    TaskTimedOut,
+    Usage,
+)
+from tallystick.ledger.lifecycle import (
+    ALLOWED,
+    BLOCKED,
+    SETTLED_AS,
+    DeliveryStatus,
+    NotifyPolicy,
+    Runtime,
+    Scope,
+    Status,
+)
+from tallystick.ledger.limits import COUNT_MAX, TIME_MS_MAX, TIMEOUT_MS_MAX
+from tests.story import BEGIN_MS, Story
+
+TASK_IDS = ("0198c2f0-7b7e-7cc3-8a53-1f0a9d8e4b21", "0198c2f0-7b7f-7000-8000-000000000001")
+
+words = st.one_of(
+    st.sampled_from(["", "done", "boom", "two\nlines", "ein Strich für jede Aufgabe", "🪵"]), st.text(max_size=12)
+)
+"""Texts to the letter, of any script."""
+
+keys = st.one_of(
+    st.sampled_from(["agent:main:main", "run-1", "a"]),
+    st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Z"]), min_size=1, max_size=12),
+)
+"""Keys as the ledger keeps them: trimmed, in one line, not empty."""
+
+times = st.integers(0, TIME_MS_MAX)
+numbers = st.integers(-(2**63), 2**63 - 1)
+evidence: st.SearchStrategy[Evidence] = st.dictionaries(
+    keys,
+    st.one_of(st.none(), st.booleans(), numbers, st.floats(allow_nan=False, allow_infinity=False), words),
+    max_size=3,
+)
+usage: st.SearchStrategy[Usage] = st.dictionaries(
+    st.sampled_from(["inputTokens", "outputTokens", "costUsd"]),
+    st.one_of(st.integers(0, COUNT_MAX), st.floats(0, 1e6)),
+    min_size=1,
+    max_size=3,
+)
+metadata = st.dictionaries(keys, words, min_size=1, max_size=3)
+origins = st.builds(
+    Origin,
+    channel=keys,
+    to=st.one_of(keys, numbers),
+    account=st.none() | keys,
+    thread=st.none() | keys | numbers,
+)
+artifacts = st.lists(st.sampled_from(["file:///a", "file:///b", "s3://c/d"]), max_size=2).map(tuple)
+
+
+def maybe(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Often nothing, for most fields of most facts are blank."""
+    return st.one_of(st.none(), st.none(), values)
+
+
+@st.composite
+def creations(draw: st.DrawFn) -> TaskCreated:
+    """A creation as the intake lets it in."""
+    scope = draw(st.sampled_from(Scope))
+    notify = NotifyPolicy.SILENT if scope is Scope.SYSTEM else draw(st.sampled_from(NotifyPolicy))
+    silent = notify is NotifyPolicy.SILENT
+    return TaskCreated(
+        runtime=draw(st.sampled_from(Runtime)),
+        task=draw(st.sampled_from(["Count the tallies", "x", "много работы"])),
+        scope=scope,
+        notify=notify,
+        delivery=DeliveryStatus.NOT_APPLICABLE if silent else DeliveryStatus.PENDING,
+        owner=None if scope is Scope.SYSTEM else draw(keys),
+        label=draw(maybe(keys)),
+        requester=draw(maybe(keys)),
+        child_session=draw(maybe(keys)),
+        run_id=draw(maybe(keys)),
+        kind=draw(maybe(keys)),
+        source_id=draw(maybe(keys)),
+        parent=draw(maybe(st.sampled_from(TASK_IDS))),
+        root=draw(maybe(st.sampled_from(TASK_IDS))),
+        flow=draw(maybe(keys)),
+        agent=draw(maybe(keys)),
+        requester_agent=draw(maybe(keys)),
+        origin=draw(maybe(origins)),
+        timeout_ms=draw(maybe(st.integers(1, TIMEOUT_MS_MAX))),
+        backing=draw(maybe(evidence.filter(bool))),
+        metadata=draw(maybe(metadata)),
+        idempotency_key=draw(maybe(keys)),
+    )
+
+
+starts = st.builds(TaskStarted, backing=maybe(evidence.filter(bool)))
+progress = st.builds(
+    TaskProgressed,
+    message=maybe(words),
+    phase=maybe(keys),
+    step=maybe(st.integers(0, 9)),
+    steps=maybe(st.integers(0, 9)),
+    tool=maybe(keys),
+    tools=st.integers(0, 3),
+    count=st.integers(1, 5),
+    usage=maybe(usage),
+)
+successes = st.builds(
+    TaskSucceeded, summary=maybe(words), artifacts=artifacts, outcome=maybe(st.just(BLOCKED)), usage=maybe(usage)
+)
+failures = st.builds(
+    TaskFailed,
+    error=words,
+    summary=maybe(words),
+    artifacts=artifacts,
+    exit_code=maybe(st.integers(-1, 2)),
+    signal=maybe(st.just("SIGKILL")),
+    usage=maybe(usage),
+)
+time_outs = st.builds(TaskTimedOut, error=maybe(words), summary=maybe(words), artifacts=artifacts, usage=maybe(usage))
+cancel_requests = st.builds(TaskCancelRequested, reason=maybe(words))
+cancellations = st.builds(
+    TaskCancelled, reason=maybe(words), confirmed=st.booleans(), stopped=maybe(words), usage=maybe(usage)
+)
+misses = st.builds(TaskBackingMissed, evidence=evidence)
+restorations = st.builds(TaskBackingRestored, evidence=evidence)
+losses = st.builds(TaskLost, rule=keys, evidence=evidence, error=maybe(words))
+settlements = st.builds(TaskSettled, status=st.sampled_from(sorted(SETTLED_AS)), reason=words)
+policies = st.builds(TaskNotifyChanged, policy=st.sampled_from(NotifyPolicy))
+prunings = st.builds(TaskPruned, reason=maybe(words))
+holds = st.builds(TaskHeld, reason=maybe(words))
+releases = st.builds(TaskReleased, reason=maybe(words))
+recoveries = st.builds(
+    TaskRecovered,
+    status=st.sampled_from(sorted(ALLOWED[Status.LOST])),
+    corrects=st.integers(1, 9),
+    signal=st.just("recover"),
+    evidence=evidence,
+    summary=maybe(words),
+    error=maybe(words),
+)
+late_signals = st.builds(
+    TaskLateSignal,
+    signal=st.sampled_from(["succeed", "fail"]),
+    status=st.sampled_from(sorted(Status)),
+    content=st.dictionaries(keys, st.one_of(words, numbers, evidence, st.lists(words, max_size=2)), max_size=2),
+)
+
+outcomes: st.SearchStrategy[TaskFact] = st.one_of(successes, failures, time_outs, cancellations)
+"""What a runtime observes at the end of a run."""
+
+reports: st.SearchStrategy[TaskFact] = st.one_of(
+    creations(),
+    starts,
+    progress,
+    outcomes,
+    cancel_requests,
+    misses,
+    restorations,
+    losses,
+    settlements,
+    policies,
+    holds,
+    releases,
+    recoveries,
+)
+"""What somebody may tell of a task that is there, except its pruning."""
+
+
+class Telling(Struct, frozen=True):
+    """One report in its time."""
+
+    data: TaskFact
+    occurred_at: int | None = None
+    after_ms: int = 1
+    others: int = 0
+
+
+def tellings(data: st.SearchStrategy[TaskFact] = reports) -> st.SearchStrategy[Telling]:
+    """Reports now or of some other time, with the events of other tasks in between."""
+    return st.builds(
+        Telling,
+        data,
+        occurred_at=maybe(st.integers(BEGIN_MS - 5, BEGIN_MS + 5)),
+        after_ms=st.integers(0, 5_000),
+        others=st.integers(0, 2),
+    )
+
+
+@st.composite
+def stories(
+    draw: st.DrawFn, told: st.SearchStrategy[TaskFact] = reports, *, most: int = 12, pruned: bool = True
+) -> Story:
+    """A task after everything that was told of it, each report admitted, kept as a late signal or refused.
+
+    A report comes again now and then, to the letter; a story may end with the task's pruning.
+    """
+    story = Story()
+    story.tell(draw(creations()), occurred_at=draw(maybe(times)), others=draw(st.integers(0, 2)))
+    before: list[Telling] = []
+    for _ in range(draw(st.integers(0, most))):
+        again = before and draw(st.booleans())
+        telling = draw(st.sampled_from(before) if again else tellings(told))
+        before.append(telling)
+        tell(story, telling)
+    if pruned and draw(st.booleans()):
+        story.tell(draw(prunings))
+    return story
+
+
+def tell(story: Story, telling: Telling) -> None:
+    """Let a telling happen."""
+    story.tell(telling.data, occurred_at=telling.occurred_at, after_ms=telling.after_ms, others=telling.others)
