@@ -13,7 +13,7 @@ from typing import Self
 from msgspec import Struct
 
 from tallystick.ledger.errors import Corrupt, InvalidInput, NewerFormat, WrongVersion
-from tallystick.ledger.events import VERSION_MAX, Event
+from tallystick.ledger.events import Event
 from tallystick.ledger.ids import ID_BYTES, id_text
 from tallystick.ledger.limits import MAP_BYTES_FIRST
 from tallystick.ledger.store import keys
@@ -26,7 +26,8 @@ from tallystick.ledger.store.tree import HASH_BYTES, TILE_WIDTH, Edge, Growth, T
 FORMAT = 1
 SLICE_RECORDS = 1_024  # read in one transaction: what it pins is short, what it costs is shared
 
-_DATABASES = (keys.EVENTS, keys.STREAMS, keys.CLAIMS, keys.TILES, keys.META)
+_DATABASES = (keys.EVENTS, keys.CLAIMS, keys.TILES, keys.META)
+_SETS = (keys.STREAMS,)
 _PART_HASHES = 32  # of the last tile are written together: few bytes for one event, few writes for many
 _PART_BYTES = _PART_HASHES * HASH_BYTES
 _PART_KEYS = tuple(keys.tail_key(number) for number in range(TILE_WIDTH // _PART_HASHES))
@@ -69,7 +70,9 @@ class DiskLog:
         environment = Environment.open(path, map_bytes=map_bytes, readonly=readonly, create=create)
         with environment:
             _check_format(environment, path, readonly=readonly, create=create, map_bytes=map_bytes)
-            whole = Environment.open(path, map_bytes=map_bytes, readonly=readonly, create=create, databases=_DATABASES)
+            whole = Environment.open(
+                path, map_bytes=map_bytes, readonly=readonly, create=create, databases=_DATABASES, sets=_SETS
+            )
         log = cls(whole, path)
         try:
             if not readonly:
@@ -111,10 +114,10 @@ class DiskLog:
         for position, event in enumerate(events, head + 1):
             if event.position != position:
                 raise Corrupt(f"an event for position {event.position} cannot follow the head, {position - 1}")
-        index = _index(events)
-        growth = tree.extend(leaf_hashes(bodies))
         places = list(map(keys.event_key, range(head + 1, head + 1 + len(bodies))))
-        tiles = [(keys.tile_key(tile.level, tile.index), tile.hashes) for tile in growth.tiles]
+        index = _index(events, places)
+        growth = tree.extend(leaf_hashes(bodies))
+        tiles = [keys.tile_item(tile.level, tile.index, tile.hashes) for tile in growth.tiles]
         edge = _edge_items(tree, growth)
 
         def write(txn: Transaction) -> None:
@@ -122,7 +125,7 @@ class DiskLog:
             _, added = cursor.putmulti(zip(places, bodies, strict=True), append=True)
             if added != len(bodies):
                 raise Corrupt("there are records behind the head", position=head + 1)
-            if not self._index_written(txn, index, places):
+            if index is None or not self._index_written(txn, index):
                 self._raise_wrong_version(txn, events)
             if claims:
                 txn.cursor(self._claims).putmulti(claims.items())
@@ -137,39 +140,35 @@ class DiskLog:
         self._appended += len(bodies)
         self._record_bytes += sum(map(len, bodies))
 
-    def _index_written(self, txn: Transaction, index: "_Index | None", places: list[bytes]) -> bool:
+    def _index_written(self, txn: Transaction, index: "_Index") -> bool:
         """Write the index of the streams; False unless every event is the next of its stream."""
-        if index is None:
-            return False
         cursor = txn.cursor(self._streams)
-        if index.before and len(cursor.getmulti(index.before, values=False)) != len(index.before):
-            return False
-        _, added = cursor.putmulti(zip(index.keys, places, strict=True), overwrite=False)
-        return added == len(places)
+        for stream, count in index.counts.items():
+            if not cursor.set_key(stream) or cursor.count() != count:
+                return False
+        if index.first:
+            _, added = cursor.putmulti(index.first, overwrite=False)
+            if added != len(index.first):
+                return False
+        if index.next:
+            _, added = cursor.putmulti(index.next, append=True)
+            if added != len(index.next):
+                return False
+        return True
 
     def _raise_wrong_version(self, txn: Transaction, events: Sequence[Event]) -> None:
         """Find the event that was refused: slow, and right whatever the batch has."""
+        cursor = txn.cursor(self._streams)
         versions: dict[bytes, int] = {}
-        first = events[0].position
         for event in events:
             actual = versions.get(event.stream)
-            if actual is None:
-                actual = self._version(txn, event.stream, before=first)
+            if actual is None:  # this transaction may have written of the stream already
+                found = cursor.getmulti([event.stream], dupdata=True)
+                actual = sum(keys.position_of(place) < events[0].position for _, place in found)
             if event.version != actual + 1:
                 raise WrongVersion(id_text(event.stream), expected=event.version - 1, actual=actual)
             versions[event.stream] = event.version
-        raise Corrupt("the index of the streams contradicts itself")
-
-    def _version(self, txn: Transaction, stream: bytes, *, before: int) -> int:
-        """The version that a stream had before a position, which this transaction may have written already."""
-        cursor = txn.cursor(self._streams)
-        found = cursor.set_range(keys.stream_key(stream, VERSION_MAX))
-        found = cursor.prev() if found else cursor.last()
-        while found and cursor.key().startswith(stream):
-            if int.from_bytes(cursor.value()) < before:
-                return keys.stream_version_of(cursor.key())[1]
-            found = cursor.prev()
-        return 0
+        raise Corrupt("the index of the streams contradicts the head", position=events[0].position)
 
     def _written_tree(self) -> Tree:
         """The tree that the next event is appended to."""
@@ -184,13 +183,20 @@ class DiskLog:
     def _stored_tree(self, txn: Transaction) -> Tree:
         edge = self._stored_edge(txn)
         partials = [
-            txn.get(keys.tile_key(place.level, place.index), b"", db=self._tiles) if place.width else b""
-            for place in partial_tiles(edge.size)[1:]
+            self._tile(txn, place.level, place.index) if place.width else b"" for place in partial_tiles(edge.size)[1:]
         ]
         if edge.size:
             tail = b"".join(txn.get(key, b"", db=self._meta) for key in _PART_KEYS)
             partials.insert(0, tail[: edge.size % TILE_WIDTH * HASH_BYTES])
         return Tree.restore(edge, partials)
+
+    def _tile(self, txn: Transaction, level: int, index: int) -> bytes:
+        """The hashes of a tile; none if it is missing."""
+        cursor = txn.cursor(self._tiles)
+        start = keys.tile_key(level, index)
+        if not cursor.set_range(start) or not cursor.key().startswith(start):
+            return b""
+        return keys.tile_of(cursor.key(), cursor.value())[2]
 
     def _stored_edge(self, txn: Transaction) -> Edge:
         stored = txn.get(keys.EDGE, db=self._meta)
@@ -243,13 +249,8 @@ class DiskLog:
 
     def stream(self, stream: bytes, after_version: int = 0) -> list[Stored]:
         with self.environment.read() as txn:
-            index = txn.cursor(self._streams)
-            places = []
-            if index.set_range(keys.stream_key(stream, after_version + 1)):
-                for key, place in index.iternext():
-                    if not key.startswith(stream):
-                        break
-                    places.append(place)
+            index = txn.cursor(self._streams).getmulti([stream], dupdata=True)
+            places = [place for _, place in index[after_version:]]
             found = dict(txn.cursor(self._events).getmulti(places))
         records: list[Stored] = []
         for place in places:
@@ -267,32 +268,34 @@ class DiskLog:
 
 
 class _Index(Struct, frozen=True):
-    """What a batch writes to the index of the streams, and what must be there before."""
+    """What a batch writes to the index of the streams, and how many events each stream must have before."""
 
-    keys: list[bytes]
-    before: list[bytes]
+    counts: dict[bytes, int]
+    first: list[tuple[bytes, bytes]]
+    next: list[tuple[bytes, bytes]]
 
 
-def _index(events: Sequence[Event]) -> _Index | None:
+def _index(events: Sequence[Event], places: Sequence[bytes]) -> _Index | None:
     """The index of a batch; None when its events do not follow each other within their streams."""
     versions: dict[bytes, int] = {}
-    index: list[bytes] = []
-    before: list[bytes] = []
-    for event in events:
+    index = _Index({}, [], [])
+    for event, place in zip(events, places, strict=True):
         stream, version = event.stream, event.version
         last = versions.get(stream)
         if last is None:
             if len(stream) != ID_BYTES:
                 raise InvalidInput("stream", stream, f"{ID_BYTES} bytes")
-            if version != 1:
-                if not 0 < version <= VERSION_MAX:
-                    return None
-                before.append(keys.stream_key(stream, version - 1))
-        elif version != last + 1:
+            if version == 1:
+                index.first.append((stream, place))
+            else:
+                index.counts[stream] = version - 1
+                index.next.append((stream, place))
+        elif version == last + 1:
+            index.next.append((stream, place))
+        else:
             return None
         versions[stream] = version
-        index.append(keys.stream_key(stream, version))
-    return _Index(index, before)
+    return index
 
 
 def _edge_items(tree: Tree, growth: Growth) -> list[tuple[bytes, bytes]]:
@@ -343,11 +346,11 @@ def _check_format(environment: Environment, path: Path, *, readonly: bool, creat
             if found > FORMAT:
                 raise NewerFormat(str(path), found=found, known=FORMAT)
             return
-    if not names <= set(_DATABASES):
+    if not names <= {*_DATABASES, *_SETS}:
         raise Corrupt(f"{path} has a store that is not a log")
     if readonly or not create:
         raise InvalidInput("path", str(path), "a folder that has a log")
-    with Environment.open(path, map_bytes=map_bytes, databases=_DATABASES) as store:
+    with Environment.open(path, map_bytes=map_bytes, databases=_DATABASES, sets=_SETS) as store:
 
         def write(txn: Transaction) -> None:
             if any(txn.stat(database)["entries"] for database in store.databases.values()):

@@ -3,18 +3,20 @@
 Numbers are big-endian, so that the order of bytes is the order of numbers.
 
     events   position, 8 bytes                    → the record
-    streams  task id, 16 bytes; version, 4 bytes  → position, 8 bytes
+    streams  task id, 16 bytes                    → the positions of its events, 8 bytes each, sorted (MDB_DUPFIXED)
     claims   digest of an identity, 16 bytes      → task id, 16 bytes
-    tiles    level, 1 byte; index, 8 bytes        → the tile's hashes, 32 bytes each
+    tiles    level, 1 byte; index, 8 bytes; the tile's first hash, 32 bytes → its other hashes, 32 bytes each
     meta     "format"                             → 4 bytes
              "edge"                               → the tree's edge
              "tail", number, 1 byte               → up to 32 leaf hashes of the tree's last, incomplete tile
+
+An event's version is its place among the positions of its stream: an index that cannot have gaps.
+A full tile has 8,192 bytes. With its first hash in the key the rest fits two pages of LMDB; all of it would need three.
 """
 
 from struct import Struct
 
 from tallystick.ledger.errors import Corrupt
-from tallystick.ledger.ids import ID_BYTES
 
 EVENTS = b"events"
 STREAMS = b"streams"
@@ -26,25 +28,20 @@ FORMAT = b"format"
 EDGE = b"edge"
 TAIL = b"tail"
 
-CLAIM_BYTES = 16
+FIRST_HASH_BYTES = 32
 
 _POSITION = Struct(">Q")
-_STREAM_VERSION = Struct(f">{ID_BYTES}sI")
 _TILE = Struct(">BQ")
 _FORMAT = Struct(">I")
 
 POSITION_BYTES = _POSITION.size
-STREAM_KEY_BYTES = _STREAM_VERSION.size
 
 # The packing functions themselves, for they are called for every event.
 event_key = _POSITION.pack
-"""Return the key of the record at a position; also what `streams` points to."""
-
-stream_key = _STREAM_VERSION.pack
-"""Return the key in `streams` of one stream's event with one version."""
+"""Return the key of the record at a position; also what `streams` has."""
 
 tile_key = _TILE.pack
-"""Return the key of the tile at a level and an index."""
+"""Return what the key of the tile at a level and an index begins with."""
 
 format_value = _FORMAT.pack
 """Return what stands under `FORMAT`."""
@@ -57,19 +54,17 @@ def position_of(key: bytes) -> int:
     return int.from_bytes(key)
 
 
-def stream_version_of(key: bytes) -> tuple[bytes, int]:
-    """Return the stream and version that `stream_key` was given; `Corrupt` for other bytes."""
-    if len(key) != STREAM_KEY_BYTES:
-        raise Corrupt(f"{key.hex()} is not a stream and a version")
-    return key[:ID_BYTES], int.from_bytes(key[ID_BYTES:])
+def tile_item(level: int, index: int, hashes: bytes) -> tuple[bytes, bytes]:
+    """Return the key and the value of a tile that has at least one hash."""
+    return tile_key(level, index) + hashes[:FIRST_HASH_BYTES], hashes[FIRST_HASH_BYTES:]
 
 
-def tile_of(key: bytes) -> tuple[int, int]:
-    """Return the level and index that `tile_key` was given; `Corrupt` for other bytes."""
-    if len(key) != _TILE.size:
-        raise Corrupt(f"{key.hex()} is not a tile's level and index")
-    level, index = _TILE.unpack(key)
-    return level, index
+def tile_of(key: bytes, value: bytes) -> tuple[int, int, bytes]:
+    """Return the level, index and hashes that `tile_item` was given; `Corrupt` for another key."""
+    if len(key) != _TILE.size + FIRST_HASH_BYTES:
+        raise Corrupt(f"{key.hex()} is not a tile's level, index and first hash")
+    level, index = _TILE.unpack_from(key)
+    return level, index, key[_TILE.size :] + value
 
 
 def tail_key(number: int) -> bytes:
