@@ -158,6 +158,7 @@ def _create(record: TaskRecord, _command: Command, data: TaskCreated) -> Facts |
         timeout_ms=None if record.timeout_ms or record.started_at else data.timeout_ms,
         backing=None if record.backing else data.backing,
         metadata={k: v for k, v in (data.metadata or {}).items() if k not in known} or None,
+        idempotency_key=None if data.idempotency_key == record.idempotency_key else data.idempotency_key,
     )
     return NOTHING if filled == TaskAmended() else (filled,)
 

@@ -81,6 +81,7 @@ class TaskAmended(Fact, frozen=True, kw_only=True, tag="task-amended.1"):
     timeout_ms: int | None = None
     backing: Evidence | None = None
     metadata: dict[str, str] | None = None
+    idempotency_key: str | None = None
 
 
 class TaskStarted(Fact, frozen=True, kw_only=True, tag="task-started.1"):

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeAlias
 
+import msgspec
 from msgspec.structs import replace
 
 from tallystick.ledger.errors import Corrupt
@@ -34,11 +35,17 @@ from tallystick.ledger.events import (
 )
 from tallystick.ledger.lifecycle import ALLOWED, SETTLED_AS, Status
 from tallystick.ledger.limits import LATE_SIGNALS_KEPT
+from tallystick.ledger.progress import total
 from tallystick.ledger.record import TaskRecord
 
 _LOST = Status.LOST
 
-Evolver = Callable[[TaskRecord, Event, Any], TaskRecord]
+_encode = msgspec.msgpack.Encoder(order="deterministic").encode
+
+Changes: TypeAlias = dict[str, Any]
+"""The fields of a record that a fact changes."""
+
+Evolver = Callable[[TaskRecord, Event, Any], Changes]
 
 
 def evolve(record: TaskRecord | None, event: Event) -> TaskRecord:
@@ -55,7 +62,8 @@ def evolve(record: TaskRecord | None, event: Event) -> TaskRecord:
         raise Corrupt(
             f"task {record.task_id} has version {record.version}, then {event.version}", position=event.position
         )
-    return _EVOLVERS[data.__class__](record, event, data)
+    changes = _EVOLVERS[data.__class__](record, event, data)
+    return replace(record, version=event.version, position=event.position, **changes)
 
 
 def fold(events: Iterable[Event], record: TaskRecord | None = None) -> TaskRecord | None:
@@ -101,37 +109,23 @@ def _born(event: Event, data: TaskCreated) -> TaskRecord:
     )
 
 
-def _step(record: TaskRecord, event: Event, **changes: Any) -> TaskRecord:
-    return replace(record, version=event.version, position=event.position, last_event_at=event.occurred_at, **changes)
-
-
-def _moved(record: TaskRecord, event: Event, status: Status, **changes: Any) -> TaskRecord:
+def _moved(record: TaskRecord, event: Event, status: Status) -> Changes:
     """Move along the table; whatever the table does not allow is damage, for `decide` never admits it."""
     if status not in ALLOWED[record.status]:
         raise Corrupt(f"task {record.task_id}: {event.type} cannot follow {record.status}", position=event.position)
-    return replace(
-        record,
-        version=event.version,
-        position=event.position,
-        last_event_at=event.occurred_at,
-        status=status,
-        **changes,
-    )
+    return {"status": status, "last_event_at": event.occurred_at, "backing_missed_at": None}
 
 
-def _ended(record: TaskRecord, event: Event, status: Status, **changes: Any) -> TaskRecord:
+def _ended(record: TaskRecord, event: Event, status: Status, usage: Usage | None = None) -> Changes:
     if record.status is _LOST:  # from there the table's ends are reached by recovery alone
         _require(event.data.__class__ is TaskRecovered, record, event)
-    return _moved(
-        record,
-        event,
-        status,
-        ended_at=event.occurred_at,
-        ended_by=NAMES[event.data.__class__],
-        ended_at_position=event.position,
-        backing_missed_at=None,
-        **changes,
-    )
+    changes = _moved(record, event, status)
+    changes["ended_at"] = event.occurred_at
+    changes["ended_by"] = NAMES[event.data.__class__]
+    changes["ended_at_position"] = event.position
+    if usage:
+        changes["usage"] = total(record.usage, usage)
+    return changes
 
 
 def _require(condition: object, record: TaskRecord, event: Event) -> None:
@@ -139,188 +133,162 @@ def _require(condition: object, record: TaskRecord, event: Event) -> None:
         raise Corrupt(f"task {record.task_id}: {event.type} cannot follow {record.status}", position=event.position)
 
 
-def _total(record: TaskRecord, usage: Usage | None) -> Usage | None:
-    """Usage is reported in parts and adds up."""
-    if not usage or not record.usage:
-        return usage or record.usage
-    total = dict(record.usage)
-    for name, amount in usage.items():
-        total[name] = total.get(name, 0) + amount
-    return total
-
-
-def _amended(record: TaskRecord, event: Event, data: TaskAmended) -> TaskRecord:
+def _amended(record: TaskRecord, event: Event, data: TaskAmended) -> Changes:
     """Fill blanks; what the record already says stays."""
-    return _step(
-        record,
-        event,
-        task_kind=record.task_kind or data.kind,
-        source_id=record.source_id or data.source_id,
-        parent_task_id=record.parent_task_id or data.parent,
-        root_task_id=data.root or record.root_task_id,
-        parent_flow_id=record.parent_flow_id or data.flow,
-        agent_id=record.agent_id or data.agent,
-        requester_agent_id=record.requester_agent_id or data.requester_agent,
-        origin=record.origin or data.origin,
-        timeout_ms=record.timeout_ms or data.timeout_ms,
-        backing=record.backing or data.backing,
-        metadata={**(data.metadata or {}), **(record.metadata or {})} or None,
-    )
+    return {
+        "last_event_at": event.occurred_at,
+        "task_kind": record.task_kind or data.kind,
+        "source_id": record.source_id or data.source_id,
+        "parent_task_id": record.parent_task_id or data.parent,
+        "root_task_id": data.root or record.root_task_id,
+        "parent_flow_id": record.parent_flow_id or data.flow,
+        "agent_id": record.agent_id or data.agent,
+        "requester_agent_id": record.requester_agent_id or data.requester_agent,
+        "origin": record.origin or data.origin,
+        "timeout_ms": record.timeout_ms or data.timeout_ms,
+        "backing": record.backing or data.backing,
+        "metadata": {**(data.metadata or {}), **(record.metadata or {})} or None,
+        "idempotency_key": record.idempotency_key or data.idempotency_key,
+    }
 
 
-def _started(record: TaskRecord, event: Event, data: TaskStarted) -> TaskRecord:
-    timeout = record.timeout_ms
-    return _moved(
-        record,
-        event,
-        Status.RUNNING,
-        started_at=event.occurred_at,
-        deadline_at=None if timeout is None else event.occurred_at + timeout,
-        backing=data.backing or record.backing,
-        backing_missed_at=None,
-    )
+def _started(record: TaskRecord, event: Event, data: TaskStarted) -> Changes:
+    changes = _moved(record, event, Status.RUNNING)
+    changes["started_at"] = event.occurred_at
+    if record.timeout_ms is not None:
+        changes["deadline_at"] = event.occurred_at + record.timeout_ms
+    if data.backing is not None:
+        changes["backing"] = data.backing
+    return changes
 
 
-def _progressed(record: TaskRecord, event: Event, data: TaskProgressed) -> TaskRecord:
+def _progressed(record: TaskRecord, event: Event, data: TaskProgressed) -> Changes:
     _require(record.status is Status.RUNNING, record, event)
-    return _step(
-        record,
-        event,
-        progress_at=event.recorded_at,
-        progress_count=(record.progress_count or 0) + data.count,
-        progress_summary=data.message or record.progress_summary,
-        progress_phase=data.phase or record.progress_phase,
-        progress_step=record.progress_step if data.step is None else data.step,
-        progress_steps=record.progress_steps if data.steps is None else data.steps,
-        last_tool_name=data.tool or record.last_tool_name,
-        tool_use_count=((record.tool_use_count or 0) + data.tools) or None,
-        usage=_total(record, data.usage),
-    )
+    changes: Changes = {
+        "last_event_at": event.occurred_at,
+        "progress_at": event.recorded_at,
+        "progress_count": (record.progress_count or 0) + data.count,
+    }
+    if data.message is not None:
+        changes["progress_summary"] = data.message
+    if data.phase is not None:
+        changes["progress_phase"] = data.phase
+    if data.step is not None:
+        changes["progress_step"] = data.step
+    if data.steps is not None:
+        changes["progress_steps"] = data.steps
+    if data.tool is not None:
+        changes["last_tool_name"] = data.tool
+    if data.tools:
+        changes["tool_use_count"] = (record.tool_use_count or 0) + data.tools
+    if data.usage:
+        changes["usage"] = total(record.usage, data.usage)
+    return changes
 
 
-def _succeeded(record: TaskRecord, event: Event, data: TaskSucceeded) -> TaskRecord:
-    return _ended(
-        record,
-        event,
-        Status.SUCCEEDED,
-        terminal_summary=data.summary,
-        terminal_outcome=data.outcome,
-        artifacts=data.artifacts,
-        usage=_total(record, data.usage),
-    )
+def _succeeded(record: TaskRecord, event: Event, data: TaskSucceeded) -> Changes:
+    changes = _ended(record, event, Status.SUCCEEDED, data.usage)
+    changes["terminal_summary"] = data.summary
+    changes["terminal_outcome"] = data.outcome
+    changes["artifacts"] = data.artifacts
+    return changes
 
 
-def _failed(record: TaskRecord, event: Event, data: TaskFailed) -> TaskRecord:
-    return _ended(
-        record,
-        event,
-        Status.FAILED,
-        error=data.error,
-        terminal_summary=data.summary,
-        artifacts=data.artifacts,
-        usage=_total(record, data.usage),
-    )
+def _failed(record: TaskRecord, event: Event, data: TaskFailed) -> Changes:
+    changes = _ended(record, event, Status.FAILED, data.usage)
+    changes["error"] = data.error
+    changes["terminal_summary"] = data.summary
+    changes["artifacts"] = data.artifacts
+    return changes
 
 
-def _timed_out(record: TaskRecord, event: Event, data: TaskTimedOut) -> TaskRecord:
-    return _ended(
-        record,
-        event,
-        Status.TIMED_OUT,
-        error=data.error,
-        terminal_summary=data.summary,
-        artifacts=data.artifacts,
-        usage=_total(record, data.usage),
-    )
+def _timed_out(record: TaskRecord, event: Event, data: TaskTimedOut) -> Changes:
+    changes = _ended(record, event, Status.TIMED_OUT, data.usage)
+    changes["error"] = data.error
+    changes["terminal_summary"] = data.summary
+    changes["artifacts"] = data.artifacts
+    return changes
 
 
-def _cancel_requested(record: TaskRecord, event: Event, data: TaskCancelRequested) -> TaskRecord:
+def _cancel_requested(record: TaskRecord, event: Event, data: TaskCancelRequested) -> Changes:
     _require(record.is_active, record, event)
-    return _step(record, event, cancel_requested_at=event.occurred_at, cancel_reason=data.reason)
+    return {"last_event_at": event.occurred_at, "cancel_requested_at": event.occurred_at, "cancel_reason": data.reason}
 
 
-def _cancelled(record: TaskRecord, event: Event, data: TaskCancelled) -> TaskRecord:
-    return _ended(
-        record,
-        event,
-        Status.CANCELLED,
-        error=data.reason or record.cancel_reason,
-        terminal_summary=data.stopped,
-        cancel_confirmed=data.confirmed,
-        usage=_total(record, data.usage),
-    )
+def _cancelled(record: TaskRecord, event: Event, data: TaskCancelled) -> Changes:
+    changes = _ended(record, event, Status.CANCELLED, data.usage)
+    changes["error"] = data.reason or record.cancel_reason
+    changes["terminal_summary"] = data.stopped
+    changes["cancel_confirmed"] = data.confirmed
+    return changes
 
 
-def _backing_missed(record: TaskRecord, event: Event, _data: TaskBackingMissed) -> TaskRecord:
+def _backing_missed(record: TaskRecord, event: Event, _data: TaskBackingMissed) -> Changes:
     _require(record.is_active, record, event)
-    return _step(record, event, backing_missed_at=event.occurred_at)
+    return {"last_event_at": event.occurred_at, "backing_missed_at": event.occurred_at}
 
 
-def _backing_restored(record: TaskRecord, event: Event, _data: TaskBackingRestored) -> TaskRecord:
+def _backing_restored(record: TaskRecord, event: Event, _data: TaskBackingRestored) -> Changes:
     _require(record.is_active, record, event)
-    return _step(record, event, backing_missed_at=None)
+    return {"last_event_at": event.occurred_at, "backing_missed_at": None}
 
 
-def _lost(record: TaskRecord, event: Event, data: TaskLost) -> TaskRecord:
-    return _ended(record, event, Status.LOST, error=data.error or f"lost by rule: {data.rule}")
+def _lost(record: TaskRecord, event: Event, data: TaskLost) -> Changes:
+    changes = _ended(record, event, Status.LOST)
+    changes["error"] = data.error or f"lost by rule: {data.rule}"
+    return changes
 
 
-def _recovered(record: TaskRecord, event: Event, data: TaskRecovered) -> TaskRecord:
+def _recovered(record: TaskRecord, event: Event, data: TaskRecovered) -> Changes:
     _require(record.status is Status.LOST, record, event)
-    return _ended(
-        record,
-        event,
-        data.status,
-        error=data.error,
-        terminal_summary=data.summary,
-        terminal_outcome=data.outcome,
-        artifacts=data.artifacts,
-        usage=_total(record, data.usage),
-    )
+    changes = _ended(record, event, data.status, data.usage)
+    changes["error"] = data.error
+    changes["terminal_summary"] = data.summary
+    changes["terminal_outcome"] = data.outcome
+    changes["artifacts"] = data.artifacts
+    return changes
 
 
-def _late(record: TaskRecord, event: Event, data: TaskLateSignal) -> TaskRecord:
+def _late(record: TaskRecord, event: Event, data: TaskLateSignal) -> Changes:
     """The state stays as it was; the signal is remembered so that its repetition is recognised."""
     _require(not record.is_active, record, event)
     kept = (*record.late_signals, (signal_key(data), event.position))
-    return replace(
-        record,
-        version=event.version,
-        position=event.position,
-        late_signals=kept[-LATE_SIGNALS_KEPT:],
-        late_signal_count=(record.late_signal_count or 0) + 1,
-    )
+    return {
+        "late_signals": kept[-LATE_SIGNALS_KEPT:],
+        "late_signal_count": (record.late_signal_count or 0) + 1,
+    }
 
 
 def signal_key(data: TaskLateSignal) -> str:
     """Return the digest by which a late signal is recognised when it comes again, to the letter."""
-    told = f"{data.signal} {sorted(data.content.items())!r}"
-    return blake2b(told.encode(), digest_size=8).hexdigest()
+    return blake2b(_encode((data.signal, data.content)), digest_size=8).hexdigest()
 
 
-def _notify_changed(record: TaskRecord, event: Event, data: TaskNotifyChanged) -> TaskRecord:
-    return replace(record, version=event.version, position=event.position, notify_policy=data.policy)
+def _notify_changed(_record: TaskRecord, _event: Event, data: TaskNotifyChanged) -> Changes:
+    return {"notify_policy": data.policy}
 
 
-def _settled(record: TaskRecord, event: Event, data: TaskSettled) -> TaskRecord:
+def _settled(record: TaskRecord, event: Event, data: TaskSettled) -> Changes:
     _require(data.status in SETTLED_AS, record, event)
-    return _ended(record, event, data.status, error=data.reason)
+    changes = _ended(record, event, data.status)
+    changes["error"] = data.reason
+    return changes
 
 
-def _pruned(record: TaskRecord, event: Event, _data: TaskPruned) -> TaskRecord:
+def _pruned(record: TaskRecord, event: Event, _data: TaskPruned) -> Changes:
     _require(not record.is_active and record.held_at is None and record.pruned_at is None, record, event)
-    return replace(record, version=event.version, position=event.position, pruned_at=event.occurred_at)
+    return {"pruned_at": event.occurred_at}
 
 
-def _held(record: TaskRecord, event: Event, _data: TaskHeld) -> TaskRecord:
-    return replace(record, version=event.version, position=event.position, held_at=event.occurred_at)
+def _held(_record: TaskRecord, event: Event, _data: TaskHeld) -> Changes:
+    return {"held_at": event.occurred_at}
 
 
-def _released(record: TaskRecord, event: Event, _data: TaskReleased) -> TaskRecord:
-    return replace(record, version=event.version, position=event.position, held_at=None)
+def _released(_record: TaskRecord, _event: Event, _data: TaskReleased) -> Changes:
+    return {"held_at": None}
 
 
-def _born_twice(record: TaskRecord, event: Event, _data: TaskCreated) -> TaskRecord:
+def _born_twice(record: TaskRecord, event: Event, _data: TaskCreated) -> Changes:
     raise Corrupt(f"task {record.task_id} is created twice", position=event.position)
 
 
