@@ -1,0 +1,175 @@
+"""The read model "due": from which moment on time counts for a task, so that what is due is found without looking.
+
+A mark is a class and a moment. What the moment leads to, and when, follows from rules that are not stored: a change of
+configuration takes effect at once, on every task.
+"""
+
+import heapq
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import TypeAlias
+
+from msgspec import Struct, field
+
+from tallystick.ledger.lifecycle import TERMINAL, Runtime, Status
+from tallystick.ledger.limits import GRACE_MS, RETENTION_LOST_MS, RETENTION_TERMINAL_MS
+from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.store.mapping import Database, Transaction
+from tallystick.projections.change import Changes
+from tallystick.projections.codes import RUNTIME_CODES, STATUS_CODES
+from tallystick.projections.keys import mark_key, mark_of, mark_prefix, moment
+from tallystick.projections.projection import Contents, delete_all, put_all
+
+NAME = "due"
+
+
+class DueKind(StrEnum):
+    """What the time has come for."""
+
+    DEADLINE = "deadline"
+    GRACE = "grace"
+    RETENTION = "retention"
+
+
+class Due(Struct, frozen=True, order=True):
+    """The time of one task has come, for something, since `at` (ms)."""
+
+    at: int
+    kind: DueKind
+    stream: bytes
+
+
+class DueRules(Struct, frozen=True, kw_only=True):
+    """How long after its mark a thing is due, in ms.
+
+    The grace of a pending miss runs only while somebody watches: not before `watching_since`.
+    `retention` is looked up by runtime and status, then by status alone; None keeps for ever.
+    """
+
+    grace: Mapping[Runtime, int] = field(default_factory=dict)
+    grace_default: int = GRACE_MS
+    watching_since: int = 0
+    retention: Mapping[tuple[Runtime | None, Status], int | None] = field(default_factory=dict)
+    retention_default: int | None = RETENTION_TERMINAL_MS
+    retention_lost: int | None = RETENTION_LOST_MS
+
+    def grace_of(self, runtime: Runtime) -> int:
+        """Return how long the backing of a task may be missing before the task is lost."""
+        return self.grace.get(runtime, self.grace_default)
+
+    def retention_of(self, runtime: Runtime, status: Status) -> int | None:
+        """Return how long a task is kept after its end; None: for ever."""
+        for key in ((runtime, status), (None, status)):
+            if key in self.retention:
+                return self.retention[key]
+        return self.retention_lost if status is Status.LOST else self.retention_default
+
+
+Mark: TypeAlias = tuple[int, int]
+"""A class, and the moment (ms) from which time counts."""
+
+_DEADLINE = 0x01
+_GRACE = 0x10  # + runtime
+_RETENTION = 0x20  # + runtime * 8 + status
+
+
+class DueMarks:
+    """A mark for everything that will be due of a task that is not pruned."""
+
+    name = NAME
+    tables = ("marks",)
+
+    def apply(self, txn: Transaction, tables: Sequence[Database], changes: Changes) -> None:
+        gone: list[bytes] = []
+        new: list[bytes] = []
+        for stream, change in changes.items():
+            marks = marks_of(change.after)
+            before = marks_of(change.before) if change.before is not None else []
+            if marks != before:
+                gone.extend(mark_key(code, since, stream) for code, since in before if (code, since) not in marks)
+                new.extend(mark_key(code, since, stream) for code, since in marks if (code, since) not in before)
+        delete_all(txn, tables[0], gone)
+        put_all(txn, tables[0], [(key, b"") for key in sorted(new)])
+
+    def contents(self, records: Iterable[tuple[bytes, TaskRecord]]) -> Contents:
+        return (
+            {
+                mark_key(code, since, stream): b""
+                for stream, record in records
+                if record.pruned_at is None
+                for code, since in marks_of(record)
+            },
+        )
+
+
+def marks_of(record: TaskRecord) -> list[Mark]:
+    """Return the moments that matter to a task as it stands."""
+    if record.ended_at is not None:
+        if record.held_at is not None or record.pruned_at is not None:
+            return []
+        return [(_RETENTION + RUNTIME_CODES[record.runtime] * 8 + STATUS_CODES[record.status], record.ended_at)]
+    marks = []
+    if record.deadline_at is not None:
+        marks.append((_DEADLINE, record.deadline_at))
+    if record.backing_missed_at is not None:
+        marks.append((_GRACE + RUNTIME_CODES[record.runtime], record.backing_missed_at))
+    return marks
+
+
+def dues_of(record: TaskRecord, rules: DueRules) -> set[tuple[int, DueKind]]:
+    """Return what will be due for a task as it stands, and when."""
+    if record.ended_at is not None:
+        kept = rules.retention_of(record.runtime, record.status)
+        if kept is None or record.held_at is not None or record.pruned_at is not None:
+            return set()
+        return {(record.ended_at + kept, DueKind.RETENTION)}
+    dues = set()
+    if record.deadline_at is not None:
+        dues.add((record.deadline_at, DueKind.DEADLINE))
+    if record.backing_missed_at is not None:
+        watched_since = max(record.backing_missed_at, rules.watching_since)
+        dues.add((watched_since + rules.grace_of(record.runtime), DueKind.GRACE))
+    return dues
+
+
+def scan(txn: Transaction, table: Database, until: int, rules: DueRules) -> Iterator[Due]:
+    """Yield what the stored marks make due until then (ms, included), the longest overdue first.
+
+    Costs a few steps in the tree for each rule, and one for what is due.
+    """
+    yield from heapq.merge(*(_due_of(txn, table, until, each) for each in _classes(rules)))
+
+
+class _Class(Struct, frozen=True):
+    """The marks that lead to the same thing after the same time."""
+
+    code: int
+    kind: DueKind
+    after: int
+    earliest: int = 0
+
+
+def _classes(rules: DueRules) -> Iterator[_Class]:
+    yield _Class(_DEADLINE, DueKind.DEADLINE, 0)
+    for runtime in Runtime:
+        code = RUNTIME_CODES[runtime]
+        yield _Class(_GRACE + code, DueKind.GRACE, rules.grace_of(runtime), rules.watching_since)
+        for status in TERMINAL:
+            kept = rules.retention_of(runtime, status)
+            if kept is not None:
+                yield _Class(_RETENTION + code * 8 + STATUS_CODES[status], DueKind.RETENTION, kept)
+
+
+def _due_of(txn: Transaction, table: Database, until: int, marks: _Class) -> Iterator[Due]:
+    last = until - marks.after
+    if last < marks.earliest:
+        return
+    cursor = txn.cursor(table)
+    prefix = mark_prefix(marks.code)
+    end = prefix + moment(last + 1)
+    if cursor.set_range(prefix):
+        for key in cursor.iternext(values=False):
+            if key >= end:
+                return
+            since, stream = mark_of(key)
+            yield Due(max(since, marks.earliest) + marks.after, marks.kind, stream)

@@ -1,0 +1,163 @@
+"""The bytes of a row: a task's record, packed; and of a tombstone.
+
+A row is MessagePack: an array without names, with numbers for the members of closed sets, without what the key says
+already, and without the tail of fields that most tasks do not have.
+"""
+
+from hashlib import blake2b
+from operator import itemgetter
+from typing import Any
+
+import msgspec
+from msgspec.structs import FieldInfo, asdict, astuple, fields
+
+from tallystick.ledger.ids import id_text
+from tallystick.ledger.record import TaskRecord
+from tallystick.projections.change import Tombstone
+from tallystick.projections.codes import (
+    DELIVERIES,
+    DELIVERY_CODES,
+    FACT_CODES,
+    FACTS,
+    POLICIES,
+    POLICY_CODES,
+    RUNTIME_CODES,
+    RUNTIMES,
+    SCOPE_CODES,
+    SCOPES,
+    STATUS_CODES,
+    STATUSES,
+)
+
+_SAME = 0  # stands for a text that another field, or the key, has already
+
+# First what is told in numbers, in this order; then the rest of the record in its own; last what few tasks have.
+_HEAD: dict[str, Any] = {
+    "runtime": int,
+    "status": int,
+    "scope_kind": int,
+    "delivery_status": int,
+    "notify_policy": int,
+    "ended_by": int | None,
+    "root_task_id": str | int | None,
+    "requester_session_key": str | int | None,
+}
+_RARE = (
+    "progress_step",
+    "progress_steps",
+    "tool_use_count",
+    "last_tool_name",
+    "metadata",
+    "backing",
+    "artifacts",
+    "usage",
+    "timeout_ms",
+    "deadline_at",
+    "origin",
+    "terminal_outcome",
+    "task_kind",
+    "source_id",
+    "agent_id",
+    "requester_agent_id",
+    "parent_flow_id",
+    "progress_phase",
+    "idempotency_key",
+    "cancel_requested_at",
+    "cancel_reason",
+    "cancel_confirmed",
+    "backing_missed_at",
+    "late_signals",
+    "late_signal_count",
+    "cleanup_after",
+    "held_at",
+    "pruned_at",
+)
+
+_FIELDS: dict[str, FieldInfo] = {field.name: field for field in fields(TaskRecord)}
+_PLACES = {name: place for place, name in enumerate(_FIELDS)}
+_BODY = tuple(name for name in _FIELDS if name not in {"task_id", *_HEAD, *_RARE})
+_ABSENT = tuple(_FIELDS[name].default for name in _RARE)
+_CUTS = (0, 4, 10)  # where a row may end: without any of these, with progress, with what a creation may say
+
+Row: type[Any] = msgspec.defstruct(
+    "Row",
+    [
+        *_HEAD.items(),
+        *((name, _FIELDS[name].type) for name in _BODY),
+        *((name, _FIELDS[name].type, default) for name, default in zip(_RARE, _ABSENT, strict=True)),
+    ],
+    array_like=True,
+    frozen=True,
+    gc=False,
+)
+"""The twin of `TaskRecord` that is stored: what is not in `_HEAD` has the record's own name and value."""
+
+# The encoder's and decoders' own methods: they are called for every row.
+_encode = msgspec.msgpack.Encoder().encode
+_body_of = itemgetter(*(_PLACES[name] for name in _BODY))
+_rare_of = itemgetter(*(_PLACES[name] for name in _RARE))
+
+read_row = msgspec.msgpack.Decoder(Row).decode
+"""Return the `Row` that has these bytes: enough to filter by, at an eighth of the cost of a record."""
+
+read_tombstone = msgspec.msgpack.Decoder(Tombstone).decode
+"""Return the tombstone that `pack_tombstone` made bytes of."""
+
+
+def pack(record: TaskRecord) -> bytes:
+    """Return the bytes of a record, to be stored under the sixteen bytes of its id."""
+    values = astuple(record)
+    root, requester, ended_by = record.root_task_id, record.requester_session_key, record.ended_by
+    row = (
+        RUNTIME_CODES[record.runtime],
+        STATUS_CODES[record.status],
+        SCOPE_CODES[record.scope_kind],
+        DELIVERY_CODES[record.delivery_status],
+        POLICY_CODES[record.notify_policy],
+        ended_by and FACT_CODES[ended_by],
+        _SAME if root == record.task_id else root,
+        _SAME if requester is not None and requester == record.owner_key else requester,
+        *_body_of(values),
+    )
+    rare = _rare_of(values)
+    for end in _CUTS:
+        if rare[end:] == _ABSENT[end:]:
+            return _encode(row + rare[:end])
+    return _encode(row + rare)
+
+
+def unpack(stream: bytes, stored: bytes) -> TaskRecord:
+    """Return the record that `pack` made bytes of."""
+    return as_record(stream, read_row(stored))
+
+
+def as_record(stream: bytes, row: Any) -> TaskRecord:
+    """Return the record that a `Row` tells of the task with this id."""
+    told = asdict(row)
+    task_id = id_text(stream)
+    told["runtime"] = RUNTIMES[row.runtime]
+    told["status"] = STATUSES[row.status]
+    told["scope_kind"] = SCOPES[row.scope_kind]
+    told["delivery_status"] = DELIVERIES[row.delivery_status]
+    told["notify_policy"] = POLICIES[row.notify_policy]
+    if row.ended_by is not None:
+        told["ended_by"] = FACTS[row.ended_by]
+    if row.root_task_id == _SAME:
+        told["root_task_id"] = task_id
+    if row.requester_session_key == _SAME:
+        told["requester_session_key"] = row.owner_key
+    return TaskRecord(task_id=task_id, **told)
+
+
+def pack_tombstone(record: TaskRecord) -> bytes:
+    """Return the bytes that stay of a pruned task."""
+    assert record.pruned_at is not None, "only what was pruned has a tombstone"
+    return _encode(Tombstone(record.status.value, record.ended_at, record.pruned_at))
+
+
+def shape_hash() -> str:
+    """Return a digest of all that decides about the bytes of a row; it moves with the format of the views."""
+    codes = (RUNTIME_CODES, STATUS_CODES, SCOPE_CODES, DELIVERY_CODES, POLICY_CODES, FACT_CODES)
+    row = [(field.name, str(field.type), str(field.default)) for field in fields(Row)]
+    shape = [row, [sorted((str(name), code) for name, code in table.items()) for table in codes]]
+    return blake2b(msgspec.json.encode(shape), digest_size=8).hexdigest()

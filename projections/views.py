@@ -1,0 +1,297 @@
+"""The views: one LMDB environment with the tables of every read model, and how far each has followed the log.
+
+Owns what is written together: the rows of a read model and its position, always in one transaction. The views are
+disposable. Whatever is wrong with them (another format, another log, a crash of the machine), they begin anew.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import lmdb
+import msgspec
+from msgspec import Struct
+
+from tallystick.ledger.errors import ForkedStore, InvalidInput, StoreError
+from tallystick.ledger.events import Event
+from tallystick.ledger.limits import MAP_BYTES_FIRST
+from tallystick.ledger.store.environment import Environment
+from tallystick.ledger.store.folder import DATA_NAME, LOCK_NAME
+from tallystick.ledger.store.mapping import Database, Transaction
+from tallystick.ledger.store.port import EventLog
+from tallystick.projections import trust
+from tallystick.projections.board import Board
+from tallystick.projections.change import Changes, last_of
+from tallystick.projections.counts import Counting
+from tallystick.projections.due import DueMarks
+from tallystick.projections.projection import Projection
+
+VIEWS_FORMAT = 1
+
+PROJECTIONS: tuple[Projection, ...] = (Board(), Counting(), DueMarks())
+
+_META = b"meta"
+_FORMAT = VIEWS_FORMAT.to_bytes(4)
+_FORMAT_KEY = b"format"
+_PROGRESS_KEY = b"progress"
+_SLOTS = 2  # for each table: one is read, the other is where a rebuilt one grows
+
+
+class Progress(Struct, frozen=True, array_like=True):
+    """How far a read model has followed the log, and which generation of its tables is the present one.
+
+    `last_position` and `last_stream` are of the newest event that changed something: by them the views know their log.
+    """
+
+    generation: int = 0
+    position: int = 0
+    last_position: int = 0
+    last_stream: bytes = b""
+
+    def moved(self, until: int, last: tuple[int, bytes] | None) -> "Progress":
+        """Return the progress after a run of the log, in which the newest event that changed something is `last`."""
+        position, stream = last or (self.last_position, self.last_stream)
+        return Progress(self.generation, until, position, stream)
+
+
+_pack_progress = msgspec.msgpack.Encoder().encode
+_read_progress = msgspec.msgpack.Decoder(dict[str, Progress]).decode
+
+
+class Sight(Struct, frozen=True):
+    """What one transaction sees of the views."""
+
+    txn: Transaction
+    progress: Mapping[str, Progress]
+    tables: Mapping[str, Sequence[Database]]
+
+    def position(self, name: str) -> int:
+        """Return how far a read model has followed the log."""
+        return self.progress[name].position
+
+
+class Views:
+    """The read models of one log. One process writes them, any number read."""
+
+    def __init__(self, environment: Environment, path: Path, projections: Sequence[Projection]) -> None:
+        self.environment = environment
+        self.path = path
+        self.projections = tuple(projections)
+        self.parked: dict[str, Exception] = {}
+        """The read models that failed, and why. They stay where they are until they are rebuilt."""
+        self._closed = False
+        databases = environment.databases
+        self._meta = databases[_META]
+        self._tables = {
+            projection.name: tuple(
+                tuple(databases[_table_name(projection, table, slot)] for table in projection.tables)
+                for slot in range(_SLOTS)
+            )
+            for projection in projections
+        }
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        log: EventLog,
+        *,
+        projections: Sequence[Projection] = PROJECTIONS,
+        map_bytes: int = MAP_BYTES_FIRST,
+        life: str | None = None,
+    ) -> Self:
+        """Open the views for writing, empty ones if there are none of this format and this log that can be believed."""
+        life = trust.life_of_the_machine() if life is None else life
+        if not trust.is_believable(path, life):
+            _remove(path)
+        try:
+            views = cls._opened(path, projections, map_bytes=map_bytes)
+        except InvalidInput:
+            raise  # there can be no folder: no fresh start helps
+        except StoreError:
+            _remove(path)
+            views = cls._opened(path, projections, map_bytes=map_bytes)
+        if not views.belong_to(log):
+            views.environment.close()
+            _remove(path)
+            views = cls._opened(path, projections, map_bytes=map_bytes)
+        trust.expect_writes(path, life)
+        views.environment.write_batch(lambda txn: txn.put(_FORMAT_KEY, _FORMAT, db=views.environment.databases[_META]))
+        return views
+
+    @classmethod
+    def open_readonly(
+        cls,
+        path: Path,
+        log: EventLog,
+        *,
+        projections: Sequence[Projection] = PROJECTIONS,
+        map_bytes: int = MAP_BYTES_FIRST,
+        life: str | None = None,
+    ) -> Self | None:
+        """Open the views for reading; None if there are none of this format and this log that can be believed."""
+        if not trust.is_believable(path, trust.life_of_the_machine() if life is None else life):
+            return None
+        try:
+            views = cls._opened(path, projections, map_bytes=map_bytes, readonly=True)
+        except (InvalidInput, StoreError):
+            return None
+        if views.belong_to(log):
+            return views
+        views.environment.close()
+        return None
+
+    @classmethod
+    def _opened(cls, path: Path, projections: Sequence[Projection], *, map_bytes: int, readonly: bool = False) -> Self:
+        names = [
+            _table_name(projection, table, slot)
+            for projection in projections
+            for table in projection.tables
+            for slot in range(_SLOTS)
+        ]
+        environment = Environment.open(
+            path, map_bytes=map_bytes, readonly=readonly, sync=False, databases=[_META, *names]
+        )
+        return cls(environment, path, projections)
+
+    def close(self) -> None:
+        """Bring everything to the disk and close. Closing twice is allowed."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if not self.environment.readonly:
+                self.environment.flush()
+                trust.all_is_flushed(self.path)
+        except ForkedStore:
+            pass  # it is the parent's to flush
+        finally:
+            self.environment.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Reading.
+
+    @contextmanager
+    def read(self) -> Iterator[Sight | None]:
+        """A snapshot of all read models at once; None if they have become another version's. Keep it short."""
+        with self.environment.read() as txn:
+            yield self._seen(txn)
+
+    def positions(self) -> dict[str, int]:
+        """Return how far each read model has followed the log."""
+        with self.read() as sight:
+            return {} if sight is None else {name: progress.position for name, progress in sight.progress.items()}
+
+    def belong_to(self, log: EventLog) -> bool:
+        """Return whether the views are of this format, and follow this log and no other."""
+        with self.environment.read() as txn:
+            if txn.get(_FORMAT_KEY, db=self._meta) is None:
+                return not self.environment.readonly and not txn.stat(self._meta)["entries"]
+            sight = self._seen(txn)
+        if sight is None:
+            return False
+        head = log.head()
+        return all(_follows(progress, log, head) for progress in sight.progress.values())
+
+    def _seen(self, txn: Transaction) -> Sight | None:
+        if txn.get(_FORMAT_KEY, db=self._meta) != _FORMAT:
+            return None
+        stored = txn.get(_PROGRESS_KEY, db=self._meta)
+        told = {} if stored is None else _read_progress(stored)
+        progress = {name: told.get(name, Progress()) for name in self._tables}
+        return Sight(txn, progress, {name: self.tables(name, progress[name].generation) for name in progress})
+
+    def tables(self, name: str, generation: int) -> Sequence[Database]:
+        """Return the tables that a generation of a read model has."""
+        return self._tables[name][generation % _SLOTS]
+
+    # Writing.
+
+    def moving(self, names: Collection[str] | None = None) -> dict[str, int]:
+        """Return the positions of the read models, all or those with these names, that are not parked."""
+        return {
+            name: position
+            for name, position in self.positions().items()
+            if name not in self.parked and (names is None or name in names)
+        }
+
+    def apply(self, changes: Changes, *, after: int, until: int, names: Collection[str] | None = None) -> None:
+        """Write what the log's events at `after` + 1 … `until` changed, rows and positions in one transaction.
+
+        All read models follow, or those with these names.
+        A read model that has seen these events already is left as it is; so is one that is parked.
+        One that has not seen what comes before them is the caller's mistake: who is behind catches up from the log.
+        One that fails is parked, and the others go on; errors of the store are raised, and nothing is written.
+        """
+        while True:
+            try:
+                self.environment.write_batch(lambda txn: self._apply(txn, changes, after, until, names))
+            except _ProjectionFailed as failure:
+                self.parked[failure.name] = failure.cause
+            else:
+                return
+
+    def _apply(self, txn: Transaction, changes: Changes, after: int, until: int, names: Collection[str] | None) -> None:
+        sight = self._seen(txn)
+        assert sight is not None, "somebody else writes these views"
+        progress = dict(sight.progress)
+        last = last_of(changes)
+        for projection in self.projections:
+            name = projection.name
+            position = progress[name].position
+            if position >= until or name in self.parked or (names is not None and name not in names):
+                continue
+            assert position == after, f"{name} is at {position} and cannot go on from {after}"
+            try:
+                projection.apply(txn, sight.tables[name], changes)
+            except lmdb.Error:
+                raise
+            except Exception as error:
+                raise _ProjectionFailed(name, error) from error
+            progress[name] = progress[name].moved(until, last)
+        self.write_progress(txn, progress)
+
+    def write_progress(self, txn: Transaction, progress: Mapping[str, Progress]) -> None:
+        """Write how far the read models are, in the transaction that brought them there."""
+        txn.put(_PROGRESS_KEY, _pack_progress(progress), db=self._meta)
+
+
+class _ProjectionFailed(Exception):
+    """A read model has an error; it must not leave half of its rows."""
+
+    def __init__(self, name: str, cause: Exception) -> None:
+        super().__init__(name)
+        self.name, self.cause = name, cause
+
+
+def _table_name(projection: Projection, table: str, slot: int) -> bytes:
+    return f"{projection.name}.{table}.{slot}".encode()
+
+
+def _follows(progress: Progress, log: EventLog, head: int) -> bool:
+    """Whether the newest event that a read model knows stands in the log where it stood."""
+    if progress.position > head:
+        return False
+    last = progress.last_position
+    return (
+        all(not isinstance(event, Event) or event.stream == progress.last_stream for event in log.read(last - 1, last))
+        if last
+        else True
+    )
+
+
+def _remove(path: Path) -> None:
+    """Remove the files of the views, and nothing else."""
+    for name in (DATA_NAME, LOCK_NAME):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            (path / name).unlink()
+    trust.all_is_flushed(path)

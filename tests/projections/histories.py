@@ -1,0 +1,97 @@
+"""Histories of several tasks in one log, for the tests of read models."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from hypothesis import strategies as st
+
+from tallystick.ledger.events import Event
+from tallystick.ledger.evolve import evolve
+from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.store.memory import MemoryLog
+from tallystick.ledger.store.port import EventLog
+from tallystick.projections.catch_up import catch_up
+from tallystick.projections.change import changes_of
+from tallystick.projections.views import Views
+from tests.story import BEGIN_MS, Story
+from tests.strategies import creations, prunings, reports
+
+# Neither in the order of creation nor far apart.
+STREAMS = tuple(
+    bytes.fromhex("0198c2f07b7e7cc38a531f0a9d8e4b") + bytes([number]) for number in (0x80, 0x20, 0xE0, 0x40)
+)
+
+Dump = dict[str, list[tuple[bytes, bytes]]]
+
+
+@st.composite
+def histories(draw: st.DrawFn, most: int = 20) -> list[Event]:
+    """What was written of a few tasks, in the order in which it was."""
+    stories = [Story(stream=stream) for stream in STREAMS]
+    events: list[Event] = []
+    for _ in range(draw(st.integers(0, most))):
+        story = draw(st.sampled_from(stories))
+        data = creations() if story.record_or_none is None else st.one_of(reports, reports, prunings)
+        story.position, known = len(events), len(story.events)
+        story.tell(
+            draw(data),
+            after_ms=draw(st.integers(0, 2)),
+            occurred_at=draw(st.none() | st.integers(BEGIN_MS - 3, BEGIN_MS + 3)),
+        )
+        events.extend(story.events[known:])
+    return events
+
+
+def logged(events: Sequence[Event]) -> MemoryLog:
+    """Return a log that has these events."""
+    log = MemoryLog()
+    log.append(events)
+    return log
+
+
+def records_of(events: Sequence[Event]) -> dict[bytes, TaskRecord]:
+    """Return what every task is after these events, each folded by itself."""
+    records: dict[bytes, TaskRecord] = {}
+    for event in events:
+        records[event.stream] = evolve(records.get(event.stream), event)
+    return records
+
+
+def runs(events: Sequence[Event], cuts: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield the runs into which the cuts divide a history: each begins after the first and ends with the second."""
+    return pairwise(sorted({0, len(events), *(cut for cut in cuts if cut < len(events))}))
+
+
+def live_views(path: Path, events: Sequence[Event], cuts: Sequence[int]) -> Views:
+    """Return views that were told of a history run by run, as a live owner tells them."""
+    views = Views.open(path, logged(events))
+    records: dict[bytes, TaskRecord] = {}
+    for after, until in runs(events, cuts):
+        changes = changes_of(events[after:until], records.get).changes
+        records |= {stream: change.after for stream, change in changes.items()}
+        views.apply(changes, after=after, until=until)
+    return views
+
+
+def caught_up_views(path: Path, log: EventLog, *, until: int | None = None, slice_events: int = 8_192) -> Views:
+    """Return views that have read a log for themselves."""
+    views = Views.open(path, log)
+    catch_up(views, log, until=until, slice_events=slice_events)
+    return views
+
+
+def dump(views: Views) -> Dump:
+    """Return all that the read models have stored, and how far they are."""
+    with views.read() as sight:
+        assert sight is not None
+        contents: Dump = {
+            f"{projection.name}.{table}": list(sight.txn.cursor(database))
+            for projection in views.projections
+            for table, database in zip(projection.tables, sight.tables[projection.name], strict=True)
+        }
+        for name, progress in sight.progress.items():
+            contents[f"{name} at"] = [
+                (progress.position.to_bytes(8), progress.last_position.to_bytes(8) + progress.last_stream)
+            ]
+        return contents
