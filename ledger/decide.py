@@ -14,6 +14,7 @@ from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import InvalidInput, NotFound, Pruned, Refused, TallystickError, WrongVersion
 from tallystick.ledger.events import (
     FACT_TYPES,
+    NAMES,
     TaskAmended,
     TaskBackingMissed,
     TaskBackingRestored,
@@ -36,7 +37,7 @@ from tallystick.ledger.events import (
     TaskTimedOut,
 )
 from tallystick.ledger.evolve import signal_key
-from tallystick.ledger.lifecycle import SETTLED_AS, Status
+from tallystick.ledger.lifecycle import ALLOWED, SETTLED_AS, NotifyPolicy, Scope, Status
 from tallystick.ledger.record import TaskRecord
 
 Facts: TypeAlias = tuple[TaskFact, ...]
@@ -87,13 +88,13 @@ def decide(record: TaskRecord | None, command: Command, *, token: str) -> Facts 
         if data.__class__ is TaskCreated:
             return (data,)
         return Refusal(NotFound(token))
-    expected = command.expected_version
-    if expected is not None and expected != record.version and not _repeats(record, command, data):
-        return Refusal(WrongVersion(record.task_id, expected=expected, actual=record.version, current=record))
     if record.pruned_at is not None:
         return Refusal(
             Pruned(record.task_id, status=record.status, ended_at=record.ended_at, pruned_at=record.pruned_at)
         )
+    expected = command.expected_version
+    if expected is not None and expected != record.version and not _repeats(record, command, data):
+        return Refusal(WrongVersion(record.task_id, expected=expected, actual=record.version, current=record))
     return _DECIDERS[data.__class__](record, command, data)
 
 
@@ -103,7 +104,7 @@ def _refused(record: TaskRecord, data: TaskFact) -> Refusal:
 
 def _late(record: TaskRecord, command: Command, data: TaskFact) -> Refusal:
     """The task has ended: keep what came as evidence, once, and tell the caller."""
-    content = msgspec.to_builtins(data)
+    content = msgspec.msgpack.decode(msgspec.msgpack.encode(data))  # as whoever reads the log will find it
     content.pop("type")
     if command.occurred_at is not None:
         content["occurredAt"] = command.occurred_at
@@ -120,6 +121,9 @@ def _repeats(record: TaskRecord, command: Command, data: TaskFact) -> bool:
     """Whether this is the very signal that ended the task, to the letter."""
     if record.ended_at is None or (command.occurred_at is not None and command.occurred_at != record.ended_at):
         return False
+    by_operator = record.ended_by == NAMES[TaskSettled]
+    if by_operator != isinstance(data, TaskSettled):
+        return False
     same: tuple[Status, str | None, tuple[str, ...], str | None, str | None]
     match data:
         case TaskSucceeded():
@@ -129,9 +133,13 @@ def _repeats(record: TaskRecord, command: Command, data: TaskFact) -> bool:
         case TaskTimedOut():
             same = Status.TIMED_OUT, data.summary, data.artifacts, None, data.error
         case TaskCancelled():
+            if record.cancel_confirmed not in (None, data.confirmed):
+                return False
             same = Status.CANCELLED, data.stopped, (), None, data.reason or record.cancel_reason
         case TaskSettled():
             same = data.status, None, (), None, data.reason
+        case TaskRecovered():
+            same = data.status, data.summary, data.artifacts, data.outcome, data.error
         case _:
             return False
     return same == (
@@ -146,19 +154,22 @@ def _repeats(record: TaskRecord, command: Command, data: TaskFact) -> bool:
 def _create(record: TaskRecord, _command: Command, data: TaskCreated) -> Facts | Refusal:
     """The same creation again gives the same task; blanks are filled in, nothing is overwritten."""
     known = record.metadata or {}
+    is_root = record.parent_task_id is None and record.root_task_id == record.task_id
     filled = TaskAmended(
         kind=None if record.task_kind else data.kind,
         source_id=None if record.source_id else data.source_id,
         parent=None if record.parent_task_id else data.parent,
-        root=None if record.parent_task_id else data.root,
+        root=data.root if is_root and data.root != record.task_id else None,
         flow=None if record.parent_flow_id else data.flow,
         agent=None if record.agent_id else data.agent,
         requester_agent=None if record.requester_agent_id else data.requester_agent,
         origin=None if record.origin else data.origin,
-        timeout_ms=None if record.timeout_ms or record.started_at else data.timeout_ms,
+        timeout_ms=None if record.timeout_ms or record.status is not Status.QUEUED else data.timeout_ms,
         backing=None if record.backing else data.backing,
         metadata={k: v for k, v in (data.metadata or {}).items() if k not in known} or None,
-        idempotency_key=None if data.idempotency_key == record.idempotency_key else data.idempotency_key,
+        idempotency_key=None
+        if data.idempotency_key in (record.idempotency_key, *record.further_keys)
+        else data.idempotency_key,
     )
     return NOTHING if filled == TaskAmended() else (filled,)
 
@@ -232,7 +243,7 @@ def _recovery(record: TaskRecord, data: TaskFact) -> TaskRecovered:
                 corrects=corrects,
                 signal=signal,
                 summary=data.stopped,
-                error=data.reason,
+                error=data.reason or record.cancel_reason,
                 usage=data.usage,
             )
         case _:
@@ -268,8 +279,13 @@ def _lose(record: TaskRecord, _command: Command, data: TaskLost) -> Facts | Refu
 
 
 def _recover(record: TaskRecord, command: Command, data: TaskRecovered) -> Facts | Refusal:
+    known = ALLOWED[Status.LOST]
+    if data.status not in known:
+        return Refusal(InvalidInput("status", str(data.status), ", ".join(sorted(known))))
+    if record.is_active:
+        return _refused(record, data)
     if record.status is not Status.LOST:
-        return _late(record, command, data) if not record.is_active else _refused(record, data)
+        return NOTHING if _repeats(record, command, data) else _late(record, command, data)
     if data.corrects != record.ended_at_position:
         error = InvalidInput("corrects", data.corrects, f"the position of the loss, {record.ended_at_position}")
         return Refusal(error)
@@ -285,6 +301,8 @@ def _settle(record: TaskRecord, command: Command, data: TaskSettled) -> Facts | 
 
 
 def _notify(record: TaskRecord, _command: Command, data: TaskNotifyChanged) -> Facts | Refusal:
+    if record.scope_kind is Scope.SYSTEM and data.policy is not NotifyPolicy.SILENT:
+        return Refusal(InvalidInput("policy", str(data.policy), "silent: what belongs to the system tells nobody"))
     return NOTHING if record.notify_policy is data.policy else (data,)
 
 

@@ -34,7 +34,7 @@ from tallystick.ledger.events import (
     Usage,
 )
 from tallystick.ledger.lifecycle import ALLOWED, SETTLED_AS, Status
-from tallystick.ledger.limits import LATE_SIGNALS_KEPT
+from tallystick.ledger.limits import FURTHER_KEYS_KEPT, LATE_SIGNALS_KEPT
 from tallystick.ledger.progress import total
 from tallystick.ledger.record import TaskRecord
 
@@ -148,8 +148,17 @@ def _amended(record: TaskRecord, event: Event, data: TaskAmended) -> Changes:
         "timeout_ms": record.timeout_ms or data.timeout_ms,
         "backing": record.backing or data.backing,
         "metadata": {**(data.metadata or {}), **(record.metadata or {})} or None,
-        "idempotency_key": record.idempotency_key or data.idempotency_key,
+        **_keys(record, data.idempotency_key),
     }
+
+
+def _keys(record: TaskRecord, key: str | None) -> Changes:
+    """A task that was found by its run may get a key, and further ones: each gives the same task from then on."""
+    if key is None:
+        return {}
+    if record.idempotency_key is None:
+        return {"idempotency_key": key}
+    return {"further_keys": (*record.further_keys, key)[-FURTHER_KEYS_KEPT:]}
 
 
 def _started(record: TaskRecord, event: Event, data: TaskStarted) -> Changes:

@@ -24,6 +24,7 @@ TIME_MS_MAX = 253_402_300_799_999  # the last millisecond of the year 9999
 TIMEOUT_MS_MAX = 366 * 24 * 3_600_000
 COUNT_MAX = 2**53 - 1  # what every JSON reader can hold
 
+FURTHER_KEYS_KEPT = 8  # idempotency keys beyond the first that the record repeats; the log's claims keep all
 LATE_SIGNALS_KEPT = 8  # remembered in the record to recognise a repeated one; the log keeps all
 
 PROGRESS_MS_MIN = 1_000  # at most one durable progress event a task in this time, unless forced

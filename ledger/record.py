@@ -47,6 +47,7 @@ class TaskRecord(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True
     backing: Evidence | None = None
     metadata: dict[str, str] | None = None
     idempotency_key: str | None = None
+    further_keys: tuple[str, ...] = ()
     tool_use_count: int | None = None
     last_tool_name: str | None = None
     progress_summary: str | None = None

@@ -1,0 +1,119 @@
+"""The directory: which task actors are in memory, and who speaks for a task."""
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from tallystick.actors.dispatcher import Dispatcher
+from tallystick.actors.journal import Journal
+from tallystick.actors.task import TaskActor
+from tallystick.ledger.limits import ACTORS_LIVE_MAX
+from tallystick.ledger.store.port import EventLog, Stored
+
+if TYPE_CHECKING:
+    from pykka._envelope import Envelope
+
+
+class Directory:
+    """Makes task actors when somebody speaks to them and lets them go when they have ended or been idle.
+
+    Any thread may look an actor up; only the dispatcher's thread lets one go. What reaches an actor that was let go
+    is passed on to its successor, so nothing is lost in between. `live_max` bounds the actors in memory; those with
+    something unfinished do not count as idle.
+    """
+
+    def __init__(
+        self, event_log: EventLog, journal: Journal, dispatcher: Dispatcher, *, live_max: int = ACTORS_LIVE_MAX
+    ) -> None:
+        self._log, self.journal, self.schedule, self._live_max = event_log, journal, dispatcher, live_max
+        self._actors: dict[bytes, TaskActor] = {}
+        self._in_order: deque[TaskActor] = deque()
+        self._resting: list[TaskActor] = []
+        self._holding: set[TaskActor] = set()
+
+    def actor(self, stream: bytes) -> TaskActor:
+        """Return the actor of this task, made anew from the log's truth when it is not in memory."""
+        found = self._actors.get(stream)
+        if found is None:
+            made = TaskActor(stream, self)
+            # setdefault is one step: of two threads that make the actor, one wins for both.
+            found = self._actors.setdefault(stream, made)
+            if found is made:
+                self._in_order.append(made)
+        found.used = True
+        return found
+
+    def newborn(self, stream: bytes) -> TaskActor:
+        """Return an actor for an id that was made just now: the log is not asked for its history."""
+        actor = self._actors[stream] = TaskActor(stream, self, newborn=True)
+        self._in_order.append(actor)
+        return actor
+
+    def history(self, stream: bytes) -> list[Stored]:
+        """Return what the log has of this task."""
+        return self._log.stream(stream)
+
+    def hold(self, actor: TaskActor, until_ms: int) -> None:
+        """Let the actor write at `until_ms` what it holds back."""
+        self._holding.add(actor)
+        self.schedule.call_at(until_ms, lambda: self._release(actor))
+
+    def _release(self, actor: TaskActor) -> None:
+        self._holding.discard(actor)
+        actor.release_held()
+
+    def release_all(self) -> None:
+        """Let every actor write now what it holds back."""
+        while self._holding:
+            self._holding.pop().release_held()
+
+    def let_go_later(self, actor: TaskActor) -> None:
+        """The actor's task has ended: let it go at the end of the turn, if nothing waits for it then."""
+        self._resting.append(actor)
+
+    def end_turn(self) -> None:
+        """Let go of actors whose tasks have ended, and of the idlest beyond the bound."""
+        resting, self._resting = self._resting, []
+        for actor in resting:
+            self._let_go(actor)
+        surplus = len(self._actors) - self._live_max
+        if surplus > 0:
+            self._passivate(surplus)
+        elif len(self._in_order) > 2 * self._live_max:  # most of it names actors that have gone
+            self._in_order = deque(actor for actor in self._in_order.copy() if not actor.is_gone)
+
+    def _passivate(self, surplus: int) -> None:
+        """Second chance: an actor that was used since it was last looked at goes to the end of the line."""
+        in_order = self._in_order
+        for _ in range(len(in_order)):
+            actor = in_order.popleft()
+            if actor.is_gone:
+                continue
+            if not actor.used and self._let_go(actor):
+                surplus -= 1
+            else:
+                actor.used = False
+                in_order.append(actor)
+            if surplus <= 0:
+                return
+
+    def _let_go(self, actor: TaskActor) -> bool:
+        if not actor.is_idle() or self._actors.get(actor.stream) is not actor:
+            return False
+        actor.let_go()
+        del self._actors[actor.stream]
+        return True
+
+    def succeed(self, stream: bytes, envelopes: "list[Envelope[Any]]") -> None:
+        """Give what reached an actor after it was let go to its successor, before the successor's own mail."""
+        self.actor(stream).inbox.put_before(envelopes)
+
+    def pass_on(self, stream: bytes, envelopes: "list[Envelope[Any]]") -> None:
+        """Give what reached an id that names no task of its own to the actor of the task that it stands for."""
+        self.actor(stream).inbox.put_behind(envelopes)
+
+    def abandoned(self) -> "list[Envelope[Any]]":
+        """Return what still waits in the inboxes of a dispatcher that has stopped."""
+        return [envelope for actor in tuple(self._actors.values()) for envelope in actor.inbox.take()]
+
+    def __len__(self) -> int:
+        return len(self._actors)

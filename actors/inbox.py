@@ -1,0 +1,84 @@
+"""The inbox: what waits for one actor, bounded, and the signal that makes its dispatcher run it."""
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tallystick.ledger.errors import Busy
+from tallystick.ledger.limits import INBOX_DEPTH_MAX
+
+if TYPE_CHECKING:
+    from pykka._envelope import Envelope
+
+
+class Runnable(Protocol):
+    """What a dispatcher runs."""
+
+    def drain(self) -> None:
+        """Handle what waits in the inbox."""
+        ...
+
+
+class Schedule(Protocol):
+    """Where an actor with mail queues for its turn."""
+
+    def schedule(self, actor: Runnable) -> None:
+        """Give the actor a turn."""
+        ...
+
+
+class Inbox:
+    """A bounded inbox as Pykka wants one, that schedules its actor when something arrives.
+
+    Any thread may put; only the dispatcher takes. Every step is one operation under the interpreter lock.
+    """
+
+    __slots__ = ("_actor", "_queue", "_schedule", "_scheduled")
+
+    def __init__(self, actor: Runnable, schedule: Schedule) -> None:
+        self._actor, self._schedule = actor, schedule
+        self._queue: list[Envelope[Any]] = []  # a list, for an empty deque is ten times as large
+        self._scheduled = False
+
+    def put(self, envelope: "Envelope[Any]", /) -> None:
+        """Add an envelope. Raises `Busy` when INBOX_DEPTH_MAX are waiting; nothing was added then."""
+        waiting = self._queue
+        if len(waiting) >= INBOX_DEPTH_MAX:
+            raise Busy("The inbox of one actor", depth=len(waiting))
+        waiting.append(envelope)
+        if not self._scheduled:
+            self._scheduled = True
+            self._schedule.schedule(self._actor)
+
+    def put_before(self, envelopes: "list[Envelope[Any]]") -> None:
+        """Add envelopes that are older than all that wait here. They were admitted once: the bound is not asked."""
+        self._queue[:0] = envelopes
+        self.wake()
+
+    def put_behind(self, envelopes: "list[Envelope[Any]]") -> None:
+        """Add envelopes that were admitted elsewhere behind those that wait here."""
+        self._queue.extend(envelopes)
+        self.wake()
+
+    def wake(self) -> None:
+        """Schedule the actor although nothing has arrived: its first turn."""
+        self._scheduled = True
+        self._schedule.schedule(self._actor)
+
+    def take(self) -> "list[Envelope[Any]]":
+        """Return all that waits, in order, and empty the inbox. What arrives from now on schedules anew."""
+        self._scheduled = False
+        waiting = self._queue
+        taken = waiting[:]
+        del waiting[: len(taken)]
+        return taken
+
+    def get(self) -> "Envelope[Any]":
+        """Return the first envelope. Raises `IndexError` when there is none: a dispatched actor never waits."""
+        return self._queue.pop(0)
+
+    def empty(self) -> bool:
+        """Whether nothing waits."""
+        return not self._queue
+
+    def depth(self) -> int:
+        """How many envelopes wait."""
+        return len(self._queue)

@@ -1,0 +1,145 @@
+"""The system: the actors of one open ledger, how they start and in which order they stop."""
+
+import queue
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from pykka._envelope import Envelope
+
+from tallystick.actors.directory import Directory
+from tallystick.actors.dispatcher import Dispatcher
+from tallystick.actors.future import LightFuture
+from tallystick.actors.journal import Committed, Journal
+from tallystick.actors.log import logger
+from tallystick.actors.projector import ProjectorActor, ReadModel, Standing, reach
+from tallystick.actors.task import AwaitEnd, TaskActor
+from tallystick.ledger.clock import Clock
+from tallystick.ledger.commands import Command
+from tallystick.ledger.errors import Busy, Closed
+from tallystick.ledger.limits import ACTORS_LIVE_MAX, COMMANDS_WAITING_MAX
+from tallystick.ledger.store.port import EventLog
+
+log = logger("actors")
+
+VIEWS_LINGER_S = 0.005
+CLOSE_S_MAX = 30.0
+
+Listener = Callable[[int], None]
+
+
+class System:
+    """All actors of one ledger, on two threads: one for facts, one for the read models that follow them.
+
+    `start` begins, `close` ends: it takes no new commands, commits what was accepted, answers everybody, lets the
+    read models catch up, and stops the threads. Nothing that was acknowledged is lost by either.
+    """
+
+    def __init__(
+        self, event_log: EventLog, models: Sequence[ReadModel], clock: Clock, *, live_max: int = ACTORS_LIVE_MAX
+    ) -> None:
+        self.log, self._listeners = event_log, list[Listener]()
+        self.journal = Journal(event_log, clock, self._committed)
+        self.dispatcher = Dispatcher("facts", clock, end_turn=self._end_turn, is_full=self.journal.is_full)
+        self.directory = Directory(event_log, self.journal, self.dispatcher, live_max=live_max)
+        self.followers = Dispatcher("views", clock, linger_s=VIEWS_LINGER_S)
+        self.projectors = [ProjectorActor(self.followers, model, event_log) for model in models]
+        self._closed = False
+
+    def start(self) -> None:
+        """Start both threads and let the read models catch up."""
+        self.dispatcher.start()
+        self.followers.start()
+        head = self.log.head()
+        for projector in self.projectors:
+            reach(projector, head)
+
+    def newborn(self, stream: bytes) -> TaskActor:
+        """Return an actor for a task that is about to be created under a fresh id."""
+        return self.directory.newborn(stream)
+
+    def actor(self, stream: bytes) -> TaskActor:
+        """Return the actor of a task."""
+        return self.directory.actor(stream)
+
+    def send(self, actor: TaskActor, message: Command | AwaitEnd, future: LightFuture) -> None:
+        """Put a command into a task's inbox; `future` gets the answer when it is durable.
+
+        Raises `Busy` when too much waits already and `Closed` after `close`: nothing was accepted then.
+        """
+        if self._closed:
+            raise Closed
+        if self.dispatcher.backlog() >= COMMANDS_WAITING_MAX:
+            raise Busy("The ledger", depth=self.dispatcher.backlog())
+        actor.actor_inbox.put(Envelope(message, reply_to=future))
+        if self.is_closed():  # in the meantime
+            self._turn_away(future)
+
+    def is_closed(self) -> bool:
+        """Whether new commands are turned away."""
+        return self._closed
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener(position)` after each commit, on the dispatcher's thread; returns what ends it."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def reach(self, position: int, timeout_s: float) -> None:
+        """Wait until every read model that works has seen `position`, at most `timeout_s` seconds."""
+        waiting = [reach(projector, position) for projector in self.projectors]
+        self.followers.hurry()
+        deadline = time.monotonic() + timeout_s
+        for future in waiting:
+            future.get(timeout=max(deadline - time.monotonic(), 0.001))
+
+    def standings(self) -> list[Standing]:
+        """Return how every read model stands."""
+        head = self.log.head()
+        return [projector.standing(head) for projector in self.projectors]
+
+    def sweep(self) -> None:
+        """Do what is due now, and wait until it is durable."""
+        done = LightFuture()
+
+        def write() -> None:
+            self.directory.release_all()
+            self.journal.answer(done, None)
+
+        self.dispatcher.call_soon(write)
+        done.get()
+
+    def close(self, timeout_s: float = CLOSE_S_MAX) -> bool:
+        """End it all in order; whether everything came to rest within `timeout_s` seconds."""
+        if self._closed:
+            return True
+        self._closed = True
+        deadline = time.monotonic() + timeout_s
+        self.dispatcher.call_soon(self.directory.release_all)
+        done = self.dispatcher.stop(timeout_s)
+        self._turn_away_the_rest()
+        done &= self.followers.stop(max(deadline - time.monotonic(), 0.1))
+        if not done:
+            log.error("close_timed_out", timeout_s=timeout_s, backlog=self.dispatcher.backlog())
+        return done
+
+    def _end_turn(self) -> None:
+        self.journal.end_turn()
+        self.directory.end_turn()
+
+    def _committed(self, batch: Committed) -> None:
+        for projector in self.projectors:
+            with suppress(Busy):  # it will see the gap, and read the log
+                projector.actor_inbox.put(Envelope(batch))
+        for listener in tuple(self._listeners):
+            listener(batch.last)
+
+    def _turn_away_the_rest(self) -> None:
+        """A command that slipped in while the dispatcher stopped was not decided: its caller is told so."""
+        for envelope in self.directory.abandoned():
+            if isinstance(envelope.reply_to, LightFuture):
+                self._turn_away(envelope.reply_to)
+
+    @staticmethod
+    def _turn_away(future: LightFuture) -> None:
+        with suppress(queue.Full):  # it was answered after all
+            future.fail(Closed())
