@@ -92,7 +92,7 @@ def _born(event: Event, data: TaskCreated) -> TaskRecord:
         task_kind=data.kind,
         source_id=data.source_id,
         owner_key=data.owner,
-        requester_session_key=data.requester,
+        requester_session_key=data.requester or data.owner,
         child_session_key=data.child_session,
         parent_flow_id=data.flow,
         parent_task_id=data.parent,
