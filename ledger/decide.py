@@ -15,6 +15,7 @@ from tallystick.ledger.errors import InvalidInput, NotFound, Pruned, Refused, Ta
 from tallystick.ledger.events import (
     FACT_TYPES,
     NAMES,
+    Evidence,
     TaskAmended,
     TaskBackingMissed,
     TaskBackingRestored,
@@ -213,6 +214,7 @@ def _after_the_end(record: TaskRecord, command: Command, data: TaskFact) -> Fact
 
 
 def _recovery(record: TaskRecord, data: TaskFact) -> TaskRecovered:
+    """Say what the signal said, all of it: what a recovery has no field for is its evidence."""
     corrects = record.ended_at_position
     assert corrects is not None, "a lost record knows the event that ended it"
     signal = SIGNALS[data.__class__]
@@ -227,9 +229,21 @@ def _recovery(record: TaskRecord, data: TaskFact) -> TaskRecovered:
                 outcome=data.outcome,
                 usage=data.usage,
             )
-        case TaskFailed() | TaskTimedOut():
+        case TaskFailed():
+            seen: Evidence = {"exitCode": data.exit_code, "signal": data.signal}
             return TaskRecovered(
-                status=Status.FAILED if isinstance(data, TaskFailed) else Status.TIMED_OUT,
+                status=Status.FAILED,
+                corrects=corrects,
+                signal=signal,
+                evidence={name: value for name, value in seen.items() if value is not None} or None,
+                summary=data.summary,
+                error=data.error,
+                artifacts=data.artifacts,
+                usage=data.usage,
+            )
+        case TaskTimedOut():
+            return TaskRecovered(
+                status=Status.TIMED_OUT,
                 corrects=corrects,
                 signal=signal,
                 summary=data.summary,
@@ -242,6 +256,7 @@ def _recovery(record: TaskRecord, data: TaskFact) -> TaskRecovered:
                 status=Status.CANCELLED,
                 corrects=corrects,
                 signal=signal,
+                evidence=None if data.confirmed else {"confirmed": False},
                 summary=data.stopped,
                 error=data.reason or record.cancel_reason,
                 usage=data.usage,
