@@ -37,7 +37,7 @@ from tallystick.ledger.events import (
     TaskSucceeded,
     TaskTimedOut,
 )
-from tallystick.ledger.evolve import signal_key
+from tallystick.ledger.evolve import loss_in_words, signal_key
 from tallystick.ledger.lifecycle import ALLOWED, SETTLED_AS, NotifyPolicy, Scope, Status
 from tallystick.ledger.record import TaskRecord
 
@@ -137,6 +137,8 @@ def _repeats(record: TaskRecord, command: Command, data: TaskFact) -> bool:
             if record.cancel_confirmed not in (None, data.confirmed):
                 return False
             same = Status.CANCELLED, data.stopped, (), None, data.reason or record.cancel_reason
+        case TaskLost():
+            same = Status.LOST, None, (), None, loss_in_words(data)
         case TaskSettled():
             same = data.status, None, (), None, data.reason
         case TaskRecovered():
@@ -288,9 +290,11 @@ def _restore(record: TaskRecord, command: Command, data: TaskBackingRestored) ->
     return NOTHING if record.backing_missed_at is None else (data,)
 
 
-def _lose(record: TaskRecord, _command: Command, data: TaskLost) -> Facts | Refusal:
+def _lose(record: TaskRecord, command: Command, data: TaskLost) -> Facts | Refusal:
     """A loss is inferred: a task that ended in between is never marked, and leaves no trace of the attempt."""
-    return (data,) if record.is_active else _refused(record, data)
+    if record.is_active:
+        return (data,)
+    return NOTHING if _repeats(record, command, data) else _refused(record, data)
 
 
 def _recover(record: TaskRecord, command: Command, data: TaskRecovered) -> Facts | Refusal:

@@ -244,8 +244,13 @@ def _backing_restored(record: TaskRecord, event: Event, _data: TaskBackingRestor
 
 def _lost(record: TaskRecord, event: Event, data: TaskLost) -> Changes:
     changes = _ended(record, event, Status.LOST)
-    changes["error"] = data.error or f"lost by rule: {data.rule}"
+    changes["error"] = loss_in_words(data)
     return changes
+
+
+def loss_in_words(data: TaskLost) -> str:
+    """Return what a record has as the error of a task that was lost."""
+    return data.error or f"lost by rule: {data.rule}"
 
 
 def _recovered(record: TaskRecord, event: Event, data: TaskRecovered) -> Changes:
