@@ -36,6 +36,14 @@ class Story:
             assert not isinstance(answer, Refusal), answer
             assert answer, f"{data} was nothing new"
 
+    @classmethod
+    def of(cls, events: Sequence[Event], *, record: TaskRecord | None, now_ms: int) -> "Story":
+        """Return the story that these events tell, as somebody knows it who has this record of them."""
+        story = cls(stream=events[0].stream, position=events[-1].position, begin_ms=now_ms)
+        story.events = list(events)
+        story._record = record
+        return story
+
     @property
     def record(self) -> TaskRecord:
         """What is known of the task; it must have been created."""

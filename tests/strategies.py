@@ -40,7 +40,7 @@ from tallystick.ledger.lifecycle import (
     Status,
 )
 from tallystick.ledger.limits import COUNT_MAX, TIME_MS_MAX, TIMEOUT_MS_MAX
-from tests.story import BEGIN_MS, Story
+from tests.story import BEGIN_MS, Story, created
 
 TASK_IDS = ("0198c2f0-7b7e-7cc3-8a53-1f0a9d8e4b21", "0198c2f0-7b7f-7000-8000-000000000001")
 
@@ -78,10 +78,13 @@ origins = st.builds(
 )
 artifacts = st.lists(st.sampled_from(["file:///a", "file:///b", "s3://c/d"]), max_size=2).map(tuple)
 
+CREATED = created()
+SUCCEEDED = TaskSucceeded(summary="42 tallies")
+
 
 def maybe(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     """Often nothing, for most fields of most facts are blank."""
-    return st.one_of(st.none(), st.none(), values)
+    return st.one_of(st.none(), values)
 
 
 @st.composite

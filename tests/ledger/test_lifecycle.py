@@ -42,7 +42,7 @@ succeeded   late      same       late      late       late       refused
 failed      late      late       same      late       late       refused
 timed_out   late      late       late      same       late       refused
 cancelled   late      late       late      late       same       refused
-lost        late      recovered  recovered recovered  recovered  refused
+lost        late      recovered  recovered recovered  recovered  same
 """
 MOVES = {"yes", "implied", "recovered"}
 
