@@ -13,7 +13,7 @@ import msgspec
 from tallystick.ledger.errors import Corrupt, InvalidInput
 from tallystick.ledger.events import BY_NAME, Event
 from tallystick.ledger.limits import RECORD_BYTES_MAX
-from tallystick.ledger.store.port import Damaged
+from tallystick.ledger.store.port import Damaged, Stored
 
 Raw: TypeAlias = dict[str, Any]
 """A fact as it is stored: its fields by name, without its type."""
@@ -23,13 +23,15 @@ Lifts: TypeAlias = Mapping[str, tuple[str, Callable[[Raw], Raw]]]
 
 LIFTS: Lifts = {}
 
+MISSING = "there is no record"
+"""What is said of a position that has none."""
+
 DETAIL_CHARACTERS_MAX = 200  # of what a decoder says about bytes that may be anything
 _FACT = 6  # where the fact stands in the array
 
 _pack = msgspec.msgpack.Encoder().encode
 
-unpack = msgspec.msgpack.Decoder(Event).decode
-"""Return the event that has these bytes; any exception means: ask `read_record` what they are."""
+_unpack = msgspec.msgpack.Decoder(Event).decode
 
 
 def encode(event: Event) -> bytes:
@@ -64,7 +66,7 @@ def decode(body: bytes, lifts: Lifts = LIFTS) -> Event:
     """
     # The bytes may be anything, and so may be what a decoder says of them, or a lift of what it does not expect.
     try:
-        return unpack(body)
+        return _unpack(body)
     except Exception as error:  # noqa: BLE001
         reason = error
     try:
@@ -99,6 +101,20 @@ def read_record(position: int, body: bytes, lifts: Lifts = LIFTS) -> Event | Dam
     if event.position != position:
         return Damaged(position, f"the record says that it stands at {event.position}")
     return event
+
+
+def read_records(first: int, bodies: Sequence[bytes | None], lifts: Lifts = LIFTS) -> Sequence[Stored]:
+    """Return what is stored from the position `first` on; None, where nothing is, reads as damaged too."""
+    try:
+        events = list(map(_unpack, bodies))  # type: ignore[arg-type] # None is an exception like any other
+    except Exception:  # noqa: BLE001
+        events = []
+    if [event.position for event in events] == list(range(first, first + len(bodies))):
+        return events
+    return [
+        Damaged(position, MISSING) if body is None else read_record(position, body, lifts)
+        for position, body in enumerate(bodies, first)
+    ]
 
 
 def check_lifts(lifts: Lifts) -> None:

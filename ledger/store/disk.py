@@ -1,7 +1,7 @@
 """The log on disk: an `EventLog` over one LMDB environment.
 
-Owns what is written together and what is read together. The bytes of keys, of records and of the tree are those of
-`keys`, `codec` and `tree`; the environment knows LMDB.
+Owns what is written together and what is read together. The bytes are those of `keys`, `codec` and `tree`, how a
+folder is laid out is `layout`'s, what a batch writes is `batch`'s, and the environment knows LMDB.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,29 +12,23 @@ from typing import Self
 
 from msgspec import Struct
 
-from tallystick.ledger.errors import Corrupt, InvalidInput, NewerFormat, WrongVersion
+from tallystick.ledger.errors import Corrupt, WrongVersion
 from tallystick.ledger.events import Event
-from tallystick.ledger.ids import ID_BYTES, id_text
-from tallystick.ledger.limits import MAP_BYTES_FIRST
-from tallystick.ledger.store import keys
-from tallystick.ledger.store.codec import encode_all, read_record, unpack
+from tallystick.ledger.ids import id_text
+from tallystick.ledger.limits import MAP_BYTES_FIRST, MAP_BYTES_MAX
+from tallystick.ledger.store import keys, layout
+from tallystick.ledger.store.batch import TAIL_KEYS, Batch, Index, prepare
+from tallystick.ledger.store.codec import MISSING, read_record, read_records
 from tallystick.ledger.store.environment import Environment
 from tallystick.ledger.store.mapping import Transaction
 from tallystick.ledger.store.port import NO_CLAIMS, Damaged, Stored, TreeHead
-from tallystick.ledger.store.tree import HASH_BYTES, TILE_WIDTH, Edge, Growth, Tree, leaf_hashes, partial_tiles
+from tallystick.ledger.store.tree import HASH_BYTES, Edge, Tree, partial_tiles
 
-FORMAT = 1
 SLICE_RECORDS = 1_024  # read in one transaction: what it pins is short, what it costs is shared
-
-_DATABASES = (keys.EVENTS, keys.CLAIMS, keys.TILES, keys.META)
-_SETS = (keys.STREAMS,)
-_PART_HASHES = 32  # of the last tile are written together: few bytes for one event, few writes for many
-_PART_BYTES = _PART_HASHES * HASH_BYTES
-_PART_KEYS = tuple(keys.tail_key(number) for number in range(TILE_WIDTH // _PART_HASHES))
 
 
 class Stats(Struct, frozen=True):
-    """What a log has written since it was opened, and how large it is."""
+    """What a handle has written since it was opened, and how large the log is."""
 
     commits: int
     fsyncs: int
@@ -45,7 +39,10 @@ class Stats(Struct, frozen=True):
 
 
 class DiskLog:
-    """An `EventLog` in a folder. One handle writes; a handle for reading sees each commit as soon as it is durable."""
+    """An `EventLog` in a folder. One handle writes; a handle for reading sees each commit as soon as it is durable.
+
+    After an `append` that raised, the log is what the disk says, and the handle reads it anew.
+    """
 
     def __init__(self, environment: Environment, path: Path) -> None:
         self.environment = environment
@@ -56,27 +53,32 @@ class DiskLog:
         self._claims = databases[keys.CLAIMS]
         self._tiles = databases[keys.TILES]
         self._meta = databases[keys.META]
-        # The tree as it is on disk; None when that is not known. A handle for reading never knows.
+        # The tree as it is on disk; None while only the disk knows. A handle for reading never has it.
         self._tree: Tree | None = None
         self._commits = self._appended = self._record_bytes = 0
 
     @classmethod
-    def open(cls, path: Path, *, readonly: bool = False, create: bool = True, map_bytes: int = MAP_BYTES_FIRST) -> Self:
-        """Open the log in a folder; make it, if it is missing and `create`.
+    def open(
+        cls,
+        path: Path,
+        *,
+        readonly: bool = False,
+        create: bool = True,
+        map_bytes: int = MAP_BYTES_FIRST,
+        map_bytes_max: int = MAP_BYTES_MAX,
+    ) -> Self:
+        """Open the log in a folder; make it if it is missing and `create`.
 
-        Raises `InvalidInput` when there is none, `NewerFormat` when it is not for this version, and `Corrupt` when
-        the folder has something that is not a log, or one that cannot be appended to. What is there stays as it is.
+        Raises what `layout.open_environment` raises, and `Corrupt` when the tree is not one that can grow: then the
+        log can still be read.
         """
-        environment = Environment.open(path, map_bytes=map_bytes, readonly=readonly, create=create)
-        with environment:
-            _check_format(environment, path, readonly=readonly, create=create, map_bytes=map_bytes)
-            whole = Environment.open(
-                path, map_bytes=map_bytes, readonly=readonly, create=create, databases=_DATABASES, sets=_SETS
-            )
-        log = cls(whole, path)
+        environment = layout.open_environment(
+            path, readonly=readonly, create=create, map_bytes=map_bytes, map_bytes_max=map_bytes_max
+        )
+        log = cls(environment, path)
         try:
             if not readonly:
-                log._written_tree()
+                log._growing_tree()
         except BaseException:
             log.close()
             raise
@@ -108,39 +110,28 @@ class DiskLog:
     # Writing.
 
     def append(self, events: Sequence[Event], claims: Mapping[bytes, bytes] = NO_CLAIMS) -> None:
-        tree = self._written_tree()
-        head = tree.edge.size
-        bodies = encode_all(events)
-        for position, event in enumerate(events, head + 1):
-            if event.position != position:
-                raise Corrupt(f"an event for position {event.position} cannot follow the head, {position - 1}")
-        places = list(map(keys.event_key, range(head + 1, head + 1 + len(bodies))))
-        index = _index(events, places)
-        growth = tree.extend(leaf_hashes(bodies))
-        tiles = [keys.tile_item(tile.level, tile.index, tile.hashes) for tile in growth.tiles]
-        edge = _edge_items(tree, growth)
-
-        def write(txn: Transaction) -> None:
-            cursor = txn.cursor(self._events)
-            _, added = cursor.putmulti(zip(places, bodies, strict=True), append=True)
-            if added != len(bodies):
-                raise Corrupt("there are records behind the head", position=head + 1)
-            if index is None or not self._index_written(txn, index):
-                self._raise_wrong_version(txn, events)
-            if claims:
-                txn.cursor(self._claims).putmulti(claims.items())
-            if tiles:
-                txn.cursor(self._tiles).putmulti(tiles)
-            txn.cursor(self._meta).putmulti(edge)
-
-        self._tree = None  # unknown while it is being written: if that fails, the disk knows
-        self.environment.write_batch(write)
-        self._tree = growth.tree
+        batch = prepare(self._growing_tree(), events)
+        self._tree = None  # if writing fails, only the disk knows whether nothing was written
+        self.environment.write_batch(lambda txn: self._write(txn, events, batch, claims))
+        self._tree = batch.tree
         self._commits += 1
-        self._appended += len(bodies)
-        self._record_bytes += sum(map(len, bodies))
+        self._appended += len(batch.bodies)
+        self._record_bytes += sum(map(len, batch.bodies))
 
-    def _index_written(self, txn: Transaction, index: "_Index") -> bool:
+    def _write(self, txn: Transaction, events: Sequence[Event], batch: Batch, claims: Mapping[bytes, bytes]) -> None:
+        if events:
+            _, added = txn.cursor(self._events).putmulti(zip(batch.places, batch.bodies, strict=True), append=True)
+            if added != len(events):
+                raise Corrupt("another record is there already", position=events[0].position)
+            if batch.index is None or not self._indexed(txn, batch.index):
+                self._refuse(txn, events)
+        if claims:
+            txn.cursor(self._claims).putmulti(claims.items())
+        if batch.tiles:
+            txn.cursor(self._tiles).putmulti(batch.tiles)
+        txn.cursor(self._meta).putmulti(batch.meta)
+
+    def _indexed(self, txn: Transaction, index: Index) -> bool:
         """Write the index of the streams; False unless every event is the next of its stream."""
         cursor = txn.cursor(self._streams)
         for stream, count in index.counts.items():
@@ -156,8 +147,8 @@ class DiskLog:
                 return False
         return True
 
-    def _raise_wrong_version(self, txn: Transaction, events: Sequence[Event]) -> None:
-        """Find the event that was refused: slow, and right whatever the batch has."""
+    def _refuse(self, txn: Transaction, events: Sequence[Event]) -> None:
+        """Find the event that is not the next of its stream: slow, and right whatever the batch has."""
         cursor = txn.cursor(self._streams)
         versions: dict[bytes, int] = {}
         for event in events:
@@ -170,7 +161,7 @@ class DiskLog:
             versions[event.stream] = event.version
         raise Corrupt("the index of the streams contradicts the head", position=events[0].position)
 
-    def _written_tree(self) -> Tree:
+    def _growing_tree(self) -> Tree:
         """The tree that the next event is appended to."""
         tree = self._tree
         if tree is None:
@@ -182,27 +173,29 @@ class DiskLog:
 
     def _stored_tree(self, txn: Transaction) -> Tree:
         edge = self._stored_edge(txn)
+        # Those of level 0 are not among the tiles; what follows their width is left over from the tile before.
+        tail = b"".join(txn.get(key, b"", db=self._meta) for key in TAIL_KEYS)
         partials = [
-            self._tile(txn, place.level, place.index) if place.width else b"" for place in partial_tiles(edge.size)[1:]
+            (self._stored_tile(txn, place.level, place.index) if place.level else tail[: place.width * HASH_BYTES])
+            if place.width
+            else b""
+            for place in partial_tiles(edge.size)
         ]
-        if edge.size:
-            tail = b"".join(txn.get(key, b"", db=self._meta) for key in _PART_KEYS)
-            partials.insert(0, tail[: edge.size % TILE_WIDTH * HASH_BYTES])
         return Tree.restore(edge, partials)
-
-    def _tile(self, txn: Transaction, level: int, index: int) -> bytes:
-        """The hashes of a tile; none if it is missing."""
-        cursor = txn.cursor(self._tiles)
-        start = keys.tile_key(level, index)
-        if not cursor.set_range(start) or not cursor.key().startswith(start):
-            return b""
-        return keys.tile_of(cursor.key(), cursor.value())[2]
 
     def _stored_edge(self, txn: Transaction) -> Edge:
         stored = txn.get(keys.EDGE, db=self._meta)
         if stored is None:
             raise Corrupt("the tree's edge is missing")
         return Edge.from_bytes(stored)
+
+    def _stored_tile(self, txn: Transaction, level: int, index: int) -> bytes:
+        """The hashes of a tile; none if it is missing."""
+        cursor = txn.cursor(self._tiles)
+        start = keys.tile_key(level, index)
+        if not cursor.set_range(start) or not cursor.key().startswith(start):
+            return b""
+        return keys.tile_of(cursor.key(), cursor.value())[2]
 
     # Reading.
 
@@ -222,7 +215,7 @@ class DiskLog:
 
     def read(self, after: int = 0, until: int | None = None) -> Iterator[Stored]:
         for first, bodies in self._slices(after, until):
-            yield from _decoded(first, bodies)
+            yield from read_records(first, bodies)
 
     def bodies(self, after: int = 0, until: int | None = None) -> Iterator[tuple[int, bytes]]:
         for first, bodies in self._slices(after, until):
@@ -252,110 +245,18 @@ class DiskLog:
             index = txn.cursor(self._streams).getmulti([stream], dupdata=True)
             places = [place for _, place in index[after_version:]]
             found = dict(txn.cursor(self._events).getmulti(places))
-        records: list[Stored] = []
-        for place in places:
-            position = keys.position_of(place)
-            body = found.get(place)
-            record = _missing(position) if body is None else read_record(position, body)
-            if isinstance(record, Event) and record.stream != stream:
-                record = Damaged(position, f"the record says that it belongs to {record.task_id}")
-            records.append(record)
-        return records
+        return [_of_stream(stream, keys.position_of(place), found.get(place)) for place in places]
 
     def claimed(self, claim: bytes) -> bytes | None:
         with self.environment.read() as txn:
             return txn.get(claim, db=self._claims)
 
 
-class _Index(Struct, frozen=True):
-    """What a batch writes to the index of the streams, and how many events each stream must have before."""
-
-    counts: dict[bytes, int]
-    first: list[tuple[bytes, bytes]]
-    next: list[tuple[bytes, bytes]]
-
-
-def _index(events: Sequence[Event], places: Sequence[bytes]) -> _Index | None:
-    """The index of a batch; None when its events do not follow each other within their streams."""
-    versions: dict[bytes, int] = {}
-    index = _Index({}, [], [])
-    for event, place in zip(events, places, strict=True):
-        stream, version = event.stream, event.version
-        last = versions.get(stream)
-        if last is None:
-            if len(stream) != ID_BYTES:
-                raise InvalidInput("stream", stream, f"{ID_BYTES} bytes")
-            if version == 1:
-                index.first.append((stream, place))
-            else:
-                index.counts[stream] = version - 1
-                index.next.append((stream, place))
-        elif version == last + 1:
-            index.next.append((stream, place))
-        else:
-            return None
-        versions[stream] = version
-    return index
-
-
-def _edge_items(tree: Tree, growth: Growth) -> list[tuple[bytes, bytes]]:
-    """The edge, and what changed of the tree's last, incomplete tile: none of its leaves is in `tiles` yet."""
-    before, after = tree.edge.size, growth.tree.edge.size
-    items = [(keys.EDGE, growth.tree.edge.to_bytes())]
-    if after == before:
-        return items
-    tail = growth.tree.partials[0]
-    same_tile = before // TILE_WIDTH == after // TILE_WIDTH
-    first = before % TILE_WIDTH // _PART_HASHES if same_tile else 0
-    items += [
-        (_PART_KEYS[number], tail[number * _PART_BYTES : (number + 1) * _PART_BYTES])
-        for number in range(first, -(-len(tail) // _PART_BYTES))
-    ]
-    return items
-
-
-def _missing(position: int) -> Damaged:
-    return Damaged(position, "missing")
-
-
-def _decoded(first: int, bodies: Sequence[bytes | None]) -> Sequence[Stored]:
-    """The records of a slice: at once when all are sound, else one by one."""
-    try:
-        events = list(map(unpack, bodies))  # type: ignore[arg-type]
-    except Exception:  # noqa: BLE001 - whatever it is, it is looked at below
-        events = []
-    if [event.position for event in events] == list(range(first, first + len(bodies))):
-        return events
-    return [
-        _missing(position) if body is None else read_record(position, body)
-        for position, body in enumerate(bodies, first)
-    ]
-
-
-def _check_format(environment: Environment, path: Path, *, readonly: bool, create: bool, map_bytes: int) -> None:
-    """Refuse what is not a log of this format; give a new log its format and its empty tree."""
-    with environment.read() as txn:
-        names = set(txn.cursor().iternext(values=False))
-    if keys.META in names:
-        with Environment.open(path, map_bytes=map_bytes, readonly=readonly, databases=[keys.META]) as store:
-            meta = store.databases[keys.META]
-            with store.read() as txn:
-                stored = txn.get(keys.FORMAT, db=meta)
-        if stored is not None:
-            found = keys.format_of(stored)
-            if found > FORMAT:
-                raise NewerFormat(str(path), found=found, known=FORMAT)
-            return
-    if not names <= {*_DATABASES, *_SETS}:
-        raise Corrupt(f"{path} has a store that is not a log")
-    if readonly or not create:
-        raise InvalidInput("path", str(path), "a folder that has a log")
-    with Environment.open(path, map_bytes=map_bytes, databases=_DATABASES, sets=_SETS) as store:
-
-        def write(txn: Transaction) -> None:
-            if any(txn.stat(database)["entries"] for database in store.databases.values()):
-                raise Corrupt(f"{path} has a log whose format is missing")
-            txn.put(keys.FORMAT, keys.format_value(FORMAT), db=store.databases[keys.META])
-            txn.put(keys.EDGE, Edge().to_bytes(), db=store.databases[keys.META])
-
-        store.write_batch(write)
+def _of_stream(stream: bytes, position: int, body: bytes | None) -> Stored:
+    """The record that the index says is the stream's."""
+    if body is None:
+        return Damaged(position, MISSING)
+    record = read_record(position, body)
+    if isinstance(record, Event) and record.stream != stream:
+        return Damaged(position, f"the record says that it belongs to {record.task_id}")
+    return record

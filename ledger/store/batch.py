@@ -1,0 +1,93 @@
+"""A batch: events made ready for one transaction. Pure: what is in the log already is checked while it is written."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from tallystick.ledger.errors import Corrupt, InvalidInput
+from tallystick.ledger.events import Event
+from tallystick.ledger.ids import ID_BYTES
+from tallystick.ledger.store import keys
+from tallystick.ledger.store.codec import encode_all
+from tallystick.ledger.store.tree import HASH_BYTES, TILE_WIDTH, Tree, leaf_hashes
+
+_PART_HASHES = 32  # of the last tile are written together: few bytes for one event, few writes for many
+_PART_BYTES = _PART_HASHES * HASH_BYTES
+
+TAIL_KEYS = tuple(keys.tail_key(number) for number in range(TILE_WIDTH // _PART_HASHES))
+"""Where the leaf hashes of the tree's last, incomplete tile are; what is behind its width is left over from others."""
+
+Items = list[tuple[bytes, bytes]]
+
+
+class Batch(Struct, frozen=True):
+    """What a batch of events writes to each database, and what must be there before."""
+
+    bodies: list[bytes]
+    places: list[bytes]
+    index: "Index | None"  # None: its events do not follow each other within their streams
+    tiles: Items
+    meta: Items
+    tree: Tree
+
+
+class Index(Struct, frozen=True):
+    """A batch in the index of the streams: those that begin, those that go on, and how many events these had."""
+
+    first: Items
+    next: Items
+    counts: dict[bytes, int]
+
+
+def prepare(tree: Tree, events: Sequence[Event]) -> Batch:
+    """Return the batch that the events are after what the tree has.
+
+    Raises `Corrupt` when their positions do not follow, `InvalidInput` when a record or a stream cannot be stored.
+    """
+    bodies = encode_all(events)
+    head = tree.edge.size
+    for position, event in enumerate(events, head + 1):
+        if event.position != position:
+            raise Corrupt(f"an event for position {event.position} cannot follow the head, {position - 1}")
+    places = list(map(keys.event_key, range(head + 1, head + 1 + len(bodies))))
+    index = _index(events, places)
+    growth = tree.extend(leaf_hashes(bodies))
+    tiles = [keys.tile_item(tile.level, tile.index, tile.hashes) for tile in growth.tiles]
+    return Batch(bodies, places, index, tiles, _meta(tree, growth.tree), growth.tree)
+
+
+def _index(events: Sequence[Event], places: Sequence[bytes]) -> Index | None:
+    versions: dict[bytes, int] = {}
+    index = Index([], [], {})
+    for event, place in zip(events, places, strict=True):
+        stream, version = event.stream, event.version
+        last = versions.get(stream)
+        if last is None:
+            if len(stream) != ID_BYTES:
+                raise InvalidInput("stream", stream, f"{ID_BYTES} bytes")
+            if version == 1:
+                index.first.append((stream, place))
+            else:
+                index.counts[stream] = version - 1
+                index.next.append((stream, place))
+        elif version == last + 1:
+            index.next.append((stream, place))
+        else:
+            return None
+        versions[stream] = version
+    return index
+
+
+def _meta(before: Tree, after: Tree) -> Items:
+    """The edge, and what changed of the last, incomplete tile: none of its leaves is in a stored tile yet."""
+    items = [(keys.EDGE, after.edge.to_bytes())]
+    if after.edge.size == before.edge.size:
+        return items
+    tail = after.partials[0]
+    old, new = before.edge.size, after.edge.size
+    first = old % TILE_WIDTH // _PART_HASHES if old // TILE_WIDTH == new // TILE_WIDTH else 0
+    items += [
+        (TAIL_KEYS[number], tail[number * _PART_BYTES : (number + 1) * _PART_BYTES])
+        for number in range(first, -(-len(tail) // _PART_BYTES))
+    ]
+    return items
