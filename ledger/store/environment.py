@@ -63,7 +63,7 @@ class Environment:
             elif mapping.readonly and not readonly:
                 raise StoreError(f"{path} is open for reading in this process: close that before writing.")
             try:
-                mapping.open_databases(databases, sets)
+                mapping.open_databases(databases, sets, create=create and not readonly)
                 mapping.clear_dead_readers()
             except BaseException:
                 if not mapping.handles:

@@ -126,24 +126,25 @@ class Mapping:
             raise Closed(os.fspath(self.path))
         return env
 
-    def open_databases(self, names: Sequence[bytes], sets: Sequence[bytes] = ()) -> None:
+    def open_databases(self, names: Sequence[bytes], sets: Sequence[bytes] = (), *, create: bool) -> None:
         missing = {name: name in sets for name in (*names, *sets) if name not in self.databases}
         if not missing:
             return
-        if not self.readonly:
-            self.databases |= self.write_batch(
-                lambda txn: {
-                    name: self.env().open_db(name, txn=txn, dupsort=is_set, dupfixed=is_set)
+
+        def opened(txn: Transaction | None) -> dict[bytes, Database]:
+            try:
+                return {
+                    name: self.env().open_db(name, txn=txn, dupsort=is_set, dupfixed=is_set, create=create)
                     for name, is_set in missing.items()
                 }
-            )
-            return
-        with self.telling():
-            try:
-                for name in missing:
-                    self.databases[name] = self.env().open_db(name, create=False)
             except lmdb.NotFoundError as error:
                 raise folder.no_store(self.path) from error
+
+        if self.readonly:
+            with self.telling():
+                self.databases |= opened(None)
+        else:
+            self.databases |= self.write_batch(opened)
 
     # Transactions.
 

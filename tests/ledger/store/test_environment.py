@@ -101,6 +101,29 @@ def test_a_reader_shares_the_environment_of_a_writer_and_cannot_write(tmp_path: 
                 use()
 
 
+def test_a_reader_beside_a_writer_makes_no_database(tmp_path: Path) -> None:
+    with open_store(tmp_path / "log") as writer:
+        for options in ({"readonly": True}, {"create": False}):
+            with pytest.raises(InvalidInput, match="has none"):
+                open_store(tmp_path / "log", databases=(NAME, b"missing"), **options)
+
+        with writer.read() as txn:
+            assert [NAME] == list(txn.cursor().iternext(values=False))
+
+
+def test_a_set_keeps_the_values_of_a_key_sorted_and_once(tmp_path: Path) -> None:
+    with open_store(tmp_path / "log", sets=(b"set",)) as env, env.write() as txn:
+        for value in (b"b", b"a", b"b"):
+            txn.put(b"k", value, db=env.databases[b"set"])
+
+    with (
+        open_store(tmp_path / "log", databases=(), sets=(b"set",), readonly=True) as env,
+        env.read() as txn,
+        txn.cursor(env.databases[b"set"]) as cursor,
+    ):
+        assert [(b"k", b"a"), (b"k", b"b")] == list(cursor)
+
+
 def test_a_reader_alone_cannot_write_and_does_not_become_a_writer(tmp_path: Path) -> None:
     with open_store(tmp_path / "log") as env:
         put(env, b"k")
