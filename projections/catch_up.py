@@ -74,11 +74,11 @@ def known_at(sight: Sight, log: EventLog, position: int) -> Lookup:
 
     def from_log(stream: bytes) -> Known:
         history = [record for record in log.stream(stream) if record.position <= position]
-        change = changes_of(history, _nothing).changes.get(stream)
+        change = changes_of(history, nothing_known).changes.get(stream)
         return change.after if change else None
 
     return from_log
 
 
-def _nothing(_stream: bytes) -> None:
+def nothing_known(_stream: bytes) -> None:
     """Nothing is known before a history begins."""

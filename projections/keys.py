@@ -69,6 +69,11 @@ def index_prefix(runtime: int, shown: int) -> bytes:
     return _CELLS[runtime, shown]
 
 
+def cell_in(key: bytes) -> tuple[int, int]:
+    """Return the runtime and the shown status that a key of the index begins with."""
+    return key[0], key[1]
+
+
 def index_key(place: bytes, record: TaskRecord) -> bytes:
     """Return the key of a task in the index of runtimes and statuses."""
     return _CELLS[RUNTIME_CODES[record.runtime], shown_code(record)] + place

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import FieldInfo, asdict, astuple, fields
 
+from tallystick.ledger.errors import StoreError
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.record import TaskRecord
 from tallystick.projections.change import Tombstone
@@ -97,11 +98,12 @@ _encode = msgspec.msgpack.Encoder().encode
 _body_of = itemgetter(*(_PLACES[name] for name in _BODY))
 _rare_of = itemgetter(*(_PLACES[name] for name in _RARE))
 
-read_row = msgspec.msgpack.Decoder(Row).decode
-"""Return the `Row` that has these bytes: enough to filter by, at an eighth of the cost of a record."""
+_decode_row = msgspec.msgpack.Decoder(Row).decode
+_decode_tombstone = msgspec.msgpack.Decoder(Tombstone).decode
 
-read_tombstone = msgspec.msgpack.Decoder(Tombstone).decode
-"""Return the tombstone that `pack_tombstone` made bytes of."""
+
+class ViewsDamaged(StoreError):
+    """The views contradict themselves. The log can tell what they should say."""
 
 
 def pack(record: TaskRecord) -> bytes:
@@ -126,6 +128,22 @@ def pack(record: TaskRecord) -> bytes:
     return _encode(row + rare)
 
 
+def read_row(stored: bytes) -> Any:
+    """Return the `Row` that has these bytes: enough to filter by, at a fraction of the cost of a record."""
+    try:
+        return _decode_row(stored)
+    except msgspec.MsgspecError as error:
+        raise ViewsDamaged(f"a row cannot be read: {error}") from error
+
+
+def read_tombstone(stored: bytes) -> Tombstone:
+    """Return the tombstone that `pack_tombstone` made bytes of."""
+    try:
+        return _decode_tombstone(stored)
+    except msgspec.MsgspecError as error:
+        raise ViewsDamaged(f"a tombstone cannot be read: {error}") from error
+
+
 def unpack(stream: bytes, stored: bytes) -> TaskRecord:
     """Return the record that `pack` made bytes of."""
     return as_record(stream, read_row(stored))
@@ -135,13 +153,15 @@ def as_record(stream: bytes, row: Any) -> TaskRecord:
     """Return the record that a `Row` tells of the task with this id."""
     told = asdict(row)
     task_id = id_text(stream)
-    told["runtime"] = RUNTIMES[row.runtime]
-    told["status"] = STATUSES[row.status]
-    told["scope_kind"] = SCOPES[row.scope_kind]
-    told["delivery_status"] = DELIVERIES[row.delivery_status]
-    told["notify_policy"] = POLICIES[row.notify_policy]
-    if row.ended_by is not None:
-        told["ended_by"] = FACTS[row.ended_by]
+    try:
+        told["runtime"] = RUNTIMES[row.runtime]
+        told["status"] = STATUSES[row.status]
+        told["scope_kind"] = SCOPES[row.scope_kind]
+        told["delivery_status"] = DELIVERIES[row.delivery_status]
+        told["notify_policy"] = POLICIES[row.notify_policy]
+        told["ended_by"] = row.ended_by and FACTS[row.ended_by]
+    except KeyError as error:
+        raise ViewsDamaged(f"the row of {task_id} has a number that nobody knows: {error}") from error
     if row.root_task_id == _SAME:
         told["root_task_id"] = task_id
     if row.requester_session_key == _SAME:

@@ -1,0 +1,66 @@
+"""The overlay: what the log tells and the views have not seen, folded in memory."""
+
+from collections.abc import Iterator
+from functools import cached_property
+
+from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.store.port import EventLog
+from tallystick.projections.change import Change, Changes, Folded, Lookup, changes_of
+from tallystick.projections.keys import place
+from tallystick.projections.scan import Span
+
+
+class Overlay:
+    """What the events after `base` up to `head` made of the tasks that they touched. Never changes.
+
+    `base` is where the rows of the views stand that it is laid over.
+    """
+
+    def __init__(self, base: int = 0, head: int = 0, folded: Folded | None = None) -> None:
+        self.base, self.head = base, head
+        self.folded = folded or Folded({}, {})
+
+    @property
+    def changes(self) -> Changes:
+        """Every touched task, at `base` and at `head`."""
+        return self.folded.changes
+
+    def moved(self, log: EventLog, lookup: Lookup, *, base: int, head: int) -> "Overlay":
+        """Return the overlay between two other positions, by reading what is new; `lookup` knows the tasks at `base`.
+
+        The head never goes back.
+        """
+        known: Folded | None = None
+        read = base
+        if self.base <= base < self.head:
+            known = self.folded if base == self.base else Folded(_since(base, self.changes, lookup), {})
+            read = self.head
+        return Overlay(base, head, changes_of(log.read(read, head), lookup, known) if read < head else known)
+
+    def newest_first(self, span: Span) -> Iterator[tuple[bytes, TaskRecord]]:
+        """Yield places and records in a span; pruned tasks have none."""
+        for here, record in self._newest_first:
+            if here < span.first:
+                return
+            if here < span.end:
+                yield here, record
+
+    @cached_property
+    def _newest_first(self) -> list[tuple[bytes, TaskRecord]]:
+        live = [
+            (place(stream, change.after), change.after)
+            for stream, change in self.changes.items()
+            if change.after.pruned_at is None
+        ]
+        live.sort(key=lambda entry: entry[0], reverse=True)
+        return live
+
+
+def _since(base: int, changes: Changes, lookup: Lookup) -> Changes:
+    """What is left to tell when the rows have moved on to `base`."""
+    left: Changes = {}
+    for stream, change in changes.items():
+        if change.after.position > base:
+            known = lookup(stream)
+            left[stream] = Change(known if isinstance(known, TaskRecord) else None, change.after)
+    return left

@@ -1,0 +1,97 @@
+"""The reader: every question about tasks, answered exactly as of the log's head, in the owner and in any process."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from tallystick.ledger.errors import Corrupt
+from tallystick.ledger.limits import BOARD_ROWS_MAX
+from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.store.port import EventLog
+from tallystick.projections import board
+from tallystick.projections.catch_up import known_at, nothing_known
+from tallystick.projections.counts import Counts
+from tallystick.projections.due import DueRules
+from tallystick.projections.overlay import Overlay
+from tallystick.projections.query import Page, Query
+from tallystick.projections.rows import ViewsDamaged
+from tallystick.projections.seen import Dues, Records, Seen
+from tallystick.projections.views import Sight, Views
+
+_T = TypeVar("_T")
+
+
+class Reader:
+    """Reads the views, and from the log what they have not seen yet. Any thread may ask.
+
+    Without views, or with ones that cannot be read, all answers come from the log: slower, and the same.
+    It owns neither: whoever opened them closes them.
+    """
+
+    def __init__(self, log: EventLog, views: Views | None, *, rules: DueRules | None = None) -> None:
+        self._log, self._views, self._rules = log, views, rules or DueRules()
+        self._overlay = Overlay()
+        self._lock = threading.Lock()
+        self.damage: Exception | None = None
+        """Why the views are not read any more, if they are not."""
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Seen]:
+        """Everything as of one moment: the log's head when the block begins. Keep it short.
+
+        Raises `ViewsDamaged` or `Corrupt` in the middle of an answer when the views turn out to be damaged;
+        the reader's own questions below ask the log instead.
+        """
+        if self._views is None or self.damage is not None:
+            yield self._seen(None)
+            return
+        with self._views.read() as sight:  # first the views, then the head: so they never know more than it
+            yield self._seen(sight)
+
+    def _seen(self, sight: Sight | None) -> Seen:
+        with self._lock:
+            head = self._log.head()
+            if sight is not None and sight.position(board.NAME) > head:
+                sight = None  # they follow another log
+            base = 0 if sight is None else sight.position(board.NAME)
+            overlay = self._overlay
+            if (overlay.base, overlay.head) != (base, head):
+                lookup = nothing_known if sight is None else known_at(sight, self._log, base)
+                self._overlay = overlay = overlay.moved(self._log, lookup, base=base, head=head)
+            return Seen(self._log, head, sight, overlay, self._rules)
+
+    def get(self, task_id: str) -> TaskRecord:
+        """As `Seen.get`."""
+        return self._answer(lambda seen: seen.get(task_id))
+
+    def find(self, token: str) -> TaskRecord:
+        """As `Seen.find`."""
+        return self._answer(lambda seen: seen.find(token))
+
+    def list(self, query: Query) -> Page:
+        """As `Seen.list`."""
+        return self._answer(lambda seen: seen.list(query))
+
+    def counts(self) -> Counts:
+        """As `Seen.counts`."""
+        return self._answer(lambda seen: seen.counts())
+
+    def board(self, session: str, limit: int = BOARD_ROWS_MAX) -> Records:
+        """As `Seen.board`."""
+        return self._answer(lambda seen: seen.board(session, limit))
+
+    def due(self, until: int, rules: DueRules | None = None, limit: int | None = None) -> Dues:
+        """As `Seen.due`."""
+        return self._answer(lambda seen: seen.due(until, rules, limit))
+
+    def _answer(self, question: Callable[[Seen], _T]) -> _T:
+        try:
+            with self.snapshot() as seen:
+                return question(seen)
+        except (ViewsDamaged, Corrupt) as error:
+            if self._views is None or self.damage is not None:
+                raise
+            self.damage = error
+        with self.snapshot() as seen:
+            return question(seen)

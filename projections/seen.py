@@ -1,0 +1,208 @@
+"""What one snapshot answers: the views as one transaction sees them, and over them what they have not seen."""
+
+import heapq
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
+from operator import itemgetter
+from typing import Any, TypeAlias
+
+from tallystick.ledger import fields
+from tallystick.ledger.errors import NotFound, Pruned
+from tallystick.ledger.events import Event
+from tallystick.ledger.ids import id_bytes_or_none
+from tallystick.ledger.limits import BOARD_ROWS_MAX, PAGE_ROWS_MAX
+from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.store.port import EventLog
+from tallystick.projections import board, counts, due
+from tallystick.projections.catch_up import known_at
+from tallystick.projections.change import Known, Tombstone, changes_of
+from tallystick.projections.counts import CELLS, Cell, Counts, cell_of, counts_of, moves
+from tallystick.projections.due import Due, DueRules, dues_of
+from tallystick.projections.keys import MOMENT_BYTES, cell_in
+from tallystick.projections.overlay import Overlay
+from tallystick.projections.plan import ACTIVE_CELLS, ENDED_CELLS, cells_of, plan_of, row_cell
+from tallystick.projections.query import Page, Query, matcher
+from tallystick.projections.rows import ViewsDamaged, as_record, read_row, unpack
+from tallystick.projections.scan import Span, newest_first, span
+from tallystick.projections.views import Sight
+
+Found: TypeAlias = tuple[bytes, Any]
+"""A task's place, and its record or, read from the views, its row."""
+
+Records: TypeAlias = list[TaskRecord]
+Dues: TypeAlias = list[Due]
+
+_ALL_CELLS = frozenset(CELLS)
+
+FEW_EVENTS = 16_384  # read one by one, and their tasks looked up, rather than looking at every task
+
+
+class Seen:
+    """Every task as the log tells it up to `head`, exactly. Valid within its block."""
+
+    def __init__(self, log: EventLog, head: int, sight: Sight | None, overlay: Overlay, rules: DueRules) -> None:
+        self.head = head
+        self._log = log
+        self._sight = sight
+        self._overlay = overlay
+        self._rules = rules
+
+    def get(self, task_id: str) -> TaskRecord:
+        """Return the record of a task. Raises `NotFound`, or `Pruned` when retention removed it."""
+        stream = id_bytes_or_none(task_id)
+        known = None if stream is None else self._known(stream)
+        if isinstance(known, Tombstone):
+            raise Pruned(task_id, status=known.status, ended_at=known.ended_at, pruned_at=known.pruned_at)
+        if known is None:
+            raise NotFound(task_id)
+        if known.pruned_at is not None:
+            raise Pruned(task_id, status=known.status, ended_at=known.ended_at, pruned_at=known.pruned_at)
+        return known
+
+    def find(self, token: str) -> TaskRecord:
+        """Return the task with this id; else the newest with this run id; else the newest of this session.
+
+        The token is trimmed. A session's tasks are those that it owns, asked for or is the child of.
+        Raises `NotFound`, or `Pruned` when it is the id of a task that retention removed.
+        """
+        token = fields.required_key("lookup", token)
+        stream = id_bytes_or_none(token)
+        if stream is not None and self._known(stream) is not None:
+            return self.get(token)
+        for query in (Query(run_id=token, limit=1), Query(session=token, limit=1)):
+            tasks = self._first(query, _ALL_CELLS, 1)
+            if tasks:
+                return tasks[0]
+        raise NotFound(token)
+
+    def list(self, query: Query) -> Page:
+        """Return the newest tasks that pass a query, and where its next page begins.
+
+        Whatever is written between two pages: a task that passed all the time is on one of them, and no task on two.
+        """
+        where = span(query.since, query.until, query.after())
+        found = list(islice(self._select(query, cells_of(query), where), query.limit + 1))
+        shown = found[: query.limit]
+        return Page(
+            tasks=[_record(entry) for entry in shown],
+            next_cursor=query.cursor_at(shown[-1][0]) if len(found) > len(shown) else None,
+        )
+
+    def counts(self) -> Counts:
+        """Return how many tasks there are, by status and by runtime."""
+        return counts_of(self._cells())
+
+    def board(self, session: str, limit: int = BOARD_ROWS_MAX) -> Records:
+        """Return a few tasks of a session: the active ones first, then those that have ended; the newest first."""
+        fields.whole("limit", limit, least=1, most=PAGE_ROWS_MAX)
+        query = Query(session=session)
+        active = self._first(query, ACTIVE_CELLS, limit)
+        return active + self._first(query, ENDED_CELLS, limit - len(active))
+
+    def due(self, until: int, rules: DueRules | None = None, limit: int | None = None) -> Dues:
+        """Return what is due until then (ms, included), the longest overdue first, at most `limit`."""
+        rules = rules or self._rules
+        unseen: dict[bytes, Known] = {stream: change.after for stream, change in self._overlay.changes.items()}
+        stored: Iterator[Due] = iter(())
+        if self._sight is not None:
+            position = self._sight.position(due.NAME)
+            if self._overlay.base - position > FEW_EVENTS:
+                return sorted(_due_among(self._records(self._sight), until, rules))[:limit]
+            # What the marks do not know, although the rows do: the tasks of the events in between.
+            for stream in {event.stream for event in self._events(position, self._overlay.base)} - set(unseen):
+                unseen[stream] = self._known(stream)
+            marked = due.scan(self._sight.txn, self._sight.tables[due.NAME][0], until, rules)
+            stored = (each for each in marked if each.stream not in unseen)
+        return list(islice(heapq.merge(stored, sorted(_due_among(unseen.items(), until, rules))), limit))
+
+    def _known(self, stream: bytes) -> Known:
+        change = self._overlay.changes.get(stream)
+        if change is not None:
+            return change.after
+        sight = self._sight
+        return None if sight is None else board.known(sight.txn, sight.tables[board.NAME], stream)
+
+    # Lists.
+
+    def _first(self, query: Query, cells: Collection[Cell], count: int) -> Records:
+        return [_record(entry) for entry in islice(self._select(query, cells, Span()), count)]
+
+    def _select(self, query: Query, cells: Collection[Cell], where: Span) -> Iterator[Found]:
+        """Yield what passes the query's filters and is in one of the cells, newest first."""
+        passes = matcher(query)
+        unseen = (
+            entry
+            for entry in self._overlay.newest_first(where)
+            if cell_of(entry[1]) in cells and (passes is None or passes(entry[1]))
+        )
+        if self._sight is None:
+            return unseen
+        stored = (
+            entry
+            for entry in self._rows(self._sight, query, cells, where)
+            if _row_cell(entry[1]) in cells and (passes is None or passes(entry[1]))
+        )
+        return heapq.merge(stored, unseen, key=itemgetter(0), reverse=True) if self._overlay.changes else stored
+
+    def _rows(self, sight: Sight, query: Query, cells: Collection[Cell], where: Span) -> Iterator[Found]:
+        tables = sight.tables[board.NAME]
+        sizes = counts.read_cells(sight.txn, sight.tables[counts.NAME][0])  # about: they only choose the way
+        plan = plan_of(query, cells, sizes)
+        places = newest_first(sight.txn, tables[plan.table], plan.prefixes, where)
+        return self._rows_at(sight, places)
+
+    def _rows_at(self, sight: Sight, places: Iterator[bytes]) -> Iterator[Found]:
+        """Yield the stored rows of what the overlay does not know better."""
+        unseen, get, rows = self._overlay.changes, sight.txn.get, sight.tables[board.NAME][board.ROWS]
+        for place in places:
+            stream = place[MOMENT_BYTES:]
+            if stream not in unseen:
+                row = get(stream, db=rows)
+                if row is None:
+                    raise ViewsDamaged(f"the row of {stream.hex()} is missing")
+                yield place, read_row(row)
+
+    def _records(self, sight: Sight) -> Iterator[tuple[bytes, TaskRecord]]:
+        """Yield every task that is not pruned: what is left when nothing else can tell."""
+        unseen = self._overlay.changes
+        for stream, row in sight.txn.cursor(sight.tables[board.NAME][board.ROWS]):
+            if stream not in unseen:
+                yield stream, unpack(stream, row)
+        for stream, change in unseen.items():
+            yield stream, change.after
+
+    def _events(self, after: int, until: int) -> Iterator[Event]:
+        return (event for event in self._log.read(after, until) if isinstance(event, Event))
+
+    # Counts.
+
+    def _cells(self) -> Counter[Cell]:
+        sight = self._sight
+        if sight is None:
+            return moves(self._overlay.changes)
+        changes = self._overlay.changes
+        position = sight.position(counts.NAME)
+        cells = counts.read_cells(sight.txn, sight.tables[counts.NAME][0])
+        if position != self._overlay.base and self.head - position <= FEW_EVENTS:
+            changes = changes_of(self._log.read(position, self.head), known_at(sight, self._log, position)).changes
+        elif position != self._overlay.base:
+            index = sight.txn.cursor(sight.tables[board.NAME][board.INDEX])
+            cells = Counter(cell_in(key) for key in index.iternext(values=False))
+        cells.update(moves(changes))
+        return cells
+
+
+def _record(found: Found) -> TaskRecord:
+    place, told = found
+    return told if isinstance(told, TaskRecord) else as_record(place[MOMENT_BYTES:], told)
+
+
+def _row_cell(row: Any) -> Cell:
+    return row_cell(row.runtime, row.status, row.terminal_outcome)
+
+
+def _due_among(records: Iterable[tuple[bytes, Known]], until: int, rules: DueRules) -> Iterator[Due]:
+    for stream, record in records:
+        if isinstance(record, TaskRecord):
+            yield from (Due(at, kind, stream) for at, kind in dues_of(record, rules) if at <= until)
