@@ -36,6 +36,8 @@ BATCH_BYTES_MAX = 16 * 1024 * 1024
 ACTORS_LIVE_MAX = 20_000  # task actors kept in memory; the idlest are passivated beyond it
 SUBSCRIBER_PAGE_EVENTS = 1_024
 
+PROBLEMS_KEPT_MAX = 1_000  # that a verification names; it counts all
+
 PAGE_ROWS_DEFAULT = 50
 PAGE_ROWS_MAX = 10_000
 BOARD_ROWS_MAX = 5  # the chat board of a session

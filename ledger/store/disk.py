@@ -20,11 +20,12 @@ from tallystick.ledger.store import keys, layout
 from tallystick.ledger.store.batch import TAIL_KEYS, Batch, Index, prepare
 from tallystick.ledger.store.codec import MISSING, read_record, read_records
 from tallystick.ledger.store.environment import Environment
-from tallystick.ledger.store.mapping import Transaction
-from tallystick.ledger.store.port import NO_CLAIMS, Damaged, Stored, TreeHead
+from tallystick.ledger.store.mapping import Database, Transaction
+from tallystick.ledger.store.port import NO_CLAIMS, Damaged, Outline, Stored, TreeHead
 from tallystick.ledger.store.tree import HASH_BYTES, Edge, Tree, partial_tiles
 
 SLICE_RECORDS = 1_024  # read in one transaction: what it pins is short, what it costs is shared
+BEYOND_MAX = 16  # records behind the head that are named
 
 
 class Stats(Struct, frozen=True):
@@ -250,6 +251,58 @@ class DiskLog:
     def claimed(self, claim: bytes) -> bytes | None:
         with self.environment.read() as txn:
             return txn.get(claim, db=self._claims)
+
+    # Inspection.
+
+    def outline(self) -> Outline:
+        with self.environment.read() as txn:
+            tree = self._stored_tree(txn)
+            cursor = txn.cursor(self._events)
+            cursor.set_range(keys.event_key(tree.edge.size + 1))
+            beyond = [
+                key for key in islice(cursor.iternext(values=False), BEYOND_MAX) if len(key) == keys.POSITION_BYTES
+            ]
+            return Outline(
+                tree,
+                records=txn.stat(self._events)["entries"],
+                index_rows=txn.stat(self._streams)["entries"],
+                claims=txn.stat(self._claims)["entries"],
+                beyond=tuple(keys.position_of(key) for key in behind if len(key) == keys.POSITION_BYTES),
+            )
+
+    def tile(self, level: int, index: int) -> bytes:
+        with self.environment.read() as txn:
+            return self._stored_tile(txn, level, index)
+
+    def index(self) -> Iterator[list[tuple[bytes, bytes]]]:
+        return self._rows(self._streams, are_sets=True)
+
+    def claims(self) -> Iterator[list[tuple[bytes, bytes]]]:
+        return self._rows(self._claims, are_sets=False)
+
+    def _rows(self, database: Database, *, are_sets: bool) -> Iterator[list[tuple[bytes, bytes]]]:
+        """The rows of a database in slices, each of which goes on behind the last row of the one before."""
+        rows: list[tuple[bytes, bytes]] = []
+        while True:
+            with self.environment.read() as txn:
+                cursor = txn.cursor(database)
+                if rows:
+                    last, value = rows[-1]
+                    found = cursor.set_key_dup(last, value) if are_sets else cursor.set_key(last)
+                    if not found or not cursor.next():
+                        return
+                rows = list(islice(cursor.iternext(), SLICE_RECORDS))
+            if not rows:
+                return
+            yield rows
+
+    def claimed_all(self, claims: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        with self.environment.read() as txn:
+            return dict(txn.cursor(self._claims).getmulti(claims))
+
+    def known_streams(self, streams: Sequence[bytes]) -> set[bytes]:
+        with self.environment.read() as txn:
+            return set(txn.cursor(self._streams).getmulti(streams, values=False))
 
 
 def _of_stream(stream: bytes, position: int, body: bytes | None) -> Stored:

@@ -5,11 +5,12 @@ It keeps every promise of the port except that something is left when the proces
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tallystick.ledger.errors import Closed, Corrupt, WrongVersion
+from tallystick.ledger.errors import Closed, Corrupt, InvalidInput, WrongVersion
 from tallystick.ledger.events import Event
-from tallystick.ledger.ids import id_text
+from tallystick.ledger.ids import ID_BYTES, id_text
 from tallystick.ledger.store.codec import encode_all, read_record
-from tallystick.ledger.store.port import NO_CLAIMS, Stored, TreeHead
+from tallystick.ledger.store.keys import event_key
+from tallystick.ledger.store.port import NO_CLAIMS, Outline, Stored, TreeHead
 from tallystick.ledger.store.tree import Tree, leaf_hashes
 
 
@@ -23,6 +24,7 @@ class MemoryLog:
         self._streams: dict[bytes, list[int]] = {}  # the positions of each stream's events, by version - 1
         self._claims: dict[bytes, bytes] = {}
         self._tree = Tree()
+        self._tiles: dict[tuple[int, int], bytes] = {}
         self._closed = False
 
     def head(self) -> int:
@@ -33,18 +35,22 @@ class MemoryLog:
         self._check_open()
         bodies = encode_all(events)
         head = len(self._bodies)
-        versions: dict[bytes, int] = {}
         for position, event in enumerate(events, head + 1):
             if event.position != position:
                 raise Corrupt(f"an event for position {event.position} cannot follow the head, {position - 1}")
+            if len(event.stream) != ID_BYTES:
+                raise InvalidInput("stream", event.stream, f"{ID_BYTES} bytes")
+        versions: dict[bytes, int] = {}
+        for event in events:
             actual = versions.get(event.stream, len(self._streams.get(event.stream, ())))
             if event.version != actual + 1:
                 raise WrongVersion(id_text(event.stream), expected=event.version - 1, actual=actual)
             versions[event.stream] = event.version
-        tree = self._tree.extend(leaf_hashes(bodies)).tree
+        tree, tiles = self._tree.extend(leaf_hashes(bodies))
         for event in events:
             self._streams.setdefault(event.stream, []).append(event.position)
         self._claims.update(claims)
+        self._tiles.update(((tile.level, tile.index), tile.hashes) for tile in tiles)
         self._tree = tree
         self._bodies.extend(bodies)
 
@@ -73,6 +79,36 @@ class MemoryLog:
         self._check_open()
         edge = self._tree.edge
         return TreeHead(edge.size, edge.root())
+
+    def outline(self) -> Outline:
+        self._check_open()
+        rows = sum(map(len, self._streams.values()))
+        return Outline(self._tree, len(self._bodies), rows, len(self._claims))
+
+    def records(self, first: int, last: int) -> list[bytes | None]:
+        self._check_open()
+        return [*self._bodies[first - 1 : last]]
+
+    def tile(self, level: int, index: int) -> bytes:
+        self._check_open()
+        return self._tiles.get((level, index), b"")
+
+    def index(self) -> Iterator[list[tuple[bytes, bytes]]]:
+        self._check_open()
+        for stream in sorted(self._streams):
+            yield [(stream, event_key(position)) for position in self._streams[stream]]
+
+    def claims(self) -> Iterator[list[tuple[bytes, bytes]]]:
+        self._check_open()
+        yield sorted(self._claims.items())
+
+    def claimed_all(self, claims: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        self._check_open()
+        return {claim: self._claims[claim] for claim in claims if claim in self._claims}
+
+    def known_streams(self, streams: Sequence[bytes]) -> set[bytes]:
+        self._check_open()
+        return self._streams.keys() & set(streams)
 
     def close(self) -> None:
         self._closed = True

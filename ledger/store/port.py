@@ -6,6 +6,7 @@ from typing import Protocol, TypeAlias
 from msgspec import Struct
 
 from tallystick.ledger.events import Event
+from tallystick.ledger.store.tree import Tree
 
 
 class Damaged(Struct, frozen=True):
@@ -28,7 +29,49 @@ class TreeHead(Struct, frozen=True):
 NO_CLAIMS: Mapping[bytes, bytes] = {}
 
 
-class EventLog(Protocol):
+class Outline(Struct, frozen=True):
+    """What a log says of itself at one moment: the tree, and how many of everything there are."""
+
+    tree: Tree
+    records: int
+    index_rows: int
+    claims: int
+    beyond: tuple[int, ...] = ()  # the first positions behind the tree that have records
+
+
+class Inspected(Protocol):
+    """What `verify` looks at: everything that is stored beside the records, as it is."""
+
+    def outline(self) -> Outline:
+        """Return the tree and the counts. `Corrupt` when what is stored makes no tree."""
+        ...
+
+    def records(self, first: int, last: int) -> list[bytes | None]:
+        """Return the stored bytes at positions `first` … `last`, None where there are none."""
+        ...
+
+    def tile(self, level: int, index: int) -> bytes:
+        """Return the hashes of a stored tile; none if it is missing."""
+        ...
+
+    def index(self) -> Iterator[list[tuple[bytes, bytes]]]:
+        """Yield slices of the index of the streams, in order: a stream, and the key of the position of an event."""
+        ...
+
+    def claims(self) -> Iterator[list[tuple[bytes, bytes]]]:
+        """Yield slices of the claims, in order: a claim, and the stream that has it."""
+        ...
+
+    def claimed_all(self, claims: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """Return the streams of those of the claims that somebody has."""
+        ...
+
+    def known_streams(self, streams: Sequence[bytes]) -> set[bytes]:
+        """Return those of the streams that have events."""
+        ...
+
+
+class EventLog(Inspected, Protocol):
     """An append-only log of events: positions from 1 without gaps, versions of each stream from 1 without gaps.
 
     One writer at a time; any number of readers. Readers never block the writer.

@@ -112,7 +112,7 @@ class Edge(msgspec.Struct, frozen=True, gc=False):
         wanted = SIZE_BYTES + HASH_BYTES * size.bit_count()
         if len(stored) != wanted:
             raise Corrupt(f"the tree's edge has {len(stored)} bytes; size {size} needs {wanted}")
-        return cls(size, tuple(_split(stored[SIZE_BYTES:])))
+        return cls(size, tuple(split(stored[SIZE_BYTES:])))
 
 
 class Growth(NamedTuple):
@@ -186,13 +186,14 @@ class Tree(msgspec.Struct, frozen=True, gc=False):
         end = len(self.edge.hashes)
         for place, hashes in zip(partial_tiles(self.edge.size), self.partials, strict=True):
             start = end - place.width.bit_count()
-            if Tree().extend(_split(hashes)).tree.edge.hashes != self.edge.hashes[start:end]:
+            if Tree().extend(split(hashes)).tree.edge.hashes != self.edge.hashes[start:end]:
                 damaged.append(place.level)
             end = start
         return damaged
 
 
-def _split(hashes: bytes) -> list[bytes]:
+def split(hashes: bytes) -> list[bytes]:
+    """Return the hashes of a tile one by one."""
     return [hashes[start : start + HASH_BYTES] for start in range(0, len(hashes), HASH_BYTES)]
 
 

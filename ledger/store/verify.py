@@ -1,0 +1,274 @@
+"""Verification: the whole log recomputed from its records, and the first of them that is not what was written.
+
+The records are held to the leaf hashes that were stored with them, these to the tree, and the tree to its edge; the
+index of the streams and the claims to what the records say. What is wrong is named, and the rest is looked at too.
+Whoever can write to the folder can write a whole history anew: only a root hash that is kept elsewhere shows that.
+"""
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+
+from msgspec import Struct
+
+from tallystick.ledger.claims import claims_of
+from tallystick.ledger.errors import Corrupt
+from tallystick.ledger.events import Event, TaskCreated
+from tallystick.ledger.ids import ID_BYTES
+from tallystick.ledger.limits import PROBLEMS_KEPT_MAX
+from tallystick.ledger.store.codec import decode, read_records
+from tallystick.ledger.store.index_check import IndexCheck
+from tallystick.ledger.store.port import Damaged, Inspected, Outline, Stored
+from tallystick.ledger.store.tree import (
+    EMPTY_ROOT,
+    HASH_BYTES,
+    TILE_WIDTH,
+    Tree,
+    leaf_hash,
+    leaf_hashes,
+    partial_tiles,
+    split,
+)
+
+_NO_HASH = bytes(HASH_BYTES)  # stands for the leaf of a record that is missing
+SLICE_RECORDS = 4 * TILE_WIDTH  # whole tiles of the lowest level
+
+Progress = Callable[[int, int], None]
+"""Told how many records have been verified, of how many."""
+
+
+class Kind(StrEnum):
+    """What is wrong."""
+
+    MISSING = "missing"  # there is no record
+    CHANGED = "changed"  # the record has other bytes than those that were written
+    MOVED = "moved"  # the record says that it stands elsewhere
+    UNREADABLE = "unreadable"  # the record is as it was written, and cannot be read
+    ADDED = "added"  # a record that the tree does not have
+    TILE = "tile"  # the record is as it was written, and a stored hash is not
+    TREE = "tree"  # what is stored makes no tree
+    INDEX = "index"  # the index of the streams does not say what the record says
+    CLAIM = "claim"  # the claims do not say what the record says
+
+
+class Problem(Struct, frozen=True):
+    """One thing that is wrong: the first position that it concerns, or 0 for none; what; and in words."""
+
+    position: int
+    kind: Kind
+    detail: str
+
+
+class Verification(Struct, frozen=True):
+    """What a verification found. `problems` has the first of them; `problem_count` counts all.
+
+    `events` counts the records that are as they were written and can be read; `root_hash` is the root as stored.
+    """
+
+    ok: bool
+    events: int
+    head: int
+    root_hash: bytes
+    first_bad: int | None
+    problem_count: int
+    problems: tuple[Problem, ...]
+
+
+def verify(log: Inspected, *, progress: Progress | None = None) -> Verification:
+    """Verify the log as it is now; what is appended meanwhile is left out. Changes nothing."""
+    try:
+        outline = log.outline()
+    except Corrupt as error:
+        problem = Problem(0, Kind.TREE, error.detail)
+        return Verification(
+            ok=False, events=0, head=0, root_hash=EMPTY_ROOT, first_bad=None, problem_count=1, problems=(problem,)
+        )
+    return _Audit(log, outline).run(progress)
+
+
+class _Audit:
+    """One verification under way."""
+
+    def __init__(self, log: Inspected, outline: Outline) -> None:
+        self.log = log
+        self.outline = outline
+        self.size = outline.tree.edge.size
+        self.tree = Tree()
+        self.index = IndexCheck(log, self.size, outline.index_rows)
+        self.sound = 0
+        self.missing = 0
+        self.problem_count = 0
+        self.problems: list[Problem] = []
+        self.first_bad: int | None = None
+
+    def run(self, progress: Progress | None) -> Verification:
+        for first in range(1, self.size + 1, SLICE_RECORDS):
+            last = min(first + SLICE_RECORDS - 1, self.size)
+            self._slice(first, last)
+            if progress is not None:
+                progress(last, self.size)
+        self._edge()
+        self._counts()
+        for position, detail in self.index.differences():
+            self._add(position, Kind.INDEX, detail)
+        self._claims()
+        return Verification(
+            ok=not self.problem_count,
+            events=self.sound,
+            head=self.size,
+            root_hash=self.outline.tree.edge.root(),
+            first_bad=self.first_bad,
+            problem_count=self.problem_count,
+            problems=tuple(sorted(self.problems, key=lambda problem: problem.position)),
+        )
+
+    def _add(self, position: int, kind: Kind, detail: str) -> None:
+        self.problem_count += 1
+        if position and (self.first_bad is None or position < self.first_bad):
+            self.first_bad = position
+        if len(self.problems) < PROBLEMS_KEPT_MAX:
+            self.problems.append(Problem(position, kind, detail))
+
+    # Records and their hashes.
+
+    def _slice(self, first: int, last: int) -> None:
+        bodies = self.log.records(first, last)
+        tiles = self._stored_tiles(first, last)
+        changed: set[int] = set()
+        try:
+            leaves = leaf_hashes(bodies)  # type: ignore[arg-type] # None, for a missing one, is a TypeError
+            same = b"".join(leaves) == b"".join(tiles)
+        except TypeError:
+            same = False
+        if not same:
+            leaves = []
+            for number, stored in enumerate(tiles):
+                start = number * TILE_WIDTH
+                leaves += self._leaves_of_tile(first + start, bodies[start : start + TILE_WIDTH], stored, changed)
+        self._grow(leaves)
+        self._read(first, bodies, changed)
+
+    def _stored_tiles(self, first: int, last: int) -> list[bytes]:
+        """The leaf hashes that were stored with the records; the last tile may be incomplete."""
+        tiles = [self.log.tile(0, index) for index in range((first - 1) // TILE_WIDTH, last // TILE_WIDTH)]
+        if last % TILE_WIDTH:
+            tiles.append(self.outline.tree.partials[0])
+        return tiles
+
+    def _leaves_of_tile(
+        self, first: int, bodies: Sequence[bytes | None], stored: bytes, changed: set[int]
+    ) -> list[bytes]:
+        """The leaf hashes as they were when the records were written; note the records that are others now."""
+        now = [_NO_HASH if body is None else leaf_hash(body) for body in bodies]
+        if len(stored) != len(now) * HASH_BYTES:
+            self._add(first, Kind.TILE, f"the stored hashes of the records from {first} on are missing")
+            return now
+        written = split(stored)
+        places = [place for place in range(len(now)) if now[place] != written[place]]
+        index = (first - 1) // TILE_WIDTH
+        if places and not self._fits(index, written) and self._fits(index, now):
+            for place in places:
+                self._add(first + place, Kind.TILE, "the stored hash is not that of the record")
+            return now
+        changed.update(first + place for place in places)
+        return written
+
+    def _fits(self, index: int, leaves: Sequence[bytes]) -> bool:
+        """Whether the tree above a tile of the lowest level was built from these leaves."""
+        roots = Tree().extend(leaves).tree.edge.hashes
+        if index == self.size // TILE_WIDTH:
+            return roots == self.outline.tree.edge.hashes[-len(roots) :]
+        above, place = divmod(index, TILE_WIDTH)
+        return list(roots) == split(self.log.tile(1, above))[place : place + 1]
+
+    def _grow(self, leaves: Sequence[bytes]) -> None:
+        """Go on with the tree, and hold every tile that is now complete to the stored one."""
+        self.tree, tiles = self.tree.extend(leaves)
+        for tile in tiles:
+            if tile.level and len(tile.hashes) == TILE_WIDTH * HASH_BYTES:
+                self._hold(tile.level, tile.index, tile.hashes, self.log.tile(tile.level, tile.index))
+
+    def _edge(self) -> None:
+        for place in partial_tiles(self.size)[1:]:
+            computed, stored = self.tree.partials[place.level], self.outline.tree.partials[place.level]
+            self._hold(place.level, place.index, computed, stored)
+        if self.tree.edge != self.outline.tree.edge:
+            self._add(0, Kind.TREE, "the stored edge of the tree is not that of the stored hashes")
+
+    def _hold(self, level: int, index: int, computed: bytes, stored: bytes) -> None:
+        if computed == stored:
+            return
+        span = TILE_WIDTH**level
+        first = index * TILE_WIDTH * span + 1
+        if len(computed) != len(stored):
+            self._add(first, Kind.TILE, f"tile {level}/{index} has {len(stored)} bytes instead of {len(computed)}")
+            return
+        for place, (one, other) in enumerate(zip(split(computed), split(stored), strict=True)):
+            if one != other:
+                self._add(first + place * span, Kind.TILE, f"hash {place} of tile {level}/{index} is another")
+
+    # What the records say.
+
+    def _read(self, first: int, bodies: Sequence[bytes | None], changed: set[int]) -> None:
+        records = read_records(first, bodies)
+        events = [record for record in records if isinstance(record, Event)]
+        if changed or len(events) < len(records):
+            for record, body in zip(records, bodies, strict=True):
+                if isinstance(record, Damaged) or record.position in changed:
+                    self._judge(record, body, changed=record.position in changed)
+                else:
+                    self.sound += 1
+        else:
+            self.sound += len(events)
+        self.index.add(first, events)
+        self._hold_claims(events)
+
+    def _judge(self, record: Stored, body: bytes | None, *, changed: bool) -> None:
+        """Say what is wrong with a record that is not as it was written, or cannot be read."""
+        reason = record.detail if isinstance(record, Damaged) else "it can be read"
+        if body is None:
+            self.missing += 1
+            kind = Kind.MISSING
+        elif isinstance(record, Damaged) and _is_readable(body):
+            kind = Kind.MOVED
+        elif changed:
+            kind, reason = Kind.CHANGED, f"the tree was built from other bytes than these: {reason}"
+        else:
+            kind = Kind.UNREADABLE
+        self._add(record.position, kind, reason)
+
+    def _counts(self) -> None:
+        """Name the records that the tree does not have."""
+        outline = self.outline
+        for position in outline.beyond:
+            self._add(position, Kind.ADDED, f"the log ends at {self.size}")
+        more = outline.records - (self.size - self.missing) - len(outline.beyond)
+        if more > 0:
+            self._add(0, Kind.ADDED, f"{more} records more, behind the end or under keys that are no positions")
+
+    # Claims.
+
+    def _hold_claims(self, events: Sequence[Event]) -> None:
+        """Hold the creations of a slice to the claims that are stored."""
+        owed = {
+            claim: event for event in events if isinstance(event.data, TaskCreated) for claim in claims_of(event.data)
+        }
+        held = self.log.claimed_all(list(owed)) if owed else {}
+        for claim, event in owed.items():
+            if claim not in held:
+                self._add(event.position, Kind.CLAIM, f"task {event.task_id} lacks its claim {claim.hex()}")
+
+    def _claims(self) -> None:
+        """Hold the claims that are stored to the streams that are there."""
+        for rows in self.log.claims():
+            known = self.log.known_streams([stream for _, stream in rows if len(stream) == ID_BYTES])
+            for claim, stream in rows:
+                if stream not in known:
+                    self._add(0, Kind.CLAIM, f"{claim.hex()} is claimed by {stream.hex()}, which has no event")
+
+
+def _is_readable(body: bytes) -> bool:
+    try:
+        decode(body)
+    except Corrupt:
+        return False
+    return True
