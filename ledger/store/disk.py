@@ -258,10 +258,8 @@ class DiskLog:
         with self.environment.read() as txn:
             tree = self._stored_tree(txn)
             cursor = txn.cursor(self._events)
-            cursor.set_range(keys.event_key(tree.edge.size + 1))
-            beyond = [
-                key for key in islice(cursor.iternext(values=False), BEYOND_MAX) if len(key) == keys.POSITION_BYTES
-            ]
+            more = cursor.set_range(keys.event_key(tree.edge.size + 1))
+            behind = islice(cursor.iternext(values=False), BEYOND_MAX) if more else ()
             return Outline(
                 tree,
                 records=txn.stat(self._events)["entries"],
