@@ -1,11 +1,13 @@
 """The story of one task: commands go in, events and the record come out, and no thread, clock or disk is near."""
 
 from collections.abc import Sequence
+from typing import Any, TypeVar
 
 from tallystick.ledger import intake
 from tallystick.ledger.commands import Command
 from tallystick.ledger.decide import Facts, Refusal, decide
-from tallystick.ledger.events import Event, TaskCreated, TaskFact
+from tallystick.ledger.errors import TallystickError
+from tallystick.ledger.events import Event, TaskCreated, TaskFact, TaskLateSignal
 from tallystick.ledger.evolve import evolve
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.record import TaskRecord
@@ -14,12 +16,28 @@ STREAM = bytes.fromhex("0198c2f07b7e7cc38a531f0a9d8e4b21")
 TASK_ID = id_text(STREAM)
 BEGIN_MS = 1_790_000_000_000
 STEP_MS = 1_000
+OTHER_ID = "0198c2f0-7b7f-7000-8000-000000000001"
+
+Expected = TypeVar("Expected", bound=TallystickError)
 
 
-def created(**more: object) -> TaskCreated:
+def created(**more: Any) -> TaskCreated:
     """Return an ordinary creation, with more said about it."""
-    given: dict[str, object] = {"runtime": "subagent", "task": "Count the tallies", "owner": "agent:main:main"}
-    return intake.created(**{**given, **more})  # type: ignore[typeddict-item] # the tests say what they mean
+    ordinary: dict[str, Any] = {"runtime": "subagent", "task": "Count the tallies", "owner": "agent:main:main"}
+    return intake.created(**{**ordinary, **more})
+
+
+def refusal(answer: Facts | Refusal, kind: type[Expected]) -> Expected:
+    """Return the error of a refusal, which must be of this very kind."""
+    assert isinstance(answer, Refusal)
+    assert type(answer.error) is kind
+    return answer.error
+
+
+def evidence(answer: Facts | Refusal) -> TaskLateSignal | None:
+    """Return the late signal that a refusal leaves behind."""
+    assert isinstance(answer, Refusal)
+    return answer.evidence
 
 
 class Story:

@@ -225,9 +225,11 @@ def stories(
     story.tell(draw(creations()), occurred_at=draw(maybe(times)), others=draw(st.integers(0, 2)))
     before: list[Telling] = []
     for _ in range(draw(st.integers(0, most))):
-        again = before and draw(st.booleans())
-        telling = draw(st.sampled_from(before) if again else tellings(told))
-        before.append(telling)
+        if not before or draw(st.booleans()):
+            before.append(draw(tellings(told)))
+            telling = before[-1]
+        else:
+            telling = draw(st.sampled_from(before))
         tell(story, telling)
     if pruned and draw(st.booleans()):
         story.tell(draw(prunings))

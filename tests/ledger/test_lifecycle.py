@@ -112,9 +112,10 @@ def expected_answer(before: Status, after: Status, cell: str) -> Facts | tuple[R
             return (RECOVERIES[after],)
         case "same":
             return ()
-    refused = Refused(TASK_ID, status=before.value, attempted=SIGNALS[after])
-    late = TaskLateSignal(signal=SIGNALS[after], status=before, content=CONTENTS[after]) if cell == "late" else None
-    return refused, late
+        case _:
+            refused = Refused(TASK_ID, status=before.value, attempted=SIGNALS[after])
+            late = TaskLateSignal(signal=SIGNALS[after], status=before, content=CONTENTS.get(after, {}))
+            return refused, late if cell == "late" else None
 
 
 def told(error: Exception) -> tuple[type[Exception], object]:

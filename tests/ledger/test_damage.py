@@ -1,0 +1,78 @@
+"""What no stream can tell: a fact that cannot follow is damage, and says where."""
+
+import pytest
+
+from tallystick.ledger.errors import Corrupt
+from tallystick.ledger.events import (
+    TaskBackingMissed,
+    TaskBackingRestored,
+    TaskCancelRequested,
+    TaskFact,
+    TaskHeld,
+    TaskLateSignal,
+    TaskLost,
+    TaskProgressed,
+    TaskPruned,
+    TaskRecovered,
+    TaskSettled,
+    TaskStarted,
+    TaskSucceeded,
+)
+from tallystick.ledger.evolve import evolve, fold
+from tallystick.ledger.lifecycle import Status
+from tests.story import Story, created
+
+
+def late(place: int = 0) -> TaskLateSignal:
+    return TaskLateSignal(signal="fail", status=Status.SUCCEEDED, content={"error": f"boom {place}"})
+
+
+def test_a_task_begins_with_its_creation() -> None:
+    with pytest.raises(Corrupt, match=r"at position 1: .* begins with task-started\.1"):
+        Story().happen([TaskStarted()])
+
+
+def test_a_task_is_created_once_and_first() -> None:
+    late_birth = Story(created()).next_event(created())
+
+    with pytest.raises(Corrupt, match="is created at version 2"):
+        evolve(None, late_birth)
+    with pytest.raises(Corrupt, match="is created twice"):
+        Story(created()).happen([created()])
+
+
+@pytest.mark.parametrize(
+    ("told", "data"),
+    [
+        ((), TaskProgressed()),
+        ((TaskSucceeded(),), TaskProgressed()),
+        ((TaskSucceeded(),), TaskCancelRequested()),
+        ((TaskSucceeded(),), TaskBackingMissed(evidence={})),
+        ((TaskSucceeded(),), TaskBackingRestored(evidence={})),
+        ((), late()),
+        ((), TaskPruned()),
+        ((TaskSucceeded(), TaskHeld()), TaskPruned()),
+        ((TaskSucceeded(), TaskPruned()), TaskPruned()),
+        ((TaskLost(rule="gone", evidence={}),), TaskSucceeded()),
+        ((TaskLost(rule="gone", evidence={}),), TaskSettled(status=Status.FAILED, reason="enough")),
+        ((), TaskSettled(status=Status.RUNNING, reason="enough")),
+        ((), TaskRecovered(status=Status.FAILED, corrects=1, signal="fail")),
+    ],
+)
+def test_what_the_rules_never_write_is_damage(told: tuple[TaskFact, ...], data: TaskFact) -> None:
+    story = Story(created(), *told)
+
+    with pytest.raises(Corrupt, match="cannot follow") as damage:
+        story.happen([data])
+    assert story.position + 1 == damage.value.position
+
+
+def test_a_stream_with_a_gap_is_damage() -> None:
+    story = Story(created(), TaskStarted(), TaskSucceeded())
+
+    with pytest.raises(Corrupt, match="has version 1, then 3"):
+        fold([story.events[0], story.events[2]])
+
+
+def test_an_empty_history_tells_nothing() -> None:
+    assert fold([]) is None
