@@ -112,6 +112,8 @@ class DiskLog:
 
     def append(self, events: Sequence[Event], claims: Mapping[bytes, bytes] = NO_CLAIMS) -> None:
         batch = prepare(self._growing_tree(), events)
+        if not events and not claims:
+            return
         self._tree = None  # if writing fails, only the disk knows whether nothing was written
         self.environment.write_batch(lambda txn: self._write(txn, events, batch, claims))
         self._tree = batch.tree
@@ -165,24 +167,12 @@ class DiskLog:
     def _growing_tree(self) -> Tree:
         """The tree that the next event is appended to."""
         tree = self._tree
-        if tree is None:
+        if tree is None or not self.environment.databases:  # which raises when the log is closed
             with self.environment.read() as txn:
-                tree = self._stored_tree(txn)
-            if not self.environment.readonly:
-                self._tree = tree
+                edge = self._stored_edge(txn)
+                tree = Tree.restore(edge, self._stored_partials(txn, edge.size))
+            self._tree = tree
         return tree
-
-    def _stored_tree(self, txn: Transaction) -> Tree:
-        edge = self._stored_edge(txn)
-        # Those of level 0 are not among the tiles; what follows their width is left over from the tile before.
-        tail = b"".join(txn.get(key, b"", db=self._meta) for key in TAIL_KEYS)
-        partials = [
-            (self._stored_tile(txn, place.level, place.index) if place.level else tail[: place.width * HASH_BYTES])
-            if place.width
-            else b""
-            for place in partial_tiles(edge.size)
-        ]
-        return Tree.restore(edge, partials)
 
     def _stored_edge(self, txn: Transaction) -> Edge:
         stored = txn.get(keys.EDGE, db=self._meta)
@@ -190,29 +180,52 @@ class DiskLog:
             raise Corrupt("the tree's edge is missing")
         return Edge.from_bytes(stored)
 
+    def _stored_partials(self, txn: Transaction, size: int) -> list[bytes]:
+        """The incomplete tiles; the one of level 0 is not among the tiles, and followed by what is left of others."""
+        tail = b"".join(txn.get(key, b"", db=self._meta) for key in TAIL_KEYS)
+        return [
+            self._stored_tile(txn, place.level, place.index) if place.level else tail[: place.width * HASH_BYTES]
+            for place in partial_tiles(size)
+        ]
+
     def _stored_tile(self, txn: Transaction, level: int, index: int) -> bytes:
         """The hashes of a tile; none if it is missing."""
         cursor = txn.cursor(self._tiles)
         start = keys.tile_key(level, index)
         if not cursor.set_range(start) or not cursor.key().startswith(start):
             return b""
-        return keys.tile_of(cursor.key(), cursor.value())[2]
+        try:
+            return keys.tile_of(cursor.key(), cursor.value())[2]
+        except Corrupt:
+            return b""
 
     # Reading.
 
     def head(self) -> int:
-        return self._edge().size
-
-    def tree_head(self) -> TreeHead:
-        edge = self._edge()
-        return TreeHead(edge.size, edge.root())
-
-    def _edge(self) -> Edge:
         tree = self._tree
         if tree is not None and self.environment.databases:  # which raises when the log is closed
-            return tree.edge
+            return tree.edge.size
         with self.environment.read() as txn:
-            return self._stored_edge(txn)
+            return self._size(txn)
+
+    def _size(self, txn: Transaction) -> int:
+        try:
+            return self._stored_edge(txn).size
+        except Corrupt:
+            return self._last(txn)
+
+    def _last(self, txn: Transaction) -> int:
+        """The last position that has a record; 0 for none."""
+        cursor = txn.cursor(self._events)
+        found = cursor.last()
+        while found and len(cursor.key()) != keys.POSITION_BYTES:
+            found = cursor.prev()
+        return keys.position_of(cursor.key()) if found else 0
+
+    def tree_head(self) -> TreeHead:
+        with self.environment.read() as txn:
+            edge = self._stored_edge(txn)
+        return TreeHead(edge.size, edge.root())
 
     def read(self, after: int = 0, until: int | None = None) -> Iterator[Stored]:
         for first, bodies in self._slices(after, until):
@@ -256,15 +269,21 @@ class DiskLog:
 
     def outline(self) -> Outline:
         with self.environment.read() as txn:
-            tree = self._stored_tree(txn)
+            size = self._size(txn)
+            try:
+                edge = self._stored_edge(txn)
+            except Corrupt:
+                edge = None
             cursor = txn.cursor(self._events)
-            more = cursor.set_range(keys.event_key(tree.edge.size + 1))
+            more = cursor.set_range(keys.event_key(size + 1))
             behind = islice(cursor.iternext(values=False), BEYOND_MAX) if more else ()
             return Outline(
-                tree,
+                size=size,
+                last=self._last(txn),
+                edge=edge,
+                partials=tuple(self._stored_partials(txn, size)),
                 records=txn.stat(self._events)["entries"],
                 index_rows=txn.stat(self._streams)["entries"],
-                claims=txn.stat(self._claims)["entries"],
                 beyond=tuple(keys.position_of(key) for key in behind if len(key) == keys.POSITION_BYTES),
             )
 

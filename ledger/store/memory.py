@@ -82,8 +82,14 @@ class MemoryLog:
 
     def outline(self) -> Outline:
         self._check_open()
-        rows = sum(map(len, self._streams.values()))
-        return Outline(self._tree, len(self._bodies), rows, len(self._claims))
+        return Outline(
+            size=len(self._bodies),
+            last=len(self._bodies),
+            edge=self._tree.edge,
+            partials=self._tree.partials,
+            records=len(self._bodies),
+            index_rows=sum(map(len, self._streams.values())),
+        )
 
     def records(self, first: int, last: int) -> list[bytes | None]:
         self._check_open()

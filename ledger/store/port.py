@@ -6,7 +6,7 @@ from typing import Protocol, TypeAlias
 from msgspec import Struct
 
 from tallystick.ledger.events import Event
-from tallystick.ledger.store.tree import Tree
+from tallystick.ledger.store.tree import Edge
 
 
 class Damaged(Struct, frozen=True):
@@ -29,21 +29,23 @@ class TreeHead(Struct, frozen=True):
 NO_CLAIMS: Mapping[bytes, bytes] = {}
 
 
-class Outline(Struct, frozen=True):
-    """What a log says of itself at one moment: the tree, and how many of everything there are."""
+class Outline(Struct, frozen=True, kw_only=True):
+    """What a log says of itself at one moment: where it ends, its tree, and how many of everything there are."""
 
-    tree: Tree
+    size: int
+    last: int  # the last position that has a record
+    edge: Edge | None  # None when what is stored is no edge
+    partials: tuple[bytes, ...]  # what is stored of the incomplete tiles, lowest level first
     records: int
     index_rows: int
-    claims: int
-    beyond: tuple[int, ...] = ()  # the first positions behind the tree that have records
+    beyond: tuple[int, ...] = ()  # the first positions behind the end that have records
 
 
 class Inspected(Protocol):
     """What `verify` looks at: everything that is stored beside the records, as it is."""
 
     def outline(self) -> Outline:
-        """Return the tree and the counts. `Corrupt` when what is stored makes no tree."""
+        """Return the end, the tree and the counts."""
         ...
 
     def records(self, first: int, last: int) -> list[bytes | None]:
@@ -83,7 +85,10 @@ class EventLog(Inspected, Protocol):
         ...
 
     def head(self) -> int:
-        """Return the position of the newest event that is durable; 0 when there is none."""
+        """Return the position of the newest event that is durable; 0 when there is none.
+
+        What can be read does not depend on the tree: without it, this is the last position that has a record.
+        """
         ...
 
     def append(self, events: Sequence[Event], claims: Mapping[bytes, bytes] = NO_CLAIMS) -> None:
@@ -116,7 +121,7 @@ class EventLog(Inspected, Protocol):
         ...
 
     def tree_head(self) -> TreeHead:
-        """Return the tree's size and root as stored with the newest event."""
+        """Return the tree's size and root as stored with the newest event. `Corrupt` when there is no tree."""
         ...
 
     def close(self) -> None:

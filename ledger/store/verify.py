@@ -15,11 +15,10 @@ from tallystick.ledger.errors import Corrupt
 from tallystick.ledger.events import Event, TaskCreated
 from tallystick.ledger.ids import ID_BYTES
 from tallystick.ledger.limits import PROBLEMS_KEPT_MAX
-from tallystick.ledger.store.codec import decode, read_records
+from tallystick.ledger.store.codec import MISSING, decode, read_records
 from tallystick.ledger.store.index_check import IndexCheck
 from tallystick.ledger.store.port import Damaged, Inspected, Outline, Stored
 from tallystick.ledger.store.tree import (
-    EMPTY_ROOT,
     HASH_BYTES,
     TILE_WIDTH,
     Tree,
@@ -45,7 +44,7 @@ class Kind(StrEnum):
     UNREADABLE = "unreadable"  # the record is as it was written, and cannot be read
     ADDED = "added"  # a record that the tree does not have
     TILE = "tile"  # the record is as it was written, and a stored hash is not
-    TREE = "tree"  # what is stored makes no tree
+    TREE = "tree"  # the edge of the tree is not that of the stored hashes
     INDEX = "index"  # the index of the streams does not say what the record says
     CLAIM = "claim"  # the claims do not say what the record says
 
@@ -61,7 +60,8 @@ class Problem(Struct, frozen=True):
 class Verification(Struct, frozen=True):
     """What a verification found. `problems` has the first of them; `problem_count` counts all.
 
-    `events` counts the records that are as they were written and can be read; `root_hash` is the root as stored.
+    `events` counts the records that are as they were written and can be read. `root_hash` is the root over what was
+    written: where a record was changed, over the hash that was stored with it.
     """
 
     ok: bool
@@ -75,14 +75,7 @@ class Verification(Struct, frozen=True):
 
 def verify(log: Inspected, *, progress: Progress | None = None) -> Verification:
     """Verify the log as it is now; what is appended meanwhile is left out. Changes nothing."""
-    try:
-        outline = log.outline()
-    except Corrupt as error:
-        problem = Problem(0, Kind.TREE, error.detail)
-        return Verification(
-            ok=False, events=0, head=0, root_hash=EMPTY_ROOT, first_bad=None, problem_count=1, problems=(problem,)
-        )
-    return _Audit(log, outline).run(progress)
+    return _Audit(log, log.outline()).run(progress)
 
 
 class _Audit:
@@ -91,7 +84,7 @@ class _Audit:
     def __init__(self, log: Inspected, outline: Outline) -> None:
         self.log = log
         self.outline = outline
-        self.size = outline.tree.edge.size
+        self.size = outline.size
         self.tree = Tree()
         self.index = IndexCheck(log, self.size, outline.index_rows)
         self.sound = 0
@@ -101,7 +94,7 @@ class _Audit:
         self.first_bad: int | None = None
 
     def run(self, progress: Progress | None) -> Verification:
-        for first in range(1, self.size + 1, SLICE_RECORDS):
+        for first in range(1, min(self.size, self.outline.last) + 1, SLICE_RECORDS):
             last = min(first + SLICE_RECORDS - 1, self.size)
             self._slice(first, last)
             if progress is not None:
@@ -115,7 +108,7 @@ class _Audit:
             ok=not self.problem_count,
             events=self.sound,
             head=self.size,
-            root_hash=self.outline.tree.edge.root(),
+            root_hash=self.tree.edge.root(),
             first_bad=self.first_bad,
             problem_count=self.problem_count,
             problems=tuple(sorted(self.problems, key=lambda problem: problem.position)),
@@ -151,7 +144,7 @@ class _Audit:
         """The leaf hashes that were stored with the records; the last tile may be incomplete."""
         tiles = [self.log.tile(0, index) for index in range((first - 1) // TILE_WIDTH, last // TILE_WIDTH)]
         if last % TILE_WIDTH:
-            tiles.append(self.outline.tree.partials[0])
+            tiles.append(self.outline.partials[0])
         return tiles
 
     def _leaves_of_tile(
@@ -176,7 +169,7 @@ class _Audit:
         """Whether the tree above a tile of the lowest level was built from these leaves."""
         roots = Tree().extend(leaves).tree.edge.hashes
         if index == self.size // TILE_WIDTH:
-            return roots == self.outline.tree.edge.hashes[-len(roots) :]
+            return self.outline.edge is not None and roots == self.outline.edge.hashes[-len(roots) :]
         above, place = divmod(index, TILE_WIDTH)
         return list(roots) == split(self.log.tile(1, above))[place : place + 1]
 
@@ -188,11 +181,17 @@ class _Audit:
                 self._hold(tile.level, tile.index, tile.hashes, self.log.tile(tile.level, tile.index))
 
     def _edge(self) -> None:
+        """Hold the incomplete tiles and the edge to what the records made of them."""
+        seen = self.tree.edge.size
+        if seen < self.size:
+            self.missing += self.size - seen
+            self._add(seen + 1, Kind.MISSING, f"{MISSING}, nor at any position behind it, up to {self.size}")
+            return
         for place in partial_tiles(self.size)[1:]:
-            computed, stored = self.tree.partials[place.level], self.outline.tree.partials[place.level]
+            computed, stored = self.tree.partials[place.level], self.outline.partials[place.level]
             self._hold(place.level, place.index, computed, stored)
-        if self.tree.edge != self.outline.tree.edge:
-            self._add(0, Kind.TREE, "the stored edge of the tree is not that of the stored hashes")
+        if self.tree.edge != self.outline.edge:
+            self._add(0, Kind.TREE, "the stored edge is not that of the stored hashes")
 
     def _hold(self, level: int, index: int, computed: bytes, stored: bytes) -> None:
         if computed == stored:
