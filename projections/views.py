@@ -4,6 +4,7 @@ Owns what is written together: the rows of a read model and its position, always
 disposable. Whatever is wrong with them (another format, another log, a crash of the machine), they begin anew.
 """
 
+import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,13 +15,12 @@ import lmdb
 import msgspec
 from msgspec import Struct
 
-from tallystick.ledger.errors import ForkedStore, InvalidInput, StoreError
-from tallystick.ledger.events import Event
+from tallystick.ledger.errors import Corrupt, ForkedStore, InvalidInput, NewerFormat, StoreError
 from tallystick.ledger.limits import MAP_BYTES_FIRST
 from tallystick.ledger.store.environment import Environment
 from tallystick.ledger.store.folder import DATA_NAME, LOCK_NAME
 from tallystick.ledger.store.mapping import Database, Transaction
-from tallystick.ledger.store.port import EventLog
+from tallystick.ledger.store.port import Damaged, EventLog
 from tallystick.projections import trust
 from tallystick.projections.board import Board
 from tallystick.projections.change import Changes, last_of
@@ -58,6 +58,7 @@ class Progress(Struct, frozen=True, array_like=True):
 
 _pack_progress = msgspec.msgpack.Encoder().encode
 _read_progress = msgspec.msgpack.Decoder(dict[str, Progress]).decode
+_NO_PROGRESS = _pack_progress({})
 
 
 class Sight(Struct, frozen=True):
@@ -81,6 +82,10 @@ class Views:
         self.projections = tuple(projections)
         self.parked: dict[str, Exception] = {}
         """The read models that failed, and why. They stay where they are until they are rebuilt."""
+        self.writing = threading.RLock()
+        """Held while something is written, and while what is written decides about `parked`."""
+        self.rebuilding = threading.Lock()
+        """Held by the one rebuild that may be under way."""
         self._closed = False
         databases = environment.databases
         self._meta = databases[_META]
@@ -108,9 +113,7 @@ class Views:
             _remove(path)
         try:
             views = cls._opened(path, projections, map_bytes=map_bytes)
-        except InvalidInput:
-            raise  # there can be no folder: no fresh start helps
-        except StoreError:
+        except (Corrupt, NewerFormat):
             _remove(path)
             views = cls._opened(path, projections, map_bytes=map_bytes)
         if not views.belong_to(log):
@@ -119,6 +122,7 @@ class Views:
             views = cls._opened(path, projections, map_bytes=map_bytes)
         trust.expect_writes(path, life)
         views.environment.write_batch(lambda txn: txn.put(_FORMAT_KEY, _FORMAT, db=views.environment.databases[_META]))
+        views.clear_shadows()
         return views
 
     @classmethod
@@ -184,7 +188,7 @@ class Views:
     def read(self) -> Iterator[Sight | None]:
         """A snapshot of all read models at once; None if they have become another version's. Keep it short."""
         with self.environment.read() as txn:
-            yield self._seen(txn)
+            yield self.seen(txn)
 
     def positions(self) -> dict[str, int]:
         """Return how far each read model has followed the log."""
@@ -192,21 +196,28 @@ class Views:
             return {} if sight is None else {name: progress.position for name, progress in sight.progress.items()}
 
     def belong_to(self, log: EventLog) -> bool:
-        """Return whether the views are of this format, and follow this log and no other."""
-        with self.environment.read() as txn:
-            if txn.get(_FORMAT_KEY, db=self._meta) is None:
-                return not self.environment.readonly and not txn.stat(self._meta)["entries"]
-            sight = self._seen(txn)
-        if sight is None:
+        """Return whether the views are of this format, can be read, and follow this log and no other.
+
+        Empty ones that may be written belong to any log.
+        """
+        try:
+            with self.environment.read() as txn:
+                if not self.environment.readonly and not txn.stat(self._meta)["entries"]:
+                    return True
+                sight = self.seen(txn)
+        except Corrupt:
             return False
         head = log.head()
-        return all(_follows(progress, log, head) for progress in sight.progress.values())
+        return sight is not None and all(_follows(progress, log, head) for progress in sight.progress.values())
 
-    def _seen(self, txn: Transaction) -> Sight | None:
+    def seen(self, txn: Transaction) -> Sight | None:
+        """Return what a transaction sees; None if the views are another version's, or say nothing."""
         if txn.get(_FORMAT_KEY, db=self._meta) != _FORMAT:
             return None
-        stored = txn.get(_PROGRESS_KEY, db=self._meta)
-        told = {} if stored is None else _read_progress(stored)
+        try:
+            told = _read_progress(txn.get(_PROGRESS_KEY, _NO_PROGRESS, db=self._meta))
+        except msgspec.MsgspecError:
+            return None
         progress = {name: told.get(name, Progress()) for name in self._tables}
         return Sight(txn, progress, {name: self.tables(name, progress[name].generation) for name in progress})
 
@@ -232,16 +243,17 @@ class Views:
         One that has not seen what comes before them is the caller's mistake: who is behind catches up from the log.
         One that fails is parked, and the others go on; errors of the store are raised, and nothing is written.
         """
-        while True:
-            try:
-                self.environment.write_batch(lambda txn: self._apply(txn, changes, after, until, names))
-            except _ProjectionFailed as failure:
-                self.parked[failure.name] = failure.cause
-            else:
-                return
+        with self.writing:
+            while True:
+                try:
+                    self.environment.write_batch(lambda txn: self._apply(txn, changes, after, until, names))
+                except _ProjectionFailedError as failure:
+                    self.parked[failure.name] = failure.cause
+                else:
+                    return
 
     def _apply(self, txn: Transaction, changes: Changes, after: int, until: int, names: Collection[str] | None) -> None:
-        sight = self._seen(txn)
+        sight = self.seen(txn)
         assert sight is not None, "somebody else writes these views"
         progress = dict(sight.progress)
         last = last_of(changes)
@@ -256,16 +268,29 @@ class Views:
             except lmdb.Error:
                 raise
             except Exception as error:
-                raise _ProjectionFailed(name, error) from error
+                raise _ProjectionFailedError(name, error) from error
             progress[name] = progress[name].moved(until, last)
         self.write_progress(txn, progress)
+
+    def clear_shadows(self) -> None:
+        """Empty the tables that nobody reads: what is left of a rebuild, finished or not."""
+        with self.writing:
+            self.environment.write_batch(self._clear_shadows)
+
+    def _clear_shadows(self, txn: Transaction) -> None:
+        sight = self.seen(txn)
+        assert sight is not None, "somebody else writes these views"
+        for name, progress in sight.progress.items():
+            for table in self.tables(name, progress.generation + 1):
+                if txn.stat(table)["entries"]:
+                    txn.drop(table, delete=False)
 
     def write_progress(self, txn: Transaction, progress: Mapping[str, Progress]) -> None:
         """Write how far the read models are, in the transaction that brought them there."""
         txn.put(_PROGRESS_KEY, _pack_progress(progress), db=self._meta)
 
 
-class _ProjectionFailed(Exception):
+class _ProjectionFailedError(Exception):
     """A read model has an error; it must not leave half of its rows."""
 
     def __init__(self, name: str, cause: Exception) -> None:
@@ -282,11 +307,8 @@ def _follows(progress: Progress, log: EventLog, head: int) -> bool:
     if progress.position > head:
         return False
     last = progress.last_position
-    return (
-        all(not isinstance(event, Event) or event.stream == progress.last_stream for event in log.read(last - 1, last))
-        if last
-        else True
-    )
+    known = log.read(last - 1, last) if last else ()
+    return all(isinstance(event, Damaged) or event.stream == progress.last_stream for event in known)
 
 
 def _remove(path: Path) -> None:

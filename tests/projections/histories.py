@@ -1,12 +1,23 @@
 """Histories of several tasks in one log, for the tests of read models."""
 
+import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
 from hypothesis import strategies as st
 
-from tallystick.ledger.events import Event
+from tallystick.ledger.events import (
+    Event,
+    TaskCancelled,
+    TaskFact,
+    TaskFailed,
+    TaskProgressed,
+    TaskPruned,
+    TaskStarted,
+    TaskSucceeded,
+)
 from tallystick.ledger.evolve import evolve
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.memory import MemoryLog
@@ -14,7 +25,7 @@ from tallystick.ledger.store.port import EventLog
 from tallystick.projections.catch_up import catch_up
 from tallystick.projections.change import changes_of
 from tallystick.projections.views import Views
-from tests.story import BEGIN_MS, Story
+from tests.story import BEGIN_MS, Story, created
 from tests.strategies import creations, prunings, reports
 
 # Neither in the order of creation nor far apart.
@@ -95,3 +106,29 @@ def dump(views: Views) -> Dump:
                 (progress.position.to_bytes(8), progress.last_position.to_bytes(8) + progress.last_stream)
             ]
         return contents
+
+
+class PlainError(Exception):
+    """An error that nobody expects."""
+
+
+@contextmanager
+def views_folder() -> Iterator[Path]:
+    """A folder for one example of a property."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def told() -> list[Event]:
+    """A history of four tasks: one runs, one has ended, one is blocked, one was pruned."""
+    lives: list[list[TaskFact]] = [
+        [TaskStarted(), TaskProgressed(message="Half of it", step=1, steps=2)],
+        [TaskFailed(error="No such file")],
+        [TaskSucceeded(summary="Needs a key", outcome="blocked")],
+        [TaskCancelled(reason="Not needed"), TaskPruned()],
+    ]
+    events: list[Event] = []
+    for number, facts in enumerate(lives):
+        creation = created(run_id=f"run-{number}", label=f"Task {number}", timeout_ms=60_000)
+        events.extend(Story(creation, *facts, stream=STREAMS[number], position=len(events)).events)
+    return events

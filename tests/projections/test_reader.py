@@ -2,7 +2,7 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ def passes(record: TaskRecord, filters: dict[str, Any]) -> bool:
     """What the filters mean, word by word."""
     texts = [record.label, record.task, record.progress_summary, record.terminal_summary, record.error]
     sessions = [record.owner_key, record.requester_session_key, record.child_session_key]
-    tests = {
+    tests: dict[str, Callable[[Any], bool]] = {
         "status": lambda status: status in (record.status, record.shown_status),
         "runtime": lambda runtime: runtime == record.runtime,
         "owner": lambda owner: owner == record.owner_key,

@@ -1,0 +1,109 @@
+"""The rebuild: read models folded anew from the whole log beside the ones that are read, then put in their place."""
+
+from collections.abc import Collection, Sequence
+
+from msgspec import Struct
+
+from tallystick.ledger.errors import InvalidInput
+from tallystick.ledger.store.mapping import Database, Transaction
+from tallystick.ledger.store.port import EventLog
+from tallystick.projections import board
+from tallystick.projections.catch_up import Progressed, nobody
+from tallystick.projections.change import changes_of, last_of
+from tallystick.projections.views import Progress, Sight, Views
+
+SLICE_EVENTS = 4_096  # folded in one transaction, for which whoever follows the log has to wait
+
+
+def names_of(views: Views, name: str | None) -> list[str]:
+    """Return the read models that a name means: that one, or all for None or "all". Raises `InvalidInput`."""
+    known = [projection.name for projection in views.projections]
+    if name is None or name == "all":
+        return known
+    if name not in known:
+        raise InvalidInput("name", name, f"{', '.join(known)} or all")
+    return [name]
+
+
+def rebuild(
+    views: Views,
+    log: EventLog,
+    name: str | None = None,
+    *,
+    slice_events: int = SLICE_EVENTS,
+    progressed: Progressed = nobody,
+) -> None:
+    """Fold a read model, or all, from the log's first event to where it stands, and swap it in, in one transaction.
+
+    Until then the old one is read and kept up; when this ends in the middle, it is all there is. One that was parked
+    is brought to where the others stand, and follows again.
+    """
+    left = set(names_of(views, name))
+    with views.rebuilding:
+        while left:
+            views.clear_shadows()
+            shadow = _Shadow(views, log, left)
+            while not shadow.arrived:
+                shadow.grow(slice_events)
+                progressed(shadow.position, shadow.target)
+            left -= shadow.arrived
+        views.clear_shadows()
+
+
+class _Shadow:
+    """The next generation of some read models, and of the board's rows, which tell what a task was before."""
+
+    def __init__(self, views: Views, log: EventLog, names: Collection[str]) -> None:
+        self._views, self._log = views, log
+        self._names = frozenset(names)
+        self._grown = [each for each in views.projections if each.name in self._names or each.name == board.NAME]
+        self.position = self.target = 0
+        self.arrived: frozenset[str] = frozenset()
+        """The names of those that are in their place."""
+        self._last: tuple[int, bytes] | None = None
+
+    def grow(self, slice_events: int) -> None:
+        """Fold the next slice; at the end of it some may have arrived."""
+        with self._views.writing:  # nobody follows between the swap and the end of the parking
+            step = self._views.environment.write_batch(lambda txn: self._step(txn, slice_events))
+            for name in step.arrived:
+                self._views.parked.pop(name, None)
+        self.position, self.target, self._last, self.arrived = step.position, step.target, step.last, step.arrived
+
+    def _step(self, txn: Transaction, slice_events: int) -> "_Step":
+        sight = self._views.seen(txn)
+        assert sight is not None, "somebody else writes these views"
+        targets = {name: self._target(sight, name) for name in self._names}
+        target = min(targets.values())
+        position = min(self.position + slice_events, target)
+        rows = self._tables(sight, board.NAME)
+        changes = changes_of(
+            self._log.read(self.position, position), lambda stream: board.known(txn, rows, stream)
+        ).changes
+        for projection in self._grown:
+            projection.apply(txn, self._tables(sight, projection.name), changes)
+        last = last_of(changes) or self._last
+        arrived = frozenset(name for name in self._names if position == targets[name])
+        if arrived:
+            swapped = {name: Progress(sight.progress[name].generation + 1).moved(position, last) for name in arrived}
+            self._views.write_progress(txn, {**sight.progress, **swapped})
+        return _Step(position, target, last, arrived)
+
+    def _target(self, sight: Sight, name: str) -> int:
+        """Where a read model stands, or should if it is parked: where nobody who follows the log misses it."""
+        if name not in self._views.parked:
+            return sight.position(name)
+        moving = [sight.position(other) for other in sight.progress if other not in self._views.parked]
+        return max(moving, default=self._log.head())
+
+    def _tables(self, sight: Sight, name: str) -> Sequence[Database]:
+        return self._views.tables(name, sight.progress[name].generation + 1)
+
+
+class _Step(Struct, frozen=True):
+    """Where a slice ended."""
+
+    position: int
+    target: int
+    last: tuple[int, bytes] | None
+    arrived: frozenset[str]

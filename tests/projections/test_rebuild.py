@@ -1,0 +1,128 @@
+"""The rebuild and the check: what is read is what the log says, or can be made so."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tallystick.ledger.errors import InvalidInput
+from tallystick.ledger.events import Event
+from tallystick.ledger.store.mapping import Transaction
+from tallystick.projections.catch_up import catch_up
+from tallystick.projections.check import Checked, Difference, check
+from tallystick.projections.rebuild import rebuild
+from tallystick.projections.views import Views
+from tests.projections.histories import (
+    PlainError,
+    caught_up_views,
+    dump,
+    histories,
+    live_views,
+    logged,
+    told,
+    views_folder,
+)
+
+NAMES = ("board", "counts", "due")
+
+rebuilt = st.sampled_from([None, "all", *NAMES])
+
+
+def checks(views: Views, events: list[Event]) -> list[Checked]:
+    return [check(views, logged(events), name) for name in NAMES]
+
+
+@given(histories(), st.integers(1, 20), st.integers(1, 5), rebuilt)
+def test_a_rebuilt_read_model_has_the_bytes_of_the_one_that_was_kept_up(
+    events: list[Event], cut: int, slice_events: int, name: str | None
+) -> None:
+    with views_folder() as folder, live_views(folder, events, [cut]) as views:
+        before = dump(views)
+        rebuild(views, logged(events), name, slice_events=slice_events)
+
+        assert before == dump(views)
+        assert all(checked.ok for checked in checks(views, events))
+
+
+@given(histories(), st.integers(0, 20), st.integers(1, 20))
+def test_what_is_written_during_a_rebuild_is_in_it(events: list[Event], standing: int, more: int) -> None:
+    log = logged(events)
+    with views_folder() as folder, caught_up_views(folder, log, until=standing) as views:
+
+        def go_on(done: int, _total: int) -> None:
+            catch_up(views, log, until=standing + done * more)
+
+        rebuild(views, log, slice_events=2, progressed=go_on)
+        catch_up(views, log)
+        with caught_up_views(folder / "at-once", log) as at_once:
+            assert dump(at_once) == dump(views)
+
+
+def test_a_rebuild_that_ends_in_the_middle_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    events = told()
+    log = logged(events)
+
+    def die(done: int, _total: int) -> None:
+        if done > 1:
+            raise PlainError
+
+    with caught_up_views(tmp_path, log) as views:
+        before = dump(views)
+        with pytest.raises(PlainError):
+            rebuild(views, log, slice_events=1, progressed=die)
+        assert before == dump(views)
+        assert shadow_entries(views) > 0
+
+    with Views.open(tmp_path, log) as reopened:
+        assert before == dump(reopened)
+        assert shadow_entries(reopened) == 0
+        rebuild(reopened, log)
+        assert before == dump(reopened)
+
+
+def shadow_entries(views: Views) -> int:
+    """How much stands in tables that nobody reads."""
+    with views.read() as sight:
+        assert sight is not None
+        return sum(
+            sight.txn.stat(table)["entries"]
+            for name, progress in sight.progress.items()
+            for table in views.tables(name, progress.generation + 1)
+        )
+
+
+def test_a_rebuild_names_what_it_can_rebuild(tmp_path: Path) -> None:
+    log = logged(told())
+    with caught_up_views(tmp_path, log) as views, pytest.raises(InvalidInput, match="board, counts, due or all"):
+        rebuild(views, log, "boards")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_check_names_what_was_changed_taken_and_added(tmp_path: Path, name: str) -> None:
+    events = told()
+    with caught_up_views(tmp_path, logged(events)) as views:
+        with views.read() as sight:
+            assert sight is not None
+            table = sight.tables[name][0]
+            entries = list(sight.txn.cursor(table))
+        first, last = entries[0], entries[-1]
+
+        def tamper(txn: Transaction) -> None:
+            txn.put(first[0], b"changed", db=table)
+            txn.put(b"\xff\xff", b"added", db=table)
+            if last is not first:
+                txn.delete(last[0], db=table)
+
+        views.environment.write_batch(tamper)
+        checked = check(views, logged(events), name)
+
+        shown = views.projections[NAMES.index(name)].tables[0]
+        expected = [Difference(shown, first[0], first[1], b"changed")]
+        if last is not first:
+            expected.append(Difference(shown, last[0], last[1], None))
+        expected.append(Difference(shown, b"\xff\xff", None, b"added"))
+        assert (False, len(expected), tuple(expected)) == (checked.ok, checked.different, checked.differences)
+
+        rebuild(views, logged(events), name)
+        assert check(views, logged(events), name).ok
