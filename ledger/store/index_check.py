@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from tallystick.ledger.events import Event
 from tallystick.ledger.ids import ID_BYTES, id_text
 from tallystick.ledger.store.codec import read_records
-from tallystick.ledger.store.port import Inspected
+from tallystick.ledger.store.port import EventLog
 
 WINDOW_POSITIONS = 1_024
 WINDOWS_SEARCHED_MAX = 64  # the others are named, not searched
@@ -22,11 +22,11 @@ Place = tuple[bytes, int]
 class IndexCheck:
     """Takes the events of a log window by window, then tells where the index says something else."""
 
-    def __init__(self, log: Inspected, size: int, index_rows: int) -> None:
+    def __init__(self, log: EventLog, size: int, index_rows: int) -> None:
         self._log = log
         self._size = size
         self._rows = index_rows
-        self._sums = [0] * -(-size // WINDOW_POSITIONS)
+        self._sums: defaultdict[int, int] = defaultdict(int)
 
     def add(self, first: int, events: Sequence[Event]) -> None:
         """Take the events of the window that begins at `first`."""
@@ -44,7 +44,7 @@ class IndexCheck:
                 sums[(position - 1) // WINDOW_POSITIONS] -= hash(place)
         if rows < self._rows:
             yield 0, f"{self._rows - rows} positions in the index are not in the log"
-        windows = [number for number, rest in enumerate(sums) if rest]
+        windows = sorted(number for number, rest in sums.items() if rest)
         if windows:
             yield from self._search(windows[:WINDOWS_SEARCHED_MAX])
         for window in windows[WINDOWS_SEARCHED_MAX:]:

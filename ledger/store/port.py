@@ -41,39 +41,7 @@ class Outline(Struct, frozen=True, kw_only=True):
     beyond: tuple[int, ...] = ()  # the first positions behind the end that have records
 
 
-class Inspected(Protocol):
-    """What `verify` looks at: everything that is stored beside the records, as it is."""
-
-    def outline(self) -> Outline:
-        """Return the end, the tree and the counts."""
-        ...
-
-    def records(self, first: int, last: int) -> list[bytes | None]:
-        """Return the stored bytes at positions `first` … `last`, None where there are none."""
-        ...
-
-    def tile(self, level: int, index: int) -> bytes:
-        """Return the hashes of a stored tile; none if it is missing."""
-        ...
-
-    def index(self) -> Iterator[list[tuple[bytes, bytes]]]:
-        """Yield slices of the index of the streams, in order: a stream, and the key of the position of an event."""
-        ...
-
-    def claims(self) -> Iterator[list[tuple[bytes, bytes]]]:
-        """Yield slices of the claims, in order: a claim, and the stream that has it."""
-        ...
-
-    def claimed_all(self, claims: Sequence[bytes]) -> Mapping[bytes, bytes]:
-        """Return the streams of those of the claims that somebody has."""
-        ...
-
-    def known_streams(self, streams: Sequence[bytes]) -> set[bytes]:
-        """Return those of the streams that have events."""
-        ...
-
-
-class EventLog(Inspected, Protocol):
+class EventLog(Protocol):
     """An append-only log of events: positions from 1 without gaps, versions of each stream from 1 without gaps.
 
     One writer at a time; any number of readers. Readers never block the writer.
@@ -122,6 +90,36 @@ class EventLog(Inspected, Protocol):
 
     def tree_head(self) -> TreeHead:
         """Return the tree's size and root as stored with the newest event. `Corrupt` when there is no tree."""
+        ...
+
+    # What `verify` looks at: everything that is stored beside the records, as it is.
+
+    def outline(self) -> Outline:
+        """Return the end, the tree and the counts."""
+        ...
+
+    def records(self, first: int, last: int) -> list[bytes | None]:
+        """Return the stored bytes at positions `first` … `last`, None where there are none."""
+        ...
+
+    def tile(self, level: int, index: int) -> bytes:
+        """Return the hashes of a stored tile; none if it is missing."""
+        ...
+
+    def index(self) -> Iterator[list[tuple[bytes, bytes]]]:
+        """Yield slices of the index of the streams, in order: a stream, and the key of the position of an event."""
+        ...
+
+    def claims(self) -> Iterator[list[tuple[bytes, bytes]]]:
+        """Yield slices of the claims, in order: a claim, and the stream that has it."""
+        ...
+
+    def claimed_all(self, claims: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """Return the streams of those of the claims that somebody has."""
+        ...
+
+    def known_streams(self, streams: Sequence[bytes]) -> set[bytes]:
+        """Return those of the streams that have events."""
         ...
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ from tallystick.ledger.ids import ID_BYTES
 from tallystick.ledger.limits import PROBLEMS_KEPT_MAX
 from tallystick.ledger.store.codec import MISSING, decode, read_records
 from tallystick.ledger.store.index_check import IndexCheck
-from tallystick.ledger.store.port import Damaged, Inspected, Outline, Stored
+from tallystick.ledger.store.port import Damaged, EventLog, Outline, Stored
 from tallystick.ledger.store.tree import (
     HASH_BYTES,
     TILE_WIDTH,
@@ -73,7 +73,7 @@ class Verification(Struct, frozen=True):
     problems: tuple[Problem, ...]
 
 
-def verify(log: Inspected, *, progress: Progress | None = None) -> Verification:
+def verify(log: EventLog, *, progress: Progress | None = None) -> Verification:
     """Verify the log as it is now; what is appended meanwhile is left out. Changes nothing."""
     return _Audit(log, log.outline()).run(progress)
 
@@ -81,7 +81,7 @@ def verify(log: Inspected, *, progress: Progress | None = None) -> Verification:
 class _Audit:
     """One verification under way."""
 
-    def __init__(self, log: Inspected, outline: Outline) -> None:
+    def __init__(self, log: EventLog, outline: Outline) -> None:
         self.log = log
         self.outline = outline
         self.size = outline.size
@@ -253,8 +253,17 @@ class _Audit:
         }
         held = self.log.claimed_all(list(owed)) if owed else {}
         for claim, event in owed.items():
-            if claim not in held:
-                self._add(event.position, Kind.CLAIM, f"task {event.task_id} lacks its claim {claim.hex()}")
+            holder = held.get(claim)
+            if holder != event.stream and (holder is None or not self._owes(holder, claim)):
+                name = "nobody" if holder is None else holder.hex()
+                self._add(event.position, Kind.CLAIM, f"the claim {claim.hex()} of this task has {name}")
+
+    def _owes(self, stream: bytes, claim: bytes) -> bool:
+        """Whether a stream was created with a claim: then a later creation took it over, as it may."""
+        if len(stream) != ID_BYTES:
+            return False
+        created = [record.data for record in self.log.stream(stream) if isinstance(record, Event)][:1]
+        return any(isinstance(data, TaskCreated) and claim in claims_of(data) for data in created)
 
     def _claims(self) -> None:
         """Hold the claims that are stored to the streams that are there."""
