@@ -225,7 +225,7 @@ def origin(field: str, value: Any) -> Origin:
             raise InvalidInput(field, value, f"an Origin, or a mapping with {_ORIGIN}")
         for name in value:
             if name not in Origin.__struct_fields__:
-                raise InvalidInput(f"{field}.{name}", value[name], f"only {_ORIGIN}")
+                raise InvalidInput(f"a name in {field}", name, f"only {_ORIGIN}")
         value = Origin(value.get("channel"), value.get("to"), value.get("account"), value.get("thread"))  # type: ignore[arg-type] # checked below
     return Origin(
         address(f"{field}.channel", value.channel),

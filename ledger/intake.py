@@ -116,7 +116,7 @@ def created(**given: Unpack[Creation]) -> TaskCreated:
             try:
                 check = _CHECKS[field]
             except KeyError:
-                raise InvalidInput(field, value, f"only the fields {', '.join(sorted(_CHECKS))}") from None
+                raise InvalidInput("a field", field, f"only {', '.join(sorted(_CHECKS))}") from None
             kept[field] = check(field, value)
     if "runtime" not in kept or "task" not in kept:
         missing = "task" if "runtime" in kept else "runtime"
