@@ -1,0 +1,196 @@
+"""Errors are one tree, carry their data, survive pickling, and say what to do next."""
+
+import copy
+import pickle
+
+import pytest
+
+from tallystick.ledger import errors
+from tallystick.ledger.errors import (
+    SHOWN_MAX,
+    BatchFailed,
+    Busy,
+    Closed,
+    Corrupt,
+    ForkedStore,
+    Full,
+    InvalidInput,
+    NewerFormat,
+    NotFound,
+    NotOwner,
+    Pruned,
+    Refused,
+    StoreError,
+    TallystickError,
+    WrongVersion,
+)
+from tests.story import TASK_ID, Story, created
+
+RECORD = Story(created()).record
+REFUSED = Refused(TASK_ID, status="succeeded", attempted="fail", position=7)
+
+# Each error with the data that it must carry and what its message must say.
+EXAMPLES: list[tuple[TallystickError, dict[str, object], str]] = [
+    (
+        InvalidInput("runtime", "chat", "acp, cli, cron, subagent"),
+        {"field": "runtime", "value": "'chat'", "allowed": "acp, cli, cron, subagent"},
+        "runtime: 'chat' is not allowed; give acp, cli, cron, subagent.",
+    ),
+    (
+        NotFound("run-1"),
+        {"token": "run-1"},
+        'Task not found: run-1. Run "tally list" to see recent tasks.',
+    ),
+    (
+        Pruned(TASK_ID, status="succeeded", ended_at=7, pruned_at=9),
+        {"token": TASK_ID, "status": "succeeded", "ended_at": 7, "pruned_at": 9},
+        f"Task pruned: {TASK_ID} was succeeded, ended at 7 (ms). Its history is in the log.",
+    ),
+    (
+        REFUSED,
+        {"token": TASK_ID, "status": "succeeded", "attempted": "fail", "position": 7},
+        f"Task {TASK_ID} is succeeded: fail is refused. It is kept as a late signal at position 7.",
+    ),
+    (
+        Refused(TASK_ID, status="running", attempted="prune"),
+        {"token": TASK_ID, "status": "running", "attempted": "prune", "position": None},
+        f"Task {TASK_ID} is running: prune is refused.",
+    ),
+    (
+        WrongVersion(TASK_ID, expected=1, actual=2, current=RECORD),
+        {"token": TASK_ID, "expected": 1, "actual": 2, "current": RECORD},
+        f"Task {TASK_ID}: expected version 1, found 2. Read it again and decide anew.",
+    ),
+    (
+        Corrupt("the record is cut off", position=7),
+        {"detail": "the record is cut off", "position": 7},
+        'The log is damaged at position 7: the record is cut off. Run "tally verify".',
+    ),
+    (
+        Corrupt("no header"),
+        {"detail": "no header", "position": None},
+        'The log is damaged: no header. Run "tally verify".',
+    ),
+    (
+        Full("the disk", bytes=4_096),
+        {"detail": "the disk", "bytes": 4_096},
+        "No space left: the disk. The store has 4096 bytes. Free space and try again.",
+    ),
+    (
+        NewerFormat("state/log", found=2, known=1),
+        {"what": "state/log", "found": 2, "known": 1},
+        "state/log has format 2, this version knows 1. Use a newer tallystick.",
+    ),
+    (
+        ForkedStore("state", opened_by=1, used_by=2),
+        {"path": "state", "opened_by": 1, "used_by": 2},
+        "state was opened by process 1 and is used by its fork 2. Open the ledger after the fork.",
+    ),
+    (
+        NotOwner("state", who="process 7"),
+        {"path": "state", "who": "process 7"},
+        "state has a live owner: process 7. Write through that process, stop it, or open with read_only=True.",
+    ),
+    (
+        Busy("The inbox", depth=4_096),
+        {"queue": "The inbox", "depth": 4_096},
+        "The inbox is full (4096 waiting). Retry later, or slow down.",
+    ),
+    (Closed(), {"what": "The ledger"}, "The ledger is closed. Open it again."),
+]
+IDS = [type(error).__name__ for error, _, _ in EXAMPLES]
+
+
+def test_the_tree_is_the_one_that_the_interface_draws() -> None:
+    drawn = {
+        InvalidInput: TallystickError,
+        NotFound: TallystickError,
+        Pruned: NotFound,
+        Refused: TallystickError,
+        WrongVersion: TallystickError,
+        StoreError: TallystickError,
+        Corrupt: StoreError,
+        Full: StoreError,
+        NewerFormat: StoreError,
+        ForkedStore: StoreError,
+        NotOwner: StoreError,
+        BatchFailed: TallystickError,
+        Busy: TallystickError,
+        Closed: TallystickError,
+    }
+    known = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+
+    assert {TallystickError, *drawn} == set(known)
+    assert drawn == {kind: kind.__base__ for kind in drawn}
+    assert [] == [kind for kind in known if kind.__name__ not in (errors.__doc__ or "")]
+
+
+def test_every_error_has_an_example_here() -> None:
+    shown = {type(error) for error, _, _ in EXAMPLES}
+
+    assert {TallystickError, StoreError, BatchFailed} == {
+        kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)
+    } - shown
+
+
+@pytest.mark.parametrize(("error", "data", "message"), EXAMPLES, ids=IDS)
+def test_an_error_carries_its_data_and_says_what_to_do(
+    error: TallystickError, data: dict[str, object], message: str
+) -> None:
+    assert message == str(error)
+    assert data == error.data
+    assert data == {name: getattr(error, name) for name in data}
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize(("error", "data", "message"), EXAMPLES, ids=IDS)
+def test_an_error_survives_pickling_with_all_that_it_says(
+    error: TallystickError, data: dict[str, object], message: str, protocol: int
+) -> None:
+    revived = pickle.loads(pickle.dumps(error, protocol))
+
+    assert type(error) is type(revived)
+    assert message == str(revived)
+    assert data == revived.data
+    assert error.args == revived.args
+
+
+@pytest.mark.parametrize(("error", "data", "message"), EXAMPLES, ids=IDS)
+def test_a_copy_of_an_error_says_the_same(error: TallystickError, data: dict[str, object], message: str) -> None:
+    copied = copy.copy(error)
+
+    assert (type(error), message, data) == (type(copied), str(copied), copied.data)
+
+
+def test_a_failed_batch_names_every_refusal_with_its_place() -> None:
+    failed = BatchFailed([(3, REFUSED), (5, NotFound("run-1"))])
+    revived = pickle.loads(pickle.dumps(failed))
+
+    assert f"2 of the batch's commands were refused; the first, at 3: {REFUSED}" == str(failed) == str(revived)
+    assert [(3, Refused, 7), (5, NotFound, None)] == [
+        (place, type(error), getattr(error, "position", None)) for place, error in revived.refusals
+    ]
+
+
+def test_notes_that_somebody_added_to_an_error_travel_with_it() -> None:
+    error = NotFound("run-1")
+    error.add_note("while importing")
+
+    assert ["while importing"] == pickle.loads(pickle.dumps(error)).__notes__
+
+
+def test_a_bad_value_is_shown_but_never_at_length() -> None:
+    error = InvalidInput("task", "x" * 100_000, "less")
+
+    assert SHOWN_MAX == len(error.value)
+    assert error.value.startswith("'xxx")
+    assert error.value.endswith("x…")
+    assert f"task: {error.value} is not allowed; give less." == str(error)
+
+
+def test_whoever_catches_the_root_catches_everything_and_a_tombstone_is_something_not_found() -> None:
+    for error, _, _ in EXAMPLES:
+        with pytest.raises(TallystickError):
+            raise error
+    with pytest.raises(NotFound):
+        raise Pruned("run-1", status="lost", ended_at=None)
