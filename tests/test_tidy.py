@@ -21,6 +21,7 @@ PURE = (
     "intake",
     "lifecycle",
     "limits",
+    "progress",
     "record",
 )
 FILE_LINES_MAX = 400
