@@ -165,7 +165,7 @@ def timeout(field: str, value: Any) -> int:
     return whole(field, value, least=1, most=TIMEOUT_MS_MAX, allowed=_TIMEOUT)
 
 
-def time(field: str, value: Any) -> int | None:
+def moment(field: str, value: Any) -> int | None:
     """Return a moment, UTC in milliseconds since 1970, or None for none."""
     return None if value is None else whole(field, value, most=TIME_MS_MAX, allowed=_TIME)
 

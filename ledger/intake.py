@@ -325,7 +325,7 @@ def recovered(
 
 def moment(occurred_at: int | None) -> int | None:
     """Return when something happened, as reported; None leaves it to the moment of recording."""
-    return fields.time("occurred_at", occurred_at)
+    return fields.moment("occurred_at", occurred_at)
 
 
 def expected(expected_version: int | None) -> int | None:

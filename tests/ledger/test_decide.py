@@ -122,7 +122,7 @@ def test_the_root_that_a_task_has_without_being_told_is_blank() -> None:
 # Starting and getting further.
 
 
-def test_work_starts_once() -> None:
+def test_work_that_is_queued_starts_once() -> None:
     story = queued()
 
     assert (TaskStarted(backing={"pid": 7}),) == story.tell(TaskStarted(backing={"pid": 7}))

@@ -70,9 +70,9 @@ def test_a_number_of_eight_bytes_may_be_negative() -> None:
 
 def test_a_count_and_a_moment_may_be_absent() -> None:
     assert (None, 7) == (fields.count("field", None), fields.count("field", 7))
-    assert (None, 0, TIME_MS_MAX) == tuple(fields.time("field", value) for value in (None, 0, TIME_MS_MAX))
+    assert (None, 0, TIME_MS_MAX) == tuple(fields.moment("field", value) for value in (None, 0, TIME_MS_MAX))
     for bad in (-1, TIME_MS_MAX + 1, 1.5, "2026-01-01"):
-        assert "milliseconds since 1970" in refused(fields.time, bad).allowed
+        assert "milliseconds since 1970" in refused(fields.moment, bad).allowed
 
 
 def test_work_may_take_from_one_millisecond_to_a_year() -> None:
@@ -338,7 +338,7 @@ CHECKS: list[Callable[[str, object], object]] = [
     fields.settled_as,
     fields.task_id,
     fields.task_text,
-    fields.time,
+    fields.moment,
     fields.timeout,
     fields.usage,
     fields.whole,

@@ -168,5 +168,5 @@ def test_a_repaired_report_needs_no_further_repair(*, given: str, bytes_max: int
 
 
 @pytest.mark.parametrize("bad", [7, b"boom", ValueError("boom"), ["boom"]])
-def test_only_text_reports(bad: object) -> None:
+def test_nothing_but_text_can_report(bad: object) -> None:
     assert "text" == refused(fields.report, bad, bytes_max=16).allowed
