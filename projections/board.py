@@ -5,73 +5,78 @@ from collections.abc import Iterable, Sequence
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.mapping import Database, Transaction
 from tallystick.projections.change import Changes, Known
-from tallystick.projections.keys import index_key, name_keys, place
-from tallystick.projections.projection import Contents, delete_all, put_all
+from tallystick.projections.keys import index_heading, name_headings, place
+from tallystick.projections.places import Entry, Groups, add, remove
+from tallystick.projections.projection import Contents, Table, put_all
 from tallystick.projections.rows import pack, pack_tombstone, read_tombstone, unpack
 
 NAME = "board"
 ROWS, INDEX, NAMES, TOMBSTONES = range(4)
 
-_NOTHING = b""
+_MANY_NAMES = 8  # new tasks of one session in a batch; most names have one, and are not looked for first
 
 
 class Board:
     """Every task as it stands, by id, by runtime and status, and by name; of a pruned one its tombstone."""
 
     name = NAME
-    tables = ("rows", "index", "names", "tombstones")
+    tables = (Table("rows"), Table("index", of_places=True), Table("names", of_places=True), Table("tombstones"))
 
     def apply(self, txn: Transaction, tables: Sequence[Database], changes: Changes) -> None:
-        rows: dict[bytes, bytes] = {}
-        tombstones: dict[bytes, bytes] = {}
-        entries: list[bytes] = []
-        names: list[bytes] = []
-        gone: tuple[list[bytes], list[bytes], list[bytes]] = ([], [], [])
-        for stream, change in changes.items():
-            before, after = change.before, change.after
+        rows: list[tuple[bytes, bytes]] = []
+        index: Groups = {}
+        names: Groups = {}
+        gone: list[Entry] = []
+        gone_names: list[Entry] = []
+        for stream in sorted(changes):
+            before, after = changes[stream].before, changes[stream].after
             here = place(stream, after)
-            if after.pruned_at is not None:
-                tombstones[stream] = pack_tombstone(after)
-                if before is not None:
-                    gone[ROWS].append(stream)
-                    gone[INDEX].append(index_key(here, before))
-                    gone[NAMES].extend(name_keys(here, before))
-                continue
-            rows[stream] = pack(after)
-            entry, keys = index_key(here, after), name_keys(here, after)
-            if before is None:
-                entries.append(entry)
-                names.extend(keys)
-                continue
-            entry_before = index_key(here, before)
-            if entry != entry_before:
-                gone[INDEX].append(entry_before)
-                entries.append(entry)
-            keys_before = name_keys(here, before)
-            if keys != keys_before:
-                gone[NAMES].extend(set(keys_before).difference(keys))
-                names.extend(set(keys).difference(keys_before))
-        for table, keys in enumerate(gone):
-            delete_all(txn, tables[table], keys)
-        put_all(txn, tables[ROWS], sorted(rows.items()))
-        put_all(txn, tables[INDEX], [(key, _NOTHING) for key in sorted(entries)])
-        put_all(txn, tables[NAMES], [(key, _NOTHING) for key in sorted(names)])
-        put_all(txn, tables[TOMBSTONES], sorted(tombstones.items()))
+            cell_before, names_before = _headings(before)
+            if after.pruned_at is None:
+                cell, known_as = _headings(after)
+                rows.append((stream, pack(after)))
+            else:
+                cell, known_as = _NOWHERE
+                txn.delete(stream, db=tables[ROWS])
+                txn.put(stream, pack_tombstone(after), db=tables[TOMBSTONES])
+            if cell != cell_before:
+                if cell_before is not None:
+                    gone.append((cell_before, here))
+                if cell is not None:
+                    index.setdefault(cell, []).append(here)
+            if known_as != names_before:
+                gone_names.extend([(name, here) for name in names_before if name not in known_as])
+                for name in known_as:
+                    if name not in names_before:
+                        names.setdefault(name, []).append(here)
+        put_all(txn, tables[ROWS], rows)
+        remove(txn, tables[INDEX], gone)
+        add(txn, tables[INDEX], index)
+        remove(txn, tables[NAMES], gone_names)
+        add(txn, tables[NAMES], names, least=_MANY_NAMES)
 
     def contents(self, records: Iterable[tuple[bytes, TaskRecord]]) -> Contents:
-        rows: dict[bytes, bytes] = {}
-        index: dict[bytes, bytes] = {}
-        names: dict[bytes, bytes] = {}
-        tombstones: dict[bytes, bytes] = {}
+        rows: list[Entry] = []
+        index: list[Entry] = []
+        names: list[Entry] = []
+        tombstones: list[Entry] = []
         for stream, record in records:
             if record.pruned_at is not None:
-                tombstones[stream] = pack_tombstone(record)
+                tombstones.append((stream, pack_tombstone(record)))
                 continue
             here = place(stream, record)
-            rows[stream] = pack(record)
-            index[index_key(here, record)] = _NOTHING
-            names.update(dict.fromkeys(name_keys(here, record), _NOTHING))
+            rows.append((stream, pack(record)))
+            index.append((index_heading(record), here))
+            names.extend((name, here) for name in set(name_headings(record)))
         return (rows, index, names, tombstones)
+
+
+_NOWHERE: tuple[None, list[bytes]] = (None, [])
+
+
+def _headings(record: TaskRecord | None) -> tuple[bytes | None, list[bytes]]:
+    """Where in the indexes a task stands."""
+    return _NOWHERE if record is None else (index_heading(record), name_headings(record))
 
 
 def known(txn: Transaction, tables: Sequence[Database], stream: bytes) -> Known:

@@ -1,6 +1,6 @@
 """The check: a read model against the log, byte for byte."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from msgspec import Struct
 
@@ -9,6 +9,7 @@ from tallystick.ledger.store.mapping import Database
 from tallystick.ledger.store.port import EventLog
 from tallystick.projections.catch_up import Progressed, nobody
 from tallystick.projections.change import changes_of
+from tallystick.projections.projection import Table
 from tallystick.projections.rows import pack, unpack
 from tallystick.projections.views import Sight, Views
 
@@ -17,7 +18,10 @@ SLICE_EVENTS = 8_192
 
 
 class Difference(Struct, frozen=True):
-    """One key of a table whose value is not what the log says; None stands for no such key."""
+    """One entry of a table that is not what the log says; None stands for none at all.
+
+    The key of a place is its heading and itself.
+    """
 
     table: str
     key: bytes
@@ -78,28 +82,41 @@ def check(views: Views, log: EventLog, name: str, *, progressed: Progressed = no
         contents = projection.contents(fold.records())
         found: list[Difference] = []
         different = 0
-        for table, database, expected in zip(projection.tables, sight.tables[name], contents, strict=True):
+        entries = 0
+        for table, database, wanted in zip(projection.tables, sight.tables[name], contents, strict=True):
+            expected = sorted(wanted)
+            entries += len(expected)
             for difference in _differences(sight, table, database, expected):
                 different += 1
                 if len(found) < DIFFERENCES_SHOWN:
                     found.append(difference)
-        return Checked(name, sight.position(name), sum(map(len, contents)), different, tuple(found))
+        return Checked(name, sight.position(name), entries, different, tuple(found))
 
 
-def _differences(sight: Sight, table: str, database: Database, expected: Mapping[bytes, bytes]) -> Iterator[Difference]:
+def _differences(
+    sight: Sight, table: Table, database: Database, expected: list[tuple[bytes, bytes]]
+) -> Iterator[Difference]:
     """Yield where a table is not as expected, in the order of keys."""
-    wanted = iter(sorted(expected.items()))
+
+    def key_of(entry: tuple[bytes, bytes]) -> bytes:
+        return entry[0] + entry[1] if table.of_places else entry[0]
+
+    def difference(want: tuple[bytes, bytes] | None, have: tuple[bytes, bytes] | None) -> Difference:
+        [key, *_] = [key_of(entry) for entry in (want, have) if entry is not None]
+        return Difference(table.name, key, want and want[1], have and have[1])
+
+    wanted = iter(expected)
     want = next(wanted, None)
-    for key, value in sight.txn.cursor(database):
-        while want is not None and want[0] < key:
-            yield Difference(table, want[0], want[1], None)
+    for have in sight.txn.cursor(database):
+        while want is not None and key_of(want) < key_of(have):
+            yield difference(want, None)
             want = next(wanted, None)
-        if want is None or want[0] != key:
-            yield Difference(table, key, None, value)
+        if want is None or key_of(want) != key_of(have):
+            yield difference(None, have)
             continue
-        if want[1] != value:
-            yield Difference(table, key, want[1], value)
+        if want != have:
+            yield difference(want, have)
         want = next(wanted, None)
     while want is not None:
-        yield Difference(table, want[0], want[1], None)
+        yield difference(want, None)
         want = next(wanted, None)

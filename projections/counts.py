@@ -12,7 +12,8 @@ from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.mapping import Database, Transaction
 from tallystick.projections.change import Changes
 from tallystick.projections.codes import BLOCKED_CODE, RUNTIME_CODES, RUNTIMES, SHOWN_CODES, STATUSES, shown_code
-from tallystick.projections.projection import Contents
+from tallystick.projections.keys import CELLS_KEY
+from tallystick.projections.projection import Contents, Table
 
 NAME = "counts"
 
@@ -22,7 +23,6 @@ Cell: TypeAlias = tuple[int, int]
 CELLS: tuple[Cell, ...] = tuple(
     (runtime, shown) for runtime in sorted(RUNTIME_CODES.values()) for shown in sorted(SHOWN_CODES.values())
 )
-_KEY = b"cells"
 _LAYOUT = Layout(f">{len(CELLS)}Q")
 
 _FAILURES = frozenset({Status.FAILED, Status.TIMED_OUT, Status.LOST})
@@ -49,18 +49,18 @@ class Counting:
     """The number of tasks in each cell, all in one value."""
 
     name = NAME
-    tables = ("cells",)
+    tables = (Table("cells"),)
 
     def apply(self, txn: Transaction, tables: Sequence[Database], changes: Changes) -> None:
         moved = moves(changes)
         if moved:
             cells = read_cells(txn, tables[0])
             cells.update(moved)
-            txn.put(_KEY, _packed(cells), db=tables[0])
+            txn.put(CELLS_KEY, _packed(cells), db=tables[0])
 
     def contents(self, records: Iterable[tuple[bytes, TaskRecord]]) -> Contents:
         cells = Counter(cell_of(record) for _, record in records if record.pruned_at is None)
-        return ({_KEY: _packed(cells)} if cells else {},)
+        return ([(CELLS_KEY, _packed(cells))] if cells else [],)
 
 
 def cell_of(record: TaskRecord) -> Cell:
@@ -81,7 +81,7 @@ def moves(changes: Changes) -> Counter[Cell]:
 
 def read_cells(txn: Transaction, table: Database) -> Counter[Cell]:
     """Return the stored cells."""
-    stored = txn.get(_KEY, db=table)
+    stored = txn.get(CELLS_KEY, db=table)
     return Counter() if stored is None else Counter(dict(zip(CELLS, _LAYOUT.unpack(stored), strict=True)))
 
 

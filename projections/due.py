@@ -17,8 +17,9 @@ from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.mapping import Database, Transaction
 from tallystick.projections.change import Changes
 from tallystick.projections.codes import RUNTIME_CODES, STATUS_CODES
-from tallystick.projections.keys import mark_key, mark_of, mark_prefix, moment
-from tallystick.projections.projection import Contents, delete_all, put_all
+from tallystick.projections.keys import mark_heading, mark_place
+from tallystick.projections.places import Entry, Groups, add, moment, moment_of, oldest_first, remove, stream_of
+from tallystick.projections.projection import Contents, Table
 
 NAME = "due"
 
@@ -77,29 +78,30 @@ class DueMarks:
     """A mark for everything that will be due of a task that is not pruned."""
 
     name = NAME
-    tables = ("marks",)
+    tables = (Table("marks", of_places=True),)
 
     def apply(self, txn: Transaction, tables: Sequence[Database], changes: Changes) -> None:
-        gone: list[bytes] = []
-        new: list[bytes] = []
+        gone: list[Entry] = []
+        new: Groups = {}
         for stream, change in changes.items():
             marks = marks_of(change.after)
-            before = marks_of(change.before) if change.before is not None else []
+            before = [] if change.before is None else marks_of(change.before)
             if marks != before:
-                gone.extend(mark_key(code, since, stream) for code, since in before if (code, since) not in marks)
-                new.extend(mark_key(code, since, stream) for code, since in marks if (code, since) not in before)
-        delete_all(txn, tables[0], gone)
-        put_all(txn, tables[0], [(key, b"") for key in sorted(new)])
+                gone.extend([_entry(mark, stream) for mark in before if mark not in marks])
+                for mark in marks:
+                    if mark not in before:
+                        heading, place = _entry(mark, stream)
+                        new.setdefault(heading, []).append(place)
+        remove(txn, tables[0], gone)
+        add(txn, tables[0], new)
 
     def contents(self, records: Iterable[tuple[bytes, TaskRecord]]) -> Contents:
-        return (
-            {
-                mark_key(code, since, stream): b""
-                for stream, record in records
-                if record.pruned_at is None
-                for code, since in marks_of(record)
-            },
-        )
+        return ([_entry(mark, stream) for stream, record in records for mark in marks_of(record)],)
+
+
+def _entry(mark: Mark, stream: bytes) -> Entry:
+    code, since = mark
+    return mark_heading(code), mark_place(since, stream)
 
 
 def marks_of(record: TaskRecord) -> list[Mark]:
@@ -162,14 +164,6 @@ def _classes(rules: DueRules) -> Iterator[_Class]:
 
 def _due_of(txn: Transaction, table: Database, until: int, marks: _Class) -> Iterator[Due]:
     last = until - marks.after
-    if last < marks.earliest:
-        return
-    cursor = txn.cursor(table)
-    prefix = mark_prefix(marks.code)
-    end = prefix + moment(last + 1)
-    if cursor.set_range(prefix):
-        for key in cursor.iternext(values=False):
-            if key >= end:
-                return
-            since, stream = mark_of(key)
-            yield Due(max(since, marks.earliest) + marks.after, marks.kind, stream)
+    if last >= marks.earliest:
+        for place in oldest_first(txn, table, mark_heading(marks.code), moment(last + 1)):
+            yield Due(max(moment_of(place), marks.earliest) + marks.after, marks.kind, stream_of(place))

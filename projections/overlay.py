@@ -7,7 +7,7 @@ from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import EventLog
 from tallystick.projections.change import Change, Changes, Folded, Lookup, changes_of
 from tallystick.projections.keys import place
-from tallystick.projections.scan import Span
+from tallystick.projections.places import Span
 
 
 class Overlay:
@@ -42,7 +42,7 @@ class Overlay:
         for here, record in self._newest_first:
             if here < span.first:
                 return
-            if here < span.end:
+            if here in span:
                 yield here, record
 
     @cached_property

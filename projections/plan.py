@@ -1,4 +1,4 @@
-"""The plan of a query: which ranges of which index have its answers, and nothing that could be missing."""
+"""The plan of a query: the headings of one index under which all its answers stand."""
 
 from collections.abc import Collection, Mapping
 
@@ -8,7 +8,7 @@ from tallystick.ledger.lifecycle import ACTIVE, BLOCKED, Status
 from tallystick.projections import board
 from tallystick.projections.codes import BLOCKED_CODE, RUNTIME_CODES, SHOWN_CODES, STATUS_CODES
 from tallystick.projections.counts import CELLS, Cell
-from tallystick.projections.keys import ACTIVE_KINDS, ENDED_KINDS, NameKind, index_prefix, name_prefix
+from tallystick.projections.keys import ACTIVE_KINDS, ENDED_KINDS, NameKind, cell_heading, name_heading
 from tallystick.projections.query import Query
 
 FEW_TASKS = 2_048  # to look at each of so many is cheaper than to go through all that a session ever owned
@@ -18,10 +18,10 @@ ENDED_CELLS = frozenset(CELLS) - ACTIVE_CELLS
 
 
 class Plan(Struct, frozen=True):
-    """A table of the board, and what the keys of the ranges begin with."""
+    """A table of the board, and the headings to look under."""
 
     table: int
-    prefixes: list[bytes]
+    headings: list[bytes]
 
 
 def cells_of(query: Query) -> frozenset[Cell]:
@@ -51,22 +51,22 @@ def plan_of(query: Query, cells: Collection[Cell], sizes: Mapping[Cell, int]) ->
     by_name = _names(query, cells)
     if by_name and sum(sizes.get(cell, 0) for cell in cells) > FEW_TASKS:
         return Plan(board.NAMES, by_name)
-    return Plan(board.INDEX, [index_prefix(*cell) for cell in sorted(cells)])
+    return Plan(board.INDEX, [cell_heading(*cell) for cell in sorted(cells)])
 
 
 def _names(query: Query, cells: Collection[Cell]) -> list[bytes]:
     if query.run_id is not None:
-        return [name_prefix(NameKind.RUN, query.run_id)]
+        return [name_heading(NameKind.RUN, query.run_id)]
     if query.parent is not None:
-        return [name_prefix(NameKind.PARENT, query.parent)]
+        return [name_heading(NameKind.PARENT, query.parent)]
     kinds: list[NameKind] = []
     if not ACTIVE_CELLS.isdisjoint(cells):
         kinds.extend(ACTIVE_KINDS)
     if not ENDED_CELLS.isdisjoint(cells):
         kinds.extend(ENDED_KINDS)
     if query.session is not None:
-        return [name_prefix(kind, query.session) for kind in kinds]
+        return [name_heading(kind, query.session) for kind in kinds]
     if query.owner is not None:
         owners = (NameKind.OWNER_ACTIVE, NameKind.OWNER_ENDED)
-        return [name_prefix(kind, query.owner) for kind in kinds if kind in owners]
+        return [name_heading(kind, query.owner) for kind in kinds if kind in owners]
     return []

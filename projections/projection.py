@@ -1,14 +1,24 @@
 """The port of a read model: what it stores of every task, and how it follows what changes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeAlias
+
+from msgspec import Struct
 
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.mapping import Database, Transaction
 from tallystick.projections.change import Changes
 
-Contents: TypeAlias = tuple[Mapping[bytes, bytes], ...]
-"""What stands in each table of a read model: values by key."""
+
+class Table(Struct, frozen=True):
+    """A table of a read model: values by key, or places under headings."""
+
+    name: str
+    of_places: bool = False
+
+
+Contents: TypeAlias = tuple[Iterable[tuple[bytes, bytes]], ...]
+"""What stands in each table of a read model: keys and values, or headings and places."""
 
 
 class Projection(Protocol):
@@ -20,8 +30,8 @@ class Projection(Protocol):
         ...
 
     @property
-    def tables(self) -> tuple[str, ...]:
-        """The names of its tables, in the order in which `apply` and `contents` have them."""
+    def tables(self) -> tuple[Table, ...]:
+        """Its tables, in the order in which `apply` and `contents` have them."""
         ...
 
     def apply(self, txn: Transaction, tables: Sequence[Database], changes: Changes) -> None:
@@ -29,7 +39,7 @@ class Projection(Protocol):
         ...
 
     def contents(self, records: Iterable[tuple[bytes, TaskRecord]]) -> Contents:
-        """Return what the tables must have when these are all tasks: what `check` holds the disk to."""
+        """Return what the tables must have, in any order, when these are all tasks: what `check` holds them to."""
         ...
 
 
@@ -37,9 +47,3 @@ def put_all(txn: Transaction, table: Database, items: Sequence[tuple[bytes, byte
     """Put the items, which should be sorted: neighbours land on the same page."""
     if items:
         txn.cursor(table).putmulti(items)
-
-
-def delete_all(txn: Transaction, table: Database, keys: Sequence[bytes]) -> None:
-    """Delete the keys, if they are there."""
-    for key in sorted(keys):
-        txn.delete(key, db=table)

@@ -14,7 +14,7 @@ from tallystick.ledger.errors import InvalidInput
 from tallystick.ledger.lifecycle import BLOCKED, Status
 from tallystick.ledger.limits import PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, TASK_BYTES_MAX
 from tallystick.ledger.record import TaskRecord
-from tallystick.projections.keys import PLACE_BYTES
+from tallystick.projections.places import PLACE_BYTES, Span, moment
 
 STATUSES_SHOWN = (*(status.value for status in Status), BLOCKED)
 
@@ -78,6 +78,11 @@ class Query(Struct, frozen=True, kw_only=True):
             raise InvalidInput("cursor", self.cursor, _CURSOR)
         return place
 
+    def span(self) -> Span:
+        """Return the places that since, until and the cursor leave."""
+        ends = [end for end in (self.after(), self.until is not None and moment(self.until)) if end]
+        return Span(b"" if self.since is None else moment(self.since), min(ends, default=None))
+
     def cursor_at(self, place: bytes) -> str:
         """Return the cursor of the page after the task at a place."""
         told = [getattr(self, name) for name in self.__struct_fields__ if name not in ("limit", "cursor")]
@@ -125,8 +130,8 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "kind": fields.required_key,
     "metadata": fields.metadata,
     "text": _text,
-    "since": fields.time,
-    "until": fields.time,
+    "since": fields.moment,
+    "until": fields.moment,
     "cursor": _cursor,
 }
 

@@ -15,16 +15,15 @@ from tallystick.ledger.limits import BOARD_ROWS_MAX, PAGE_ROWS_MAX
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import EventLog
 from tallystick.projections import board, counts, due
-from tallystick.projections.catch_up import known_at
-from tallystick.projections.change import Known, Tombstone, changes_of
+from tallystick.projections.change import Known, Tombstone
 from tallystick.projections.counts import CELLS, Cell, Counts, cell_of, counts_of, moves
 from tallystick.projections.due import Due, DueRules, dues_of
-from tallystick.projections.keys import MOMENT_BYTES, cell_in
+from tallystick.projections.keys import cell_in
 from tallystick.projections.overlay import Overlay
+from tallystick.projections.places import Span, newest_first, stream_of
 from tallystick.projections.plan import ACTIVE_CELLS, ENDED_CELLS, cells_of, plan_of, row_cell
 from tallystick.projections.query import Page, Query, matcher
 from tallystick.projections.rows import ViewsDamaged, as_record, read_row, unpack
-from tallystick.projections.scan import Span, newest_first, span
 from tallystick.projections.views import Sight
 
 Found: TypeAlias = tuple[bytes, Any]
@@ -81,8 +80,7 @@ class Seen:
 
         Whatever is written between two pages: a task that passed all the time is on one of them, and no task on two.
         """
-        where = span(query.since, query.until, query.after())
-        found = list(islice(self._select(query, cells_of(query), where), query.limit + 1))
+        found = list(islice(self._select(query, cells_of(query), query.span()), query.limit + 1))
         shown = found[: query.limit]
         return Page(
             tasks=[_record(entry) for entry in shown],
@@ -149,14 +147,14 @@ class Seen:
         tables = sight.tables[board.NAME]
         sizes = counts.read_cells(sight.txn, sight.tables[counts.NAME][0])  # about: they only choose the way
         plan = plan_of(query, cells, sizes)
-        places = newest_first(sight.txn, tables[plan.table], plan.prefixes, where)
+        places = newest_first(sight.txn, tables[plan.table], plan.headings, where)
         return self._rows_at(sight, places)
 
     def _rows_at(self, sight: Sight, places: Iterator[bytes]) -> Iterator[Found]:
         """Yield the stored rows of what the overlay does not know better."""
         unseen, get, rows = self._overlay.changes, sight.txn.get, sight.tables[board.NAME][board.ROWS]
         for place in places:
-            stream = place[MOMENT_BYTES:]
+            stream = stream_of(place)
             if stream not in unseen:
                 row = get(stream, db=rows)
                 if row is None:
@@ -181,21 +179,18 @@ class Seen:
         sight = self._sight
         if sight is None:
             return moves(self._overlay.changes)
-        changes = self._overlay.changes
-        position = sight.position(counts.NAME)
-        cells = counts.read_cells(sight.txn, sight.tables[counts.NAME][0])
-        if position != self._overlay.base and self.head - position <= FEW_EVENTS:
-            changes = changes_of(self._log.read(position, self.head), known_at(sight, self._log, position)).changes
-        elif position != self._overlay.base:
+        if sight.position(counts.NAME) == self._overlay.base:
+            cells = counts.read_cells(sight.txn, sight.tables[counts.NAME][0])
+        else:  # the index stands where the rows do, and knows how many it has
             index = sight.txn.cursor(sight.tables[board.NAME][board.INDEX])
-            cells = Counter(cell_in(key) for key in index.iternext(values=False))
-        cells.update(moves(changes))
+            cells = Counter({cell_in(heading): index.count() for heading in index.iternext_nodup()})
+        cells.update(moves(self._overlay.changes))
         return cells
 
 
 def _record(found: Found) -> TaskRecord:
     place, told = found
-    return told if isinstance(told, TaskRecord) else as_record(place[MOMENT_BYTES:], told)
+    return told if isinstance(told, TaskRecord) else as_record(stream_of(place), told)
 
 
 def _row_cell(row: Any) -> Cell:

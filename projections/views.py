@@ -26,7 +26,7 @@ from tallystick.projections.board import Board
 from tallystick.projections.change import Changes, last_of
 from tallystick.projections.counts import Counting
 from tallystick.projections.due import DueMarks
-from tallystick.projections.projection import Projection
+from tallystick.projections.projection import Projection, Table
 
 VIEWS_FORMAT = 1
 
@@ -149,15 +149,20 @@ class Views:
 
     @classmethod
     def _opened(cls, path: Path, projections: Sequence[Projection], *, map_bytes: int, readonly: bool = False) -> Self:
-        names = [
-            _table_name(projection, table, slot)
+        tables = {
+            _table_name(projection, table, slot): table
             for projection in projections
             for table in projection.tables
             for slot in range(_SLOTS)
-        ]
-        environment = Environment.open(
-            path, map_bytes=map_bytes, readonly=readonly, sync=False, databases=[_META, *names]
-        )
+        }
+
+        def opened(names: Sequence[bytes]) -> Environment:
+            return Environment.open(path, map_bytes=map_bytes, readonly=readonly, sync=False, databases=names)
+
+        with opened([_META]) as store:
+            if not readonly:
+                store.write_batch(lambda txn: _make_tables(store, txn, tables))
+            environment = opened([_META, *tables])
         return cls(environment, path, projections)
 
     def close(self) -> None:
@@ -298,8 +303,15 @@ class _ProjectionFailedError(Exception):
         self.name, self.cause = name, cause
 
 
-def _table_name(projection: Projection, table: str, slot: int) -> bytes:
-    return f"{projection.name}.{table}.{slot}".encode()
+def _table_name(projection: Projection, table: Table, slot: int) -> bytes:
+    return f"{projection.name}.{table.name}.{slot}".encode()
+
+
+def _make_tables(environment: Environment, txn: Transaction, tables: Mapping[bytes, Table]) -> None:
+    """Make the tables that are missing; what kind of table one is, LMDB remembers."""
+    env = environment._mapping.env()  # noqa: SLF001 - an environment opens databases of one kind only
+    for name, table in tables.items():
+        env.open_db(name, txn=txn, dupsort=table.of_places, dupfixed=table.of_places)
 
 
 def _follows(progress: Progress, log: EventLog, head: int) -> bool:

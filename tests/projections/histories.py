@@ -97,7 +97,7 @@ def dump(views: Views) -> Dump:
     with views.read() as sight:
         assert sight is not None
         contents: Dump = {
-            f"{projection.name}.{table}": list(sight.txn.cursor(database))
+            f"{projection.name}.{table.name}": list(sight.txn.cursor(database))
             for projection in views.projections
             for table, database in zip(projection.tables, sight.tables[projection.name], strict=True)
         }
