@@ -32,5 +32,5 @@ def total(first: Usage | None, second: Usage | None) -> Usage | None:
         return first or second
     amounts = dict(first)
     for name, amount in second.items():
-        amounts[name] = amounts.get(name, 0) + amount
+        amounts[name] = min(amounts.get(name, 0) + amount, COUNT_MAX)
     return amounts
