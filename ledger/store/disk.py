@@ -111,13 +111,12 @@ class DiskLog:
     # Writing.
 
     def append(self, events: Sequence[Event], claims: Mapping[bytes, bytes] = NO_CLAIMS) -> None:
-        batch = prepare(self._growing_tree(), events)
-        if not events and not claims:
-            return
-        self._tree = None  # if writing fails, only the disk knows whether nothing was written
-        self.environment.write_batch(lambda txn: self._write(txn, events, batch, claims))
+        tree, self._tree = self._growing_tree(), None  # should anything fail, only the disk knows what is there
+        batch = prepare(tree, events)
+        if events or claims:
+            self.environment.write_batch(lambda txn: self._write(txn, events, batch, claims))
+            self._commits += 1
         self._tree = batch.tree
-        self._commits += 1
         self._appended += len(batch.bodies)
         self._record_bytes += sum(map(len, batch.bodies))
 

@@ -3,13 +3,10 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tallystick.ledger import limits
-from tallystick.ledger.claims import claims_of
-from tallystick.ledger.errors import Corrupt, InvalidInput, StoreError
-from tallystick.ledger.events import Event, Fact
+from tallystick.ledger.errors import Corrupt
+from tallystick.ledger.events import Fact
 from tallystick.ledger.store import keys
 from tallystick.ledger.store.codec import encode
 from tallystick.ledger.store.disk import DiskLog
@@ -19,26 +16,11 @@ from tallystick.ledger.store.tree import leaf_hashes, root_from_leaves
 from tallystick.ledger.store.verify import Kind, Verification, verify
 from tests.ledger.store import raw
 from tests.ledger.store.make import Author, event, stream_id
-from tests.story import created
-
-SIZE = 600  # two full tiles, the second one at 257, and 88 leaves in the last, from 513 on
+from tests.ledger.store.sound import SIZE, found, history, verified, write
 
 
 class Dreamed(Fact, frozen=True, tag="task-dreamed.7"):
     """A fact that a newer version may know."""
-
-
-def history(size: int = SIZE) -> tuple[list[Event], dict[bytes, bytes]]:
-    """Tasks of four events each, created one after the other, with the claims of their runs."""
-    author = Author()
-    events: list[Event] = []
-    claims: dict[bytes, bytes] = {}
-    for number in range(size // 4):
-        creation = created(run_id=f"run-{number}")
-        events += author.write(number, data=creation)
-        events += author.write(number, number, number)
-        claims |= dict.fromkeys(claims_of(creation), stream_id(number))
-    return events, claims
 
 
 @pytest.fixture
@@ -46,20 +28,6 @@ def folder(tmp_path: Path) -> Path:
     """A log that nobody has touched."""
     write(tmp_path)
     return tmp_path
-
-
-def write(path: Path, size: int = SIZE) -> None:
-    with DiskLog.open(path) as log:
-        log.append(*history(size))
-
-
-def verified(path: Path) -> Verification:
-    with DiskLog.open(path, readonly=True) as log:
-        return verify(log)
-
-
-def found(path: Path) -> list[tuple[int, Kind]]:
-    return [(problem.position, problem.kind) for problem in verified(path).problems]
 
 
 def test_a_log_that_nobody_touched_is_sound(folder: Path) -> None:
@@ -226,197 +194,3 @@ def test_a_whole_history_that_is_written_anew_has_another_root(
         log.append(events, claims)
 
     assert verified(other).root_hash != verified(folder).root_hash
-
-
-# Hashes.
-
-
-@pytest.mark.parametrize(
-    ("key", "at", "expected"),
-    [
-        (keys.tile_key(0, 0), 7, (9, Kind.TILE)),  # the first hash is in the key
-        (keys.tile_key(0, 1), 254, (512, Kind.TILE)),
-        (keys.tile_key(1, 0), 0, (257, Kind.TILE)),
-    ],
-)
-def test_a_changed_hash_of_a_tile_is_named(folder: Path, key: bytes, at: int, expected: tuple[int, Kind]) -> None:
-    with raw.opened(folder) as database:
-        [(key, hashes)] = [row for row in database(keys.TILES).rows() if row[0].startswith(key)]
-        database(keys.TILES)[key] = raw.flipped(hashes, 32 * at)
-
-    assert [expected] == found(folder)
-    assert SIZE == verified(folder).events
-
-
-def test_a_changed_hash_of_the_last_tile_is_named(folder: Path) -> None:
-    with raw.opened(folder) as database:
-        meta = database(keys.META)
-        meta[keys.tail_key(1)] = raw.flipped(meta[keys.tail_key(1)], 0)
-
-    assert [(513 + 32, Kind.TILE)] == found(folder)
-
-
-@pytest.mark.parametrize(("level", "index", "position"), [(0, 0, 1), (0, 1, 257), (1, 0, 1)])
-def test_a_missing_tile_is_named(folder: Path, level: int, index: int, position: int) -> None:
-    with raw.opened(folder) as database:
-        tiles = database(keys.TILES)
-        for key, _ in tiles.rows():
-            if key.startswith(keys.tile_key(level, index)):
-                del tiles[key]
-
-    assert [(position, Kind.TILE)] == found(folder)
-    assert SIZE == verified(folder).events
-
-
-def test_a_missing_tail_is_named_and_nothing_is_appended_to_it(folder: Path) -> None:
-    with raw.opened(folder) as database:
-        del database(keys.META)[keys.tail_key(2)]
-
-    assert [(513, Kind.TILE)] == found(folder)
-    with pytest.raises(Corrupt, match="tile 0/2"):
-        DiskLog.open(folder)
-
-
-@pytest.mark.parametrize("edge", [None, b"", b"short", b"\x00\x00\x00\x00\x00\x00\x02\x58" + bytes(32 * 4)])
-def test_a_log_without_its_edge_is_read_and_changed_records_are_still_named(folder: Path, edge: bytes | None) -> None:
-    raw.change_record(folder, 100, raw.flipped)
-    with raw.opened(folder) as database:
-        del database(keys.META)[keys.EDGE]
-        if edge is not None:
-            database(keys.META)[keys.EDGE] = edge
-
-    assert [(0, Kind.TREE), (100, Kind.CHANGED)] == found(folder)
-    with DiskLog.open(folder, readonly=True) as log:
-        assert SIZE == log.head()
-        assert SIZE - 1 == sum(isinstance(record, Event) for record in log.read())
-        if edge is None or len(edge) < 32:
-            with pytest.raises(Corrupt, match="edge"):
-                log.tree_head()
-    if edge is None or len(edge) < 32:
-        with pytest.raises(Corrupt, match="edge"):
-            DiskLog.open(folder)
-
-
-def test_a_log_that_lost_its_edge_and_ends_in_strange_keys_still_ends_at_its_last_record(folder: Path) -> None:
-    with raw.opened(folder) as database:
-        del database(keys.META)[keys.EDGE]
-        database(keys.EVENTS)[b"\xffstranger"] = b""
-
-    with DiskLog.open(folder, readonly=True) as log:
-        assert SIZE == log.head()
-
-
-# The index of the streams.
-
-
-def test_an_event_that_the_index_lacks_is_named_and_so_are_those_that_moved_up(folder: Path) -> None:
-    with raw.opened(folder) as database:
-        database(keys.STREAMS).remove(stream_id(10), keys.event_key(43))
-
-    assert [(43, Kind.INDEX), (44, Kind.INDEX)] == found(folder)
-    assert "nobody's" in verified(folder).problems[0].detail
-    assert "version 3" in verified(folder).problems[1].detail
-
-
-def test_an_event_that_the_index_has_twice_is_named_and_not_taken_for_its_stream(folder: Path) -> None:
-    with raw.opened(folder) as database:
-        database(keys.STREAMS)[stream_id(10)] = keys.event_key(1)
-        database(keys.STREAMS)[b"no id"] = keys.event_key(600)
-
-    assert {1, 41, 42, 43, 44, 600} == {problem.position for problem in verified(folder).problems}
-    with DiskLog.open(folder, readonly=True) as log:
-        stranger, *own = log.stream(stream_id(10))
-    assert isinstance(stranger, Damaged)
-    assert "belongs to" in stranger.detail
-    assert history()[0][40:44] == own
-
-
-def test_an_index_that_goes_beyond_the_log_is_found_and_the_stream_goes_on(folder: Path) -> None:
-    with raw.opened(folder) as database:
-        database(keys.STREAMS)[stream_id(10)] = keys.event_key(9_999)
-
-    assert [(0, Kind.INDEX)] == found(folder)
-    with DiskLog.open(folder) as log, pytest.raises(Corrupt, match="the index of the streams contradicts the head"):
-        log.append([event(SIZE + 1, 10, 5)])
-
-
-def test_an_index_that_is_gone_is_named_window_by_window(tmp_path: Path) -> None:
-    with DiskLog.open(tmp_path) as log:
-        log.append(Author().write(*[stream for stream in range(700) for _ in range(100)]))
-    with raw.opened(tmp_path) as database:
-        streams = database(keys.STREAMS)
-        for number in range(700):
-            del streams[stream_id(number)]
-
-    verification = verified(tmp_path)
-
-    assert 64 * 1_024 + 5 == verification.problem_count
-    assert 70_000 == verification.events
-
-
-# Claims.
-
-
-def test_claims_that_are_gone_or_belong_to_nobody_are_named(folder: Path) -> None:
-    _, claims = history()
-    first, second, third, *_ = claims
-    with raw.opened(folder) as database:
-        del database(keys.CLAIMS)[first]
-        database(keys.CLAIMS)[second] = stream_id(9_999)
-        database(keys.CLAIMS)[third] = stream_id(9)
-        database(keys.CLAIMS)[b"no digest"] = b"no id"
-
-    assert [(0, Kind.CLAIM), (0, Kind.CLAIM), (1, Kind.CLAIM), (5, Kind.CLAIM), (9, Kind.CLAIM)] == found(folder)
-
-
-def test_a_claim_that_a_later_creation_took_over_is_fine(tmp_path: Path) -> None:
-    creation = created(run_id="again")
-    [claim] = claims_of(creation)
-    with DiskLog.open(tmp_path) as log:
-        log.append([event(1, 1, data=creation)], {claim: stream_id(1)})
-        log.append([event(2, 2, data=creation)], {claim: stream_id(2)})
-
-        assert verify(log).ok
-
-
-# Anything.
-
-
-@pytest.fixture(scope="module")
-def sound_rows(tmp_path_factory: pytest.TempPathFactory) -> raw.Rows:
-    path = tmp_path_factory.mktemp("sound")
-    write(path, 300)
-    return raw.all_rows(path)
-
-
-@given(at=st.integers(0, 10_000), new=st.none() | st.binary(max_size=200), flip=st.booleans())
-def test_whatever_happens_to_a_row_is_found_and_nothing_crashes(
-    sound_rows: raw.Rows, tmp_path_factory: pytest.TempPathFactory, at: int, new: bytes | None, *, flip: bool
-) -> None:
-    path = tmp_path_factory.mktemp("damaged")
-    name, key, value = sound_rows[at % len(sound_rows)]
-    place, body = bytes.fromhex(key), bytes.fromhex(value)
-    if flip and body:
-        new = raw.flipped(body, at % len(body))
-    if name == "streams" and new is not None:
-        new = new.ljust(8)[:8]  # LMDB keeps these at one length
-    write(path, 300)
-    with raw.opened(path) as database:
-        rows = database(name.encode())
-        rows.remove(place, body)
-        if new is not None:
-            rows[place] = new
-
-    if (name, place) == ("meta", keys.FORMAT) and new != body:
-        with pytest.raises((StoreError, InvalidInput)):
-            DiskLog.open(path, readonly=True)
-        return
-    with DiskLog.open(path, readonly=True) as log:
-        verification = verify(log)
-        assert verification.ok == (new == body)
-        if name == "events" and new != body:
-            assert int(key, 16) == verification.first_bad
-        records = list(log.read())
-        assert list(range(1, log.head() + 1)) == [record.position for record in records]
-        for number in range(75):
-            log.stream(stream_id(number))
