@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -175,4 +177,6 @@ class LogAgainstModel(RuleBasedStateMachine):
         return os.waitstatus_to_exitcode(status) == 42
 
 
-TestLogAgainstModel = LogAgainstModel.TestCase
+TestLogAgainstModel = pytest.mark.slow(LogAgainstModel.TestCase)
+# Every step reads both logs, so half as many examples as elsewhere take long enough.
+TestLogAgainstModel.settings = settings(max_examples=-(-settings().max_examples // 2))

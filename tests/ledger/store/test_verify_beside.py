@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallystick.ledger.claims import claims_of
-from tallystick.ledger.errors import Corrupt, InvalidInput, StoreError
+from tallystick.ledger.errors import Corrupt, InvalidInput, StoreError, WrongVersion
 from tallystick.ledger.events import Event
 from tallystick.ledger.store import keys
 from tallystick.ledger.store.disk import DiskLog
@@ -64,6 +64,16 @@ def test_a_missing_tile_is_named(folder: Path, level: int, index: int, position:
 
     assert [(position, Kind.TILE)] == found(folder)
     assert SIZE == verified(folder).events
+
+
+def test_a_tile_under_a_key_that_is_none_is_missing(folder: Path) -> None:
+    with raw.opened(folder) as database:
+        tiles = database(keys.TILES)
+        [(key, hashes)] = [row for row in tiles.rows() if row[0].startswith(keys.tile_key(0, 1))]
+        del tiles[key]
+        tiles[key[:-1]] = hashes
+
+    assert [(257, Kind.TILE)] == found(folder)
 
 
 def test_a_missing_tail_is_named_and_nothing_is_appended_to_it(folder: Path) -> None:
@@ -136,6 +146,19 @@ def test_an_index_that_goes_beyond_the_log_is_found_and_the_stream_goes_on(folde
     assert [(0, Kind.INDEX)] == found(folder)
     with DiskLog.open(folder) as log, pytest.raises(Corrupt, match="the index of the streams contradicts the head"):
         log.append([event(SIZE + 1, 10, 5)])
+
+
+def test_an_index_that_leads_behind_the_log_takes_no_event(folder: Path) -> None:
+    with raw.opened(folder) as database:
+        database(keys.STREAMS).remove(stream_id(10), keys.event_key(44))
+        database(keys.STREAMS)[stream_id(10)] = keys.event_key(9_999)
+
+    assert [(0, Kind.INDEX), (44, Kind.INDEX)] == found(folder)
+    with DiskLog.open(folder) as log:
+        with pytest.raises(WrongVersion, match="found 3"):
+            log.append([event(SIZE + 1, 10, 5)])
+        assert Damaged(9_999, "there is no record") == log.stream(stream_id(10))[-1]
+        log.append([event(SIZE + 1, 11, 5)])
 
 
 def test_an_index_that_is_gone_is_named_window_by_window(tmp_path: Path) -> None:
