@@ -201,6 +201,31 @@ def test_a_reader_in_another_process_sees_the_head_as_it_is(tmp_path: Path) -> N
         assert [] == finish(reader)
 
 
+def test_processes_that_make_a_log_at_once_make_one(tmp_path: Path) -> None:
+    makers = [
+        start(
+            """
+            from tallystick.ledger.store.disk import DiskLog
+            print("ready", flush=True)
+            sys.stdin.readline()
+            with DiskLog.open(Path(sys.argv[1])) as log:
+                print(log.head())
+            """,
+            tmp_path / "log",
+        )
+        for _ in range(3)
+    ]
+    assert ["ready"] * 3 == [said(maker) for maker in makers]
+    for maker in makers:
+        assert maker.stdin is not None
+        maker.stdin.write("\n")
+        maker.stdin.flush()
+
+    assert [["0"]] * 3 == [finish(maker) for maker in makers]
+    with DiskLog.open(tmp_path / "log", readonly=True) as log:
+        assert verify(log).ok
+
+
 def test_reading_pins_nothing_between_two_steps(tmp_path: Path) -> None:
     with DiskLog.open(tmp_path) as log:
         log.append(Author().write(*[1] * 3_000))
