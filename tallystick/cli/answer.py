@@ -1,0 +1,75 @@
+"""The answer: what a command found, as data for programs and as lines for people. Both say the same."""
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from tallystick.cli.screen import Screen, screen_of
+
+EXIT_OK = 0
+EXIT_REFUSED = 1
+EXIT_USAGE = 2
+EXIT_DAMAGED = 4
+EXIT_SIGNAL = 128  # … plus the signal's number: 130 after Ctrl-C
+
+# Inside of JSON these can only stand in texts, and there they may be escaped: no terminal obeys what it does not see.
+_OBEYED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+
+
+class Answer(Struct, frozen=True):
+    """What a command says when it has not failed; `exit_code` is for answers that are bad news."""
+
+    data: Any
+    lines: Callable[[Screen], Iterable[str]]
+    exit_code: int = EXIT_OK
+
+
+def present(**fields: Any) -> dict[str, Any]:
+    """Return the fields that there are: absent rather than null."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def as_json(data: Any, *, indent: int = 2) -> str:
+    """Return data as JSON that is safe to look at; `indent=0` makes it one line."""
+    raw = msgspec.json.encode(data, enc_hook=_other)
+    text = (msgspec.json.format(raw, indent=indent) if indent else raw).decode()
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _other(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, Mapping):
+        return dict(value)
+    return str(value)
+
+
+def say(*lines: str) -> None:
+    """Print lines on standard output now: others may be reading."""
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
+
+
+def give(answer: Answer, *, json: bool) -> int:
+    """Print an answer and return its exit code. A reader that left early changes nothing about it."""
+    try:
+        if json:
+            say(as_json(answer.data))
+        else:
+            say(*answer.lines(screen_of(sys.stdout)))
+    except BrokenPipeError:
+        hush()
+    return answer.exit_code
+
+
+def hush() -> None:
+    """Send what is still to be printed nowhere: nobody reads it, and Python would complain at exit."""
+    import os
+
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

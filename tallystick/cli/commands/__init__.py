@@ -1,0 +1,1 @@
+"""The commands: a module for each name in the menu, with the command in it as `command`."""

@@ -1,0 +1,56 @@
+"""`tally demo`: a new ledger, real processes, and what it knows of them."""
+
+import shlex
+import tempfile
+import time
+from pathlib import Path
+
+from tallystick.cli.answer import EXIT_OK, Answer
+from tallystick.cli.call import Call
+from tallystick.cli.command import command as _command
+
+
+@_command(
+    "demo",
+    help="""Runs a build, tests, a command that fails, one that times out, one that is killed with SIGKILL, and one that
+    is cancelled while it waits, in a new ledger in a temporary folder; shows them live, then what the ledger tells of
+    them. Under a minute. The folder is kept and named.""",
+)
+def command(call: Call) -> Answer | int:
+    """Show it at work."""
+    import tallystick
+    from tallystick.cli.demo.scene import build_with_tally_run, rest_with_library
+    from tallystick.cli.demo.stage import Stage, typed_name
+    from tallystick.cli.demo.work import write
+
+    began = time.monotonic()
+    home = Path(tempfile.mkdtemp(prefix="tally-demo-"))
+    ledger, folder = home / "ledger", home / "work"
+    stage = Stage(str(ledger), silent=call.json)
+    stage.say(f"A new ledger in {ledger}")
+    write(folder)
+    tallystick.open(ledger).close()
+
+    stage.say("", f"1. A build, as a shell would start it: {stage.screen.bold('tally run --label build -- python …')}")
+    stage.say("   That process owns the ledger now. This one only reads beside it.", "")
+    build_with_tally_run(stage, ledger, folder)
+
+    stage.say("", "2. Side by side from Python, with this process as the owner: tests, a failure, a timeout,")
+    stage.say(
+        "   a process that somebody kills with SIGKILL, a tracked block, and a task cancelled while it waits.", ""
+    )
+    ids = rest_with_library(stage, ledger, folder)
+
+    stage.say("", "3. What the ledger knows. Every command from here on is a process of its own.")
+    for words in (["list"], ["show", ids["read settings"]], ["timeline", ids["count primes"]], ["status"], ["verify"]):
+        stage.run(*words)
+    seconds = time.monotonic() - began
+    if call.json:
+        with tallystick.open(ledger, read_only=True) as opened:
+            data = {"ledger": str(ledger), "tasks": opened.list().tasks, "ok": opened.verify().ok}
+        return Answer(data, lambda _screen: ())
+    tally = typed_name()
+    stage.say("", f"That took {seconds:.0f} s. The ledger stays in {ledger}. Three things to try:", "")
+    for name, more in (("list", "--status failed --json"), ("replay", "--diff 10"), ("run", "-- echo hello")):
+        stage.say(f"  {tally} {name} --ledger {shlex.quote(str(ledger))} {more}")
+    return EXIT_OK

@@ -1,0 +1,119 @@
+"""`tally show`: one task, the whole record."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+import msgspec
+
+from tallystick.cli.answer import Answer
+from tallystick.cli.call import Call
+from tallystick.cli.command import LOOKUP
+from tallystick.cli.command import command as _command
+from tallystick.cli.facts import value_words, words
+from tallystick.cli.lookup import task_id_of
+from tallystick.cli.screen import Screen
+from tallystick.cli.summary import lasted
+from tallystick.cli.times import now_ms, relative, stamp, took
+from tallystick.ledger.record import TaskRecord
+from tallystick.plain import plain_lines
+
+DELIVERIES: list[Any] = []  # nothing is delivered yet, so none is recorded
+
+# The order in which people ask; what is not named here follows in the record's own.
+_FIRST = (
+    "label",
+    "task",
+    "runtime",
+    "taskKind",
+    "ownerKey",
+    "error",
+    "terminalSummary",
+    "terminalOutcome",
+    "artifacts",
+    "progressSummary",
+    "progressPhase",
+    "progressStep",
+    "progressSteps",
+    "createdAt",
+    "startedAt",
+    "endedAt",
+)
+_NAMES: Mapping[str, str] = {
+    "taskKind": "kind",
+    "ownerKey": "owner",
+    "requesterSessionKey": "requester",
+    "childSessionKey": "child session",
+    "terminalSummary": "result",
+    "terminalOutcome": "outcome",
+    "deliveryStatus": "delivery",
+    "notifyPolicy": "notify",
+    "progressSummary": "progress",
+    "lastEventAt": "last event",
+    "endedAtPosition": "end position",
+    "scopeKind": "scope",
+    "toolUseCount": "tool uses",
+    "lastToolName": "last tool",
+    "lateSignals": "late signals",
+    "backingMissedAt": "missing since",
+}
+_WARNINGS = frozenset({"error", "lateSignalCount", "lateSignals", "backingMissedAt", "cancelRequestedAt"})
+_HEADLINE = frozenset({"taskId", "status"})
+
+
+@_command(
+    "show",
+    help="""LOOKUP is a task id, a run id or a session key (the newest task of it), or 6 or more characters from the
+    begin or the end of a recent task's id.""",
+)
+@click.argument("lookup", type=LOOKUP)
+def command(call: Call, *, lookup: str) -> Answer:
+    """Show a task."""
+    with call.readings(or_none_yet=True) as readings:
+        record = readings.get(task_id_of(readings, lookup))
+    data = {**msgspec.to_builtins(record), "deliveries": DELIVERIES}
+    return Answer(data, lambda screen: _lines(screen, record))
+
+
+def _lines(screen: Screen, record: TaskRecord) -> Iterator[str]:
+    yield from record_lines(screen, record, now_ms())
+    yield from screen.named("deliveries", str(len(DELIVERIES) or "none"))
+    yield screen.dim(f"tally timeline {record.task_id}")
+
+
+def record_lines(screen: Screen, record: TaskRecord, now: int) -> Iterator[str]:
+    """Yield all that a record says, for people, as of a moment."""
+    data: dict[str, Any] = msgspec.to_builtins(record)
+    yield f"{screen.bold(f'Task {record.task_id}')}  {screen.status(record.shown_status)}{_span(record, now)}"
+    order = [*(name for name in _FIRST if name in data), *(name for name in data if name not in _FIRST)]
+    for name in order:
+        if name in _HEADLINE:
+            continue
+        colour = "red" if name in _WARNINGS else None
+        lines = list(_value_lines(name, data[name], record, now))
+        for place, line in enumerate(lines):
+            yield from screen.named(_NAMES.get(name, words(name)) if place == 0 else "", line, colour=colour)
+
+
+def _span(record: TaskRecord, now: int) -> str:
+    span = lasted(record, now)
+    if span is None:
+        return ""
+    return f" for {took(span)}" if record.is_active else f" after {took(span)}"
+
+
+def _value_lines(name: str, value: Any, record: TaskRecord, now: int) -> Iterator[str]:
+    if name.endswith("At") and isinstance(value, int):
+        yield f"{stamp(value)} ({relative(value, now)})"
+    elif isinstance(value, str):
+        yield from plain_lines(value)
+    elif name == "lateSignals":
+        yield f"at position {', '.join(str(position) for _, position in record.late_signals)}"
+    elif isinstance(value, Mapping):
+        for key, said in value.items():
+            yield f"{value_words('', key)} = {value_words('', said)}"
+    elif isinstance(value, list | tuple):
+        for said in value:
+            yield value_words("", said)
+    else:
+        yield value_words(name, value)

@@ -1,0 +1,76 @@
+"""`tally status`: how the ledger is."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tallystick.cli.answer import Answer, present
+from tallystick.cli.call import Call
+from tallystick.cli.command import command as _command
+from tallystick.cli.screen import Screen
+from tallystick.cli.summary import pressure
+from tallystick.cli.times import now_ms, relative
+from tallystick.plain import plain
+
+if TYPE_CHECKING:
+    from tallystick.readings import LedgerStatus
+
+TELLING_EVENTS = 1_000  # a store has a size of its own; below so many events their share of it says nothing
+
+
+@_command("status", help="Counts and pressure first, then who owns the ledger, its log and its read models.")
+def command(call: Call) -> Answer:
+    """Show how the ledger is."""
+    with call.readings(or_none_yet=True) as readings:
+        status = readings.status()
+    data = {
+        "tasks": msgspec.to_builtins(status.tasks),
+        **present(owner=None if status.owner is None else msgspec.to_builtins(status.owner)),
+        "log": _log(status),
+        "projections": msgspec.to_builtins(status.projections),
+    }
+    return Answer(data, lambda screen: _lines(screen, status, str(call.folder), now_ms()))
+
+
+def _log(status: "LedgerStatus") -> dict[str, Any]:
+    stats = status.stats
+    if stats is None:
+        return {"head": status.head, "bytes": 0}
+    return {"head": status.head, "bytes": stats.used_bytes, "mapBytes": stats.map_bytes}
+
+
+def _lines(screen: Screen, status: "LedgerStatus", folder: str, now: int) -> Iterator[str]:
+    counts = status.tasks
+    noun = "task" if counts.total == 1 else "tasks"
+    yield f"{screen.bold(f'{counts.total:,} {noun}')} · {pressure(counts)} · {counts.terminal:,} ended"
+    yield from screen.named("by status", _listed({**counts.by_status, "blocked": counts.blocked}))
+    yield from screen.named("by runtime", _listed(counts.by_runtime))
+    yield from screen.named("ledger", plain(folder))
+    yield from screen.named("owner", _owner(status, now))
+    yield from screen.named("log", _log_words(status))
+    for standing in status.projections:
+        behind = "at the head" if not standing.lag else f"{standing.lag:,} events behind"
+        yield from screen.named(standing.name, f"at {standing.position:,}, {behind}")
+    if not status.projections:
+        yield from screen.named("projections", "none that can be read: answers come from the log itself")
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return " · ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "none"
+
+
+def _owner(status: "LedgerStatus", now: int) -> str:
+    if status.owner is None:
+        return "nobody: the next who writes becomes it"
+    since = "" if status.owner.started_at is None else f", since {relative(status.owner.started_at, now)}"
+    return f"{plain(str(status.owner))}{since.replace(' ago', '')}"
+
+
+def _log_words(status: "LedgerStatus") -> str:
+    stats = status.stats
+    if stats is None:
+        return "not there yet"
+    each = f", {stats.used_bytes / status.head:,.0f} an event" if status.head >= TELLING_EVENTS else ""
+    share = stats.used_bytes / stats.map_bytes
+    return f"{status.head:,} events, {stats.used_bytes:,} bytes{each}; {share:.1%} of its map"

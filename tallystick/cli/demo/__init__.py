@@ -1,0 +1,1 @@
+"""The demo: real processes that a new ledger tracks, shown while they run and afterwards."""

@@ -1,0 +1,125 @@
+"""The scenes of the demo: the build through `tally run`, then everything else side by side through the library."""
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import tallystick
+from tallystick.cli.demo.stage import Stage, tally
+from tallystick.cli.demo.work import Job, build, jobs
+from tallystick.readings import Readings, due_rules
+from tallystick.run import run_command
+
+OWNER = "agent:main:main"
+TASK_TO_KILL = "count primes"
+KILL_AFTER_S = 2.0
+CANCEL_AFTER_S = 2.5
+STEPS = 4
+
+
+def build_with_tally_run(stage: Stage, ledger: Path, folder: Path) -> None:
+    """Run the build as a process of its own, which owns the ledger meanwhile; watch it from here as a reader."""
+    job = build(folder)
+    with (folder / "build.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*tally(), "run", "--label", job.label, "--owner", OWNER, "--", *job.words],
+            env=stage.environment(),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        readings = Readings.open(ledger, rules=due_rules(tallystick.Config()))
+        done = threading.Event()
+        waiting = threading.Thread(target=_then, args=(process.wait, done))
+        waiting.start()
+        try:
+            stage.watch(readings, done)
+        except BaseException:
+            process.terminate()
+            raise
+        finally:
+            waiting.join()
+            readings.close()
+
+
+def _then(wait: Callable[[], object], done: threading.Event) -> None:
+    wait()
+    done.set()
+
+
+def rest_with_library(stage: Stage, ledger: Path, folder: Path) -> Mapping[str, str]:
+    """Run everything else side by side in this process. Returns the ids of the tasks, by label."""
+    with tallystick.open(ledger) as opened:
+        side_by_side = _SideBySide(opened, folder)
+        done = threading.Event()
+        waiting = threading.Thread(target=_then, args=(side_by_side.join, done))
+        try:
+            side_by_side.start()
+            waiting.start()
+            stage.watch(opened, done)
+        except BaseException:
+            side_by_side.kill_all()
+            raise
+        finally:
+            waiting.join()
+        return {record.label or record.task: record.task_id for record in opened.list().tasks}
+
+
+class _SideBySide:
+    """Everything that runs at the same time, a thread each."""
+
+    def __init__(self, ledger: tallystick.Ledger, folder: Path) -> None:
+        self._ledger, self._folder = ledger, folder
+        work = [*(self._command(job) for job in jobs(folder)), self._summarise, self._cancel_one, self._kill_one]
+        self._threads = [threading.Thread(target=each) for each in work]
+        self._over = threading.Event()
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def join(self) -> None:
+        for thread in self._threads:
+            thread.join()
+
+    def kill_all(self) -> None:
+        """End whatever runs, because somebody has seen enough."""
+        self._over.set()
+        for record in self._ledger.list(status="running").tasks:
+            group = (record.backing or {}).get("group")
+            if isinstance(group, int):
+                with suppress(ProcessLookupError):
+                    os.killpg(group, signal.SIGKILL)
+
+    def _command(self, job: Job) -> Callable[[], object]:
+        return lambda: run_command(self._ledger, job.words, label=job.label, owner=OWNER, timeout_ms=job.timeout_ms)
+
+    def _summarise(self) -> None:
+        """Work of this very process, tracked as a block of Python."""
+        lines = (self._folder / "build.log").read_text("utf-8", "replace").splitlines()
+        with tallystick.track(
+            self._ledger, runtime="subagent", label="summarise build", task="Summarise the build log", owner=OWNER
+        ) as task:
+            for step in range(1, STEPS + 1):
+                self._over.wait(0.4)
+                read = len(lines) * step // STEPS
+                task.progress(f"{read} lines read", step=step, steps=STEPS, usage={"inputTokens": read * 12})
+            task.succeed(f"{sum(line.startswith('Compiling') for line in lines)} files were compiled")
+
+    def _cancel_one(self) -> None:
+        task = self._ledger.create(
+            runtime="acp", label="review", task="Review the pull request", owner=OWNER, metadata={"repository": "parts"}
+        )
+        self._over.wait(CANCEL_AFTER_S)
+        task.cancel("the pull request was closed")
+
+    def _kill_one(self) -> None:
+        """What an operator does with `kill -9`: nobody tells the ledger, it sees."""
+        self._over.wait(KILL_AFTER_S)
+        for record in self._ledger.list(status="running", text=TASK_TO_KILL).tasks:
+            pid = (record.backing or {}).get("pid")
+            if isinstance(pid, int):
+                os.kill(pid, signal.SIGKILL)

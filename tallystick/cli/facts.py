@@ -1,0 +1,77 @@
+"""Facts in words: what an event says, on one line, with nothing of it left out."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from tallystick.cli.times import stamp, took
+from tallystick.ledger.events import NAMES, Fact
+from tallystick.plain import plain
+
+TYPE = "type"
+
+# What each fact has to say first, if it says it; everything else follows by name.
+_FIRST: Mapping[str, tuple[str, ...]] = {
+    "task-created.1": ("label", "task"),
+    "task-progressed.1": ("message",),
+    "task-succeeded.1": ("outcome", "summary"),
+    "task-failed.1": ("error",),
+    "task-timed-out.1": ("error",),
+    "task-cancel-requested.1": ("reason",),
+    "task-cancelled.1": ("reason",),
+    "task-lost.1": ("error",),
+    "task-recovered.1": ("status", "error", "summary"),
+    "task-late-signal.1": ("signal",),
+    "task-notify-changed.1": ("policy",),
+    "task-settled.1": ("status", "reason"),
+    "task-pruned.1": ("reason",),
+    "task-held.1": ("reason",),
+    "task-released.1": ("reason",),
+}
+
+
+def verb(fact: Fact) -> str:
+    """Return what happened, in a word or two: created, timed out, late signal."""
+    return NAMES[type(fact)].removeprefix("task-").partition(".")[0].replace("-", " ")
+
+
+def fact_data(fact: Fact) -> dict[str, Any]:
+    """Return what a fact says, by the names that it has on disk, without its type."""
+    data: dict[str, Any] = msgspec.to_builtins(fact)
+    data.pop(TYPE)
+    return data
+
+
+def fact_words(fact: Fact) -> str:
+    """Return what a fact says: first what matters, then the rest by name."""
+    data = fact_data(fact)
+    first = [plain(str(data.pop(name))) for name in _FIRST.get(NAMES[type(fact)], ()) if data.get(name)]
+    return "; ".join([*([": ".join(first)] if first else []), *pairs(data)])
+
+
+def pairs(data: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a mapping says as "name value", in words."""
+    for name, value in data.items():
+        yield f"{words(name)} {value_words(name, value)}"
+
+
+def words(name: str) -> str:
+    """Return a name as words: timeoutMs is timeout, ownerKey is owner key."""
+    spelled = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name)
+    return plain(spelled.removesuffix(" ms"))
+
+
+def value_words(name: str, value: Any) -> str:
+    """Return a value on one line."""
+    if isinstance(value, int) and name.endswith("Ms"):
+        return took(value)
+    if isinstance(value, int) and name.endswith("At"):
+        return stamp(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{plain(str(key))}={value_words('', said)}" for key, said in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(value_words("", said) for said in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return plain(str(value))

@@ -1,0 +1,38 @@
+"""The menu: every command, by chapter, and what it does in one line. Known without loading any of them."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+CHAPTERS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "Look": {
+            "list": "List tasks, newest first.",
+            "show": "Show one task: the whole record.",
+            "timeline": "Show every event of one task.",
+            "status": "Show how the ledger is.",
+            "board": "Show the board of a session: at most 5 tasks.",
+            "watch": "Follow the log live.",
+        },
+        "Work": {
+            "run": "Run a command as a task; exit as it does.",
+        },
+        "Prove": {
+            "verify": "Recompute the log: is the past what it was?",
+            "replay": "Show tasks as they were, and what changed since.",
+        },
+        "Keep": {
+            "projections": "List, rebuild or check the read models.",
+            "doctor": "Look for what is wrong with a ledger or its place.",
+        },
+        "Learn": {
+            "demo": "Track real processes before your eyes.",
+            "bench": "Measure how fast it is here.",
+            "completion": "Print the completion script of a shell.",
+        },
+    }
+)
+
+HELP: Mapping[str, str] = MappingProxyType({name: text for page in CHAPTERS.values() for name, text in page.items()})
+
+DEFAULT = "list"
+"""What `tally` alone is."""

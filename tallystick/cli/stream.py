@@ -1,0 +1,41 @@
+"""The stream: events as they are followed and listed, as data and as one line each."""
+
+from typing import Any
+
+from tallystick.cli.cells import cut
+from tallystick.cli.facts import fact_data, fact_words, verb
+from tallystick.cli.screen import Screen
+from tallystick.cli.summary import ID_TAIL
+from tallystick.cli.times import stamp
+from tallystick.ledger.events import Event
+from tallystick.plain import plain
+
+CLOCK = slice(11, 23)  # of a stamp: hours to milliseconds
+
+
+def event_data(event: Event) -> dict[str, Any]:
+    """Return an event of one task as data."""
+    return {
+        "position": event.position,
+        "version": event.version,
+        "type": event.type,
+        "occurredAt": event.occurred_at,
+        "recordedAt": event.recorded_at,
+        "actor": event.actor,
+        "data": fact_data(event.data),
+    }
+
+
+def log_data(event: Event) -> dict[str, Any]:
+    """Return an event of the log as data: the same, and whose it is."""
+    return {"taskId": event.task_id, **event_data(event)}
+
+
+def event_line(screen: Screen, event: Event) -> str:
+    """Return an event on one line: position, time, task, what, by whom."""
+    said = fact_words(event.data)
+    head = f"{event.position:>8}  {stamp(event.recorded_at)[CLOCK]}  {event.task_id[-ID_TAIL:]}  "
+    what = f"{verb(event.data)}: {said}" if said else verb(event.data)
+    by = f"  by {plain(event.actor)}"
+    room = max(screen.columns - len(head) - len(by), 20)
+    return f"{head}{cut(what, room)}{screen.dim(by)}"

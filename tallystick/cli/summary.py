@@ -1,0 +1,72 @@
+"""The summary: a task in a few words, for lists, boards and the line at the top of `show`."""
+
+from collections.abc import Iterator, Sequence
+
+from tallystick.cli.screen import Screen
+from tallystick.cli.table import Column, table
+from tallystick.cli.times import age, took
+from tallystick.ledger.lifecycle import Status
+from tallystick.ledger.record import TaskRecord
+from tallystick.plain import plain
+from tallystick.projections.counts import Counts
+
+ID_TAIL = 12  # an id's last group: what a double click selects, and what tells neighbours apart
+WHOLE_IDS_FROM = 140
+OWNERS_FROM = 100
+OWNER_MOST = 28
+WORK_MOST = 200
+
+
+def pressure(counts: Counts) -> str:
+    """Return how much there is to do and to worry about: 3 queued · 2 running · 1 issue."""
+    issues = f"{counts.issues} issue{'' if counts.issues == 1 else 's'}"
+    return f"{counts.by_status[Status.QUEUED]} queued · {counts.by_status[Status.RUNNING]} running · {issues}"
+
+
+def work(record: TaskRecord) -> str:
+    """Return what a task is about and how it stands, on one line: its label, else its text, then the news."""
+    name = plain(record.label or record.task)
+    said = news(record)
+    return f"{name}: {said}" if said else name
+
+
+def news(record: TaskRecord) -> str:
+    """Return the newest that a task said of itself: how it ended, else how far it is; empty if nothing."""
+    if record.status is Status.SUCCEEDED:
+        return plain(record.terminal_summary or "")
+    if not record.is_active:
+        return plain(record.error or record.terminal_summary or "")
+    parts = []
+    if record.cancel_requested_at is not None:
+        parts.append("cancel requested")
+    if record.backing_missed_at is not None:
+        parts.append("its process is missing")
+    if record.progress_step is not None:
+        parts.append(f"{record.progress_step}/{'?' if record.progress_steps is None else record.progress_steps}")
+    parts.append(plain(record.progress_summary or record.progress_phase or ""))
+    return " ".join(filter(None, parts))
+
+
+def lasted(record: TaskRecord, now: int) -> int | None:
+    """Return how long a task ran, or has run by now (ms); None if it never started."""
+    if record.started_at is None:
+        return None
+    return (now if record.ended_at is None else record.ended_at) - record.started_at
+
+
+def task_table(screen: Screen, tasks: Sequence[TaskRecord], now: int) -> Iterator[str]:
+    """Yield tasks as a table that fits the screen."""
+    whole = screen.columns >= WHOLE_IDS_FROM
+    spans = [lasted(record, now) for record in tasks]
+    columns = [
+        Column("Task", [record.task_id if whole else record.task_id[-ID_TAIL:] for record in tasks], 36),
+        Column("Runtime", [record.runtime.value for record in tasks], 8),
+        Column("Status", [record.shown_status for record in tasks], 9, paint=screen.status),
+        Column("Age", [age(now - record.created_at) for record in tasks], 6, right=True),
+        Column("Took", ["-" if span is None else took(span) for span in spans], 6, right=True),
+        Column("Owner", [plain(record.owner_key or "-") for record in tasks], OWNER_MOST),
+        Column("Work", [work(record) for record in tasks], WORK_MOST),
+    ]
+    if screen.columns < OWNERS_FROM:
+        columns = [column for column in columns if column.title != "Owner"]
+    return table(screen, columns)

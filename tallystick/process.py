@@ -1,0 +1,181 @@
+"""The process: a command in a process group of its own, with its output passed through and its last line known."""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from typing import IO, Self
+
+import psutil
+
+from tallystick.plain import plain
+
+KILL_AFTER_S = 5.0
+LOOK_S = 0.02  # how often a group that was told to end is looked at
+TICK_S = 0.5  # how soon a silent stream notices that the command has ended
+DRAIN_S = 0.5  # how long a stream may be silent after the end: what the command has left behind may hold it open
+CHUNK_BYTES = 65_536
+LINE_BYTES_MAX = 4_096
+LINE_CHARACTERS_MAX = 200
+MS_PER_S = 1_000
+
+
+class Process:
+    """A running command. What it writes goes to `out` and `err` as it comes, or nowhere.
+
+    When one of these takes no more, the command's own pipe is closed: it is told as if it had written there itself.
+    """
+
+    def __init__(self, popen: "subprocess.Popen[bytes]", out: IO[bytes] | None, err: IO[bytes] | None) -> None:
+        assert popen.stdout is not None
+        assert popen.stderr is not None
+        self.last_line = ""
+        """The newest line on either stream that said something."""
+        self.ended = threading.Event()
+        self._popen = popen
+        self._streams = (_Stream(self, popen.stdout, out), _Stream(self, popen.stderr, err))
+        threading.Thread(target=self._wait, name="tallystick-process", daemon=True).start()
+
+    @classmethod
+    def start(cls, words: Sequence[str], out: IO[bytes] | None, err: IO[bytes] | None) -> Self:
+        """Start a command. It reads what this process would read, but no terminal. Raises `OSError`."""
+        no_input = sys.stdin is None or sys.stdin.closed or sys.stdin.isatty()
+        popen = subprocess.Popen(
+            words,
+            bufsize=0,
+            stdin=subprocess.DEVNULL if no_input else None,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            process_group=0,
+        )
+        return cls(popen, out, err)
+
+    @property
+    def pid(self) -> int:
+        """The command's process id, which is that of its group."""
+        return self._popen.pid
+
+    @property
+    def code(self) -> int:
+        """How the command ended: its exit code, or the number of the signal that ended it, negative."""
+        code = self._popen.returncode
+        assert code is not None, "it runs"
+        return code
+
+    @property
+    def last_error(self) -> str:
+        """The last line that it wrote to its standard error, else the last line at all."""
+        return self._streams[1].last_line or self.last_line
+
+    def backing(self) -> dict[str, object]:
+        """Return what can be probed: process, group, and when it started, so that a reused pid is told apart."""
+        backing: dict[str, object] = {"pid": self.pid, "group": self.pid}
+        with contextlib.suppress(psutil.Error):  # it may have ended already
+            backing["started"] = round(psutil.Process(self.pid).create_time() * MS_PER_S)
+        return backing
+
+    def stop(self, first: signal.Signals) -> str:
+        """Stop the whole group: `first`, then SIGKILL for what is left after KILL_AFTER_S. Returns what was done."""
+        self._signal(first)
+        looks = round(KILL_AFTER_S / LOOK_S)
+        if any(self._is_gone() for _ in range(looks)):
+            return f"process group {self.pid}, by {first.name}"
+        return f"{self.kill()}, {first.name} having done nothing"
+
+    def kill(self) -> str:
+        """Kill the whole group. Returns what was done."""
+        self._signal(signal.SIGKILL)
+        self.ended.wait()
+        return f"process group {self.pid}, by SIGKILL"
+
+    def drain(self, timeout_s: float | None = None) -> None:
+        """Wait until all that the command wrote has been passed on."""
+        for stream in self._streams:
+            stream.thread.join(timeout_s)
+
+    def _wait(self) -> None:
+        self._popen.wait()
+        self.ended.set()
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+    def _is_gone(self) -> bool:
+        """Wait a little; return whether nobody of the group is left."""
+        if not self.ended.is_set():
+            self.ended.wait(LOOK_S)
+            return False
+        if not self._has_members():
+            return True
+        threading.Event().wait(LOOK_S)
+        return False
+
+    def _has_members(self) -> bool:
+        try:
+            os.killpg(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        # One that has ended counts until somebody asks how, and nobody may ever ask.
+        return any(_is_living_member(process.pid, self.pid) for process in psutil.process_iter())
+
+
+def _is_living_member(pid: int, group: int) -> bool:
+    try:
+        return os.getpgid(pid) == group and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except (ProcessLookupError, PermissionError, psutil.Error):
+        return False
+
+
+class _Stream:
+    """Passes one stream of a process on, and notes its last line."""
+
+    def __init__(self, process: Process, source: IO[bytes], sink: IO[bytes] | None) -> None:
+        self._process, self._source, self._sink = process, source, sink
+        self._tail = b""
+        self.last_line = ""
+        self.thread = threading.Thread(target=self._copy, name="tallystick-output", daemon=True)
+        self.thread.start()
+
+    def _copy(self) -> None:
+        with self._source:
+            file = self._source.fileno()
+            readable = select.poll()
+            readable.register(file, select.POLLIN)
+            while True:
+                ended = self._process.ended.is_set()
+                if not readable.poll((DRAIN_S if ended else TICK_S) * MS_PER_S):
+                    if ended:
+                        return
+                    continue
+                chunk = os.read(file, CHUNK_BYTES)
+                if not chunk or not self._passed_on(chunk):
+                    return
+                self._note(chunk)
+
+    def _passed_on(self, chunk: bytes) -> bool:
+        if self._sink is None:
+            return True
+        try:
+            self._sink.write(chunk)
+            self._sink.flush()
+        except (OSError, ValueError):
+            return False
+        return True
+
+    def _note(self, chunk: bytes) -> None:
+        """Remember the last line that says something; a line may come in parts."""
+        told = (self._tail + chunk)[-LINE_BYTES_MAX:]
+        lines = told.splitlines()
+        self._tail = b"" if told.endswith((b"\n", b"\r")) else lines[-1]
+        for line in reversed(lines):
+            text = plain(line.decode(errors="replace")).strip()
+            if text:
+                self.last_line = self._process.last_line = text[:LINE_CHARACTERS_MAX]
+                return

@@ -1,0 +1,97 @@
+"""Replaying: every task as the log told it up to a position or a moment, folded from the events alone."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+from tallystick.ledger.errors import Corrupt
+from tallystick.ledger.events import Event
+from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.store.port import EventLog
+from tallystick.projections.change import Change, changes_of
+from tallystick.projections.counts import Counts, cell_of, counts_of
+
+SLICE_EVENTS = 8_192
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Told how many events have been folded, of how many."""
+
+
+class Replay:
+    """All tasks as of `position`, by the sixteen bytes of their ids. Reads no view, and writes nothing.
+
+    As everywhere, what cannot follow is skipped: the task keeps its last good state, and `skipped` says where that
+    began and why; `damaged` has the positions of records that are no events.
+    """
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self.position = 0
+        self.records: dict[bytes, TaskRecord] = {}
+        self.skipped: dict[bytes, Corrupt] = {}
+        self.damaged: list[int] = []
+
+    def advance(self, until: int | None = None, progress: Progress | None = None) -> None:
+        """Fold on to a position, or to the log's head."""
+        head = self._log.head()
+        end = head if until is None else min(until, head)
+        while self.position < end:
+            last = min(self.position + SLICE_EVENTS, end)
+            for stream, change in self._fold(last).items():
+                self.records[stream] = change.after
+            if progress is not None:
+                progress(last, end)
+
+    def changes(self, until: int | None = None, progress: Progress | None = None) -> dict[bytes, Change]:
+        """Fold on likewise, and return what that changed: every touched task before and after."""
+        began, head = self.position, self._log.head()
+        end = head if until is None else min(until, head)
+        changed: dict[bytes, Change] = {}
+        while self.position < end:
+            last = min(self.position + SLICE_EVENTS, end)
+            for stream, change in self._fold(last).items():
+                self.records[stream] = change.after
+                earlier = changed.get(stream)
+                changed[stream] = Change(earlier.before, change.after) if earlier else change
+            if progress is not None:
+                progress(last - began, end - began)
+        return changed
+
+    def live(self) -> Iterator[TaskRecord]:
+        """Yield the tasks that a list would have shown: those that were not pruned."""
+        return (record for record in self.records.values() if record.pruned_at is None)
+
+    def newest(self, limit: int) -> list[TaskRecord]:
+        """Return the newest tasks, newest first."""
+        return sorted(self.live(), key=lambda record: (record.created_at, record.task_id), reverse=True)[:limit]
+
+    def counts(self) -> Counts:
+        """Return how many tasks there were, by status and by runtime."""
+        return counts_of(Counter(map(cell_of, self.live())))
+
+    def _fold(self, last: int) -> dict[bytes, Change]:
+        folded = changes_of(self._log.read(self.position, last), self.records.get)
+        for stream, error in folded.skipped.items():
+            self.skipped.setdefault(stream, error)
+        self.damaged.extend(folded.damaged)
+        self.position = last
+        return folded.changes
+
+
+def position_at(log: EventLog, at: int) -> int:
+    """Return the position of the last event that was recorded by a moment: everything before the first later one."""
+    last = 0
+    for stored in log.read():
+        if isinstance(stored, Event) and stored.recorded_at > at:
+            return last
+        last = stored.position
+    return last
+
+
+def differences(before: TaskRecord | None, after: TaskRecord) -> Iterator[tuple[str, object, object]]:
+    """Yield the fields of a record that are not as they were: their names, the values before and after."""
+    for name in TaskRecord.__struct_fields__:
+        old = None if before is None else getattr(before, name)
+        new = getattr(after, name)
+        if old != new:
+            yield name, old, new

@@ -1,0 +1,159 @@
+"""Run: a command as a task that ends as the command ends."""
+
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import IO
+
+from msgspec import Struct
+
+from tallystick.ledger import fields
+from tallystick.ledger.errors import InvalidInput, TallystickError
+from tallystick.ledger.limits import TASK_BYTES_MAX
+from tallystick.process import DRAIN_S, Process
+from tallystick.sync import Ledger, Task
+
+EXIT_TIMED_OUT = 124  # what `timeout` of coreutils says
+EXIT_NOT_EXECUTABLE = 126  # what a shell says
+EXIT_NOT_FOUND = 127
+EXIT_SIGNAL = 128  # … plus the signal's number
+PROGRESS_S = 1.0
+MS_PER_S = 1_000
+
+
+class Terminated(KeyboardInterrupt):
+    """Somebody ended this process by another signal than that of Ctrl-C; a handler of that signal may raise it."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        super().__init__(number.name)
+        self.signal = number
+
+
+class Ran(Struct, frozen=True):
+    """How a command ended: its task, the code to exit with, and why it could not be started, if so."""
+
+    task: Task
+    exit_code: int
+    problem: str | None = None
+
+
+def run_command(
+    ledger: Ledger,
+    command: Sequence[str],
+    *,
+    label: str | None = None,
+    owner: str,
+    timeout_ms: int | None = None,
+    out: IO[bytes] | None = None,
+    err: IO[bytes] | None = None,
+) -> Ran:
+    """Run a command to its end as a `cli` task and record what happens to it.
+
+    Output goes to `out` and `err` as it comes (nowhere when None); the newest line of either becomes progress, at most
+    once a second. The command has a process group of its own and reads no terminal. When its time is over the group
+    gets SIGTERM, and SIGKILL what is left of it after 5 s. `KeyboardInterrupt` stops it likewise, with SIGINT first (a
+    `Terminated` with its own signal), and is raised again after the task is cancelled; a second one kills the group.
+    Raises what creating a task raises; once the command runs, a ledger that cannot be written is told on standard
+    error and changes nothing about the command.
+    """
+    if not command or any("\0" in word for word in command):
+        raise InvalidInput("command", command, "a command and its arguments, without NUL")
+    task = ledger.create(
+        runtime="cli", task=_text(command), label=label, owner=owner, kind="exec", timeout_ms=timeout_ms
+    )
+    process: Process | None = None
+    try:
+        try:
+            process = Process.start(command, out, err)
+        except OSError as error:
+            return _not_started(task, command[0], error)
+        return _attend(task, process, timeout_ms)
+    except KeyboardInterrupt as error:
+        _interrupted(task, process, error)
+        raise
+
+
+def _text(command: Sequence[str]) -> str:
+    """The command as a shell would take it; what is too long is cut, for it is no reason not to run it."""
+    return fields.report("command", shlex.join(command), bytes_max=TASK_BYTES_MAX) or command[0]
+
+
+def _not_started(task: Task, name: str, error: OSError) -> Ran:
+    exit_code = EXIT_NOT_FOUND if isinstance(error, FileNotFoundError) else EXIT_NOT_EXECUTABLE
+    problem = f"{name}: {error.strerror}"
+    task.fail(problem, exit_code=exit_code)
+    return Ran(task, exit_code, problem)
+
+
+def _attend(task: Task, process: Process, timeout_ms: int | None) -> Ran:
+    deadline = None if timeout_ms is None else time.monotonic() + timeout_ms / MS_PER_S
+    _record(lambda: task.start(backing=process.backing()))
+    told = ""
+    while not process.ended.wait(_until_next_look(deadline)):
+        if deadline is not None and time.monotonic() >= deadline:
+            return _timed_out(task, process, timeout_ms)
+        line = process.last_line
+        if line and line != told:
+            told = line
+            _record(partial(task.progress, line))
+    return _ended(task, process)
+
+
+def _until_next_look(deadline: float | None) -> float:
+    return PROGRESS_S if deadline is None else max(min(PROGRESS_S, deadline - time.monotonic()), 0)
+
+
+def _timed_out(task: Task, process: Process, timeout_ms: int | None) -> Ran:
+    stopped = process.stop(signal.SIGTERM)
+    process.drain(DRAIN_S)
+    _record(lambda: task.time_out(f"stopped after {timeout_ms} ms: {stopped}", summary=process.last_line or None))
+    process.drain()
+    return Ran(task, EXIT_TIMED_OUT)
+
+
+def _interrupted(task: Task, process: Process | None, error: KeyboardInterrupt) -> None:
+    number = error.signal if isinstance(error, Terminated) else signal.SIGINT
+    stopped = "nothing, it had not started"
+    if process is not None:
+        try:
+            stopped = process.stop(number)
+        except KeyboardInterrupt:  # again: no more patience
+            stopped = process.kill()
+        process.drain(DRAIN_S)
+    _record(lambda: task.cancelled(f"interrupted by {number.name}", stopped=stopped))
+
+
+def _ended(task: Task, process: Process) -> Ran:
+    process.drain(DRAIN_S)  # so that the last line is known; a reader that is slow does not hold up the record
+    code = process.code
+    if code == 0:
+        _record(lambda: task.succeed(_with("exit code 0", process.last_line)))
+    elif code > 0:
+        _record(lambda: task.fail(_with(f"exit code {code}", process.last_error), exit_code=code))
+    else:
+        name = _signal_name(-code)
+        _record(lambda: task.fail(_with(f"killed by {name}", process.last_error), signal=name))
+    process.drain()
+    return Ran(task, code if code >= 0 else EXIT_SIGNAL - code)
+
+
+def _with(end: str, line: str) -> str:
+    return f"{end}: {line}" if line else end
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _record(write: Callable[[], object]) -> None:
+    """Tell the ledger; when it cannot be told, tell people: the command's own fate does not hang on it."""
+    try:
+        write()
+    except TallystickError as error:
+        print(f"tallystick could not record this: {error}", file=sys.stderr)  # noqa: T201 - the last resort
