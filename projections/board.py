@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.mapping import Database, Transaction
 from tallystick.projections.change import Changes, Known
-from tallystick.projections.keys import index_heading, name_headings, place
+from tallystick.projections.keys import index_heading, name_headings, place, session_headings
 from tallystick.projections.places import Entry, Groups, add, remove
 from tallystick.projections.projection import Contents, Table, put_all
 from tallystick.projections.rows import pack, pack_tombstone, read_tombstone, unpack
@@ -23,37 +23,17 @@ class Board:
     tables = (Table("rows"), Table("index", of_places=True), Table("names", of_places=True), Table("tombstones"))
 
     def apply(self, txn: Transaction, tables: Sequence[Database], changes: Changes) -> None:
-        rows: list[tuple[bytes, bytes]] = []
-        index: Groups = {}
-        names: Groups = {}
-        gone: list[Entry] = []
-        gone_names: list[Entry] = []
+        writes = _Writes()
         for stream in sorted(changes):
-            before, after = changes[stream].before, changes[stream].after
-            here = place(stream, after)
-            cell_before, names_before = _headings(before)
-            if after.pruned_at is None:
-                cell, known_as = _headings(after)
-                rows.append((stream, pack(after)))
+            change = changes[stream]
+            before, after = change.before, change.after
+            if after.pruned_at is not None:
+                writes.pruned(stream, before, after)
+            elif before is None:
+                writes.born(stream, after)
             else:
-                cell, known_as = _NOWHERE
-                txn.delete(stream, db=tables[ROWS])
-                txn.put(stream, pack_tombstone(after), db=tables[TOMBSTONES])
-            if cell != cell_before:
-                if cell_before is not None:
-                    gone.append((cell_before, here))
-                if cell is not None:
-                    index.setdefault(cell, []).append(here)
-            if known_as != names_before:
-                gone_names.extend([(name, here) for name in names_before if name not in known_as])
-                for name in known_as:
-                    if name not in names_before:
-                        names.setdefault(name, []).append(here)
-        put_all(txn, tables[ROWS], rows)
-        remove(txn, tables[INDEX], gone)
-        add(txn, tables[INDEX], index)
-        remove(txn, tables[NAMES], gone_names)
-        add(txn, tables[NAMES], names, least=_MANY_NAMES)
+                writes.moved(stream, before, after)
+        writes.write(txn, tables)
 
     def contents(self, records: Iterable[tuple[bytes, TaskRecord]]) -> Contents:
         rows: list[Entry] = []
@@ -71,12 +51,64 @@ class Board:
         return (rows, index, names, tombstones)
 
 
-_NOWHERE: tuple[None, list[bytes]] = (None, [])
+class _Writes:
+    """What changes amount to in each table."""
 
+    __slots__ = ("index", "index_gone", "names", "names_gone", "rows", "rows_gone", "tombstones")
 
-def _headings(record: TaskRecord | None) -> tuple[bytes | None, list[bytes]]:
-    """Where in the indexes a task stands."""
-    return _NOWHERE if record is None else (index_heading(record), name_headings(record))
+    def __init__(self) -> None:
+        self.rows: list[Entry] = []
+        self.rows_gone: list[bytes] = []
+        self.tombstones: list[Entry] = []
+        self.index: Groups = {}
+        self.index_gone: list[Entry] = []
+        self.names: Groups = {}
+        self.names_gone: list[Entry] = []
+
+    def born(self, stream: bytes, record: TaskRecord) -> None:
+        """Nothing of the task is stored yet."""
+        here = place(stream, record)
+        self.rows.append((stream, pack(record)))
+        self.index.setdefault(index_heading(record), []).append(here)
+        for name in name_headings(record):
+            self.names.setdefault(name, []).append(here)
+
+    def moved(self, stream: bytes, before: TaskRecord, after: TaskRecord) -> None:
+        """What is stored follows from the record before; most changes touch the row alone."""
+        self.rows.append((stream, pack(after)))
+        if before.status is not after.status or before.terminal_outcome != after.terminal_outcome:
+            here = place(stream, after)
+            self.index_gone.append((index_heading(before), here))
+            self.index.setdefault(index_heading(after), []).append(here)
+        if before.parent_task_id != after.parent_task_id:
+            self._rename(place(stream, after), name_headings(before), name_headings(after))
+        elif before.is_active is not after.is_active:
+            self._rename(place(stream, after), session_headings(before), session_headings(after))
+
+    def _rename(self, here: bytes, names_before: list[bytes], names: list[bytes]) -> None:
+        self.names_gone.extend([(name, here) for name in names_before if name not in names])
+        for name in names:
+            if name not in names_before:
+                self.names.setdefault(name, []).append(here)
+
+    def pruned(self, stream: bytes, before: TaskRecord | None, after: TaskRecord) -> None:
+        """Only a tombstone stays."""
+        self.tombstones.append((stream, pack_tombstone(after)))
+        if before is not None:
+            here = place(stream, before)
+            self.rows_gone.append(stream)
+            self.index_gone.append((index_heading(before), here))
+            self.names_gone.extend([(name, here) for name in name_headings(before)])
+
+    def write(self, txn: Transaction, tables: Sequence[Database]) -> None:
+        put_all(txn, tables[ROWS], self.rows)
+        put_all(txn, tables[TOMBSTONES], self.tombstones)
+        for stream in self.rows_gone:
+            txn.delete(stream, db=tables[ROWS])
+        remove(txn, tables[INDEX], self.index_gone)
+        add(txn, tables[INDEX], self.index)
+        remove(txn, tables[NAMES], self.names_gone)
+        add(txn, tables[NAMES], self.names, least=_MANY_NAMES)
 
 
 def known(txn: Transaction, tables: Sequence[Database], stream: bytes) -> Known:

@@ -104,6 +104,9 @@ def merge(first: Changes, second: Changes) -> Changes:
     return merged
 
 
-def last_of(changes: Changes) -> tuple[int, bytes] | None:
-    """Return the position and the task of the newest event that changed something."""
+def last_of(changes: Changes, until: int) -> tuple[int, bytes] | None:
+    """Return the position and the task of the newest event that changed something, in a run that ended at `until`."""
+    for stream in reversed(changes):
+        if changes[stream].after.position == until:
+            return until, stream
     return max(((change.after.position, stream) for stream, change in changes.items()), default=None)

@@ -72,10 +72,17 @@ def moves(changes: Changes) -> Counter[Cell]:
     """Return how much each cell gains by the changes, or loses."""
     gains: Counter[Cell] = Counter()
     for change in changes.values():
-        if change.before is not None:
-            gains[cell_of(change.before)] -= 1
-        if change.after.pruned_at is None:
-            gains[cell_of(change.after)] += 1
+        before, after = change.before, change.after
+        if before is not None:
+            if (
+                before.status is after.status
+                and before.terminal_outcome == after.terminal_outcome
+                and after.pruned_at is None
+            ):
+                continue
+            gains[cell_of(before)] -= 1
+        if after.pruned_at is None:
+            gains[cell_of(after)] += 1
     return gains
 
 

@@ -86,12 +86,14 @@ class DueMarks:
         for stream, change in changes.items():
             marks = marks_of(change.after)
             before = [] if change.before is None else marks_of(change.before)
-            if marks != before:
+            if marks == before:
+                continue
+            if before:
                 gone.extend([_entry(mark, stream) for mark in before if mark not in marks])
-                for mark in marks:
-                    if mark not in before:
-                        heading, place = _entry(mark, stream)
-                        new.setdefault(heading, []).append(place)
+            for mark in marks:
+                if mark not in before:
+                    code, since = mark
+                    new.setdefault(mark_heading(code), []).append(mark_place(since, stream))
         remove(txn, tables[0], gone)
         add(txn, tables[0], new)
 

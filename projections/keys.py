@@ -16,7 +16,7 @@ from hashlib import blake2b
 
 from tallystick.ledger.record import TaskRecord
 from tallystick.projections.codes import RUNTIME_CODES, SHOWN_CODES, shown_code
-from tallystick.projections.places import moment
+from tallystick.projections.places import MOMENT_BYTES, moment
 
 NAME_BYTES = 6  # a name whose digest is another's is told apart by the row
 
@@ -50,7 +50,10 @@ _MARKS = tuple(bytes([code]) for code in range(256))
 
 def place(stream: bytes, record: TaskRecord) -> bytes:
     """Return where a task stands in every list: when it was created, and its id."""
-    return moment(record.created_at) + stream
+    try:
+        return record.created_at.to_bytes(MOMENT_BYTES) + stream
+    except OverflowError:
+        return moment(record.created_at) + stream
 
 
 def cell_heading(runtime: int, shown: int) -> bytes:
@@ -83,18 +86,25 @@ def name_heading(kind: NameKind, name: str) -> bytes:
 
 def name_headings(record: TaskRecord) -> list[bytes]:
     """Return the headings of a task in the index of names."""
-    headings = []
+    headings = session_headings(record)
     if record.run_id is not None:
         headings.append(_RUN + digest(record.run_id))
     if record.parent_task_id is not None:
         headings.append(_PARENT + digest(record.parent_task_id))
-    owner, requester, child = _ACTIVE if record.is_active else _ENDED
-    if record.owner_key is not None:
-        headings.append(owner + _session_digest(record.owner_key))
-    if record.requester_session_key is not None and record.requester_session_key != record.owner_key:
-        headings.append(requester + _session_digest(record.requester_session_key))
+    return headings
+
+
+def session_headings(record: TaskRecord) -> list[bytes]:
+    """Return those of the headings that change when the task ends."""
+    owner, requester = record.owner_key, record.requester_session_key
+    of_owner, of_requester, of_child = _ACTIVE if record.is_active else _ENDED
+    headings = []
+    if owner is not None:
+        headings.append(of_owner + _session_digest(owner))
+    if requester is not None and requester != owner:
+        headings.append(of_requester + _session_digest(requester))
     if record.child_session_key is not None:
-        headings.append(child + digest(record.child_session_key))
+        headings.append(of_child + digest(record.child_session_key))
     return headings
 
 

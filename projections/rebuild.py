@@ -82,7 +82,7 @@ class _Shadow:
         ).changes
         for projection in self._grown:
             projection.apply(txn, self._tables(sight, projection.name), changes)
-        last = last_of(changes) or self._last
+        last = last_of(changes, position) or self._last
         arrived = frozenset(name for name in self._names if position == targets[name])
         if arrived:
             swapped = {name: Progress(sight.progress[name].generation + 1).moved(position, last) for name in arrived}

@@ -27,13 +27,14 @@ from tallystick.projections.change import Changes, last_of
 from tallystick.projections.counts import Counting
 from tallystick.projections.due import DueMarks
 from tallystick.projections.projection import Projection, Table
+from tallystick.projections.rows import shape_hash
 
 VIEWS_FORMAT = 1
 
 PROJECTIONS: tuple[Projection, ...] = (Board(), Counting(), DueMarks())
 
 _META = b"meta"
-_FORMAT = VIEWS_FORMAT.to_bytes(4)
+_FORMAT = VIEWS_FORMAT.to_bytes(4) + bytes.fromhex(shape_hash())  # a record with another field has other rows
 _FORMAT_KEY = b"format"
 _PROGRESS_KEY = b"progress"
 _SLOTS = 2  # for each table: one is read, the other is where a rebuilt one grows
@@ -261,7 +262,7 @@ class Views:
         sight = self.seen(txn)
         assert sight is not None, "somebody else writes these views"
         progress = dict(sight.progress)
-        last = last_of(changes)
+        last = last_of(changes, until)
         for projection in self.projections:
             name = projection.name
             position = progress[name].position
