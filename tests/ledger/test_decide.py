@@ -105,10 +105,15 @@ def test_a_creation_again_fills_what_was_blank() -> None:
     assert ("main", {"repo": "a/b", "branch": "main"}) == (story.record.agent_id, story.record.metadata)
 
 
+def test_a_creation_again_names_the_agent_that_was_not_named_before() -> None:
+    assert (TaskAmended(agent="main"),) == queued().tell(created(agent="main"))
+
+
 def test_a_creation_again_changes_neither_the_root_of_a_task_nor_the_time_of_work_that_began() -> None:
     story = Story(created(root=OTHER_ID), TaskStarted())
 
-    assert NOTHING == story.tell(created(root=TASK_ID, timeout_ms=1_000))
+    for root in (TASK_ID, "0198c2f0-7b7f-7000-8000-000000000002"):
+        assert NOTHING == story.tell(created(root=root, timeout_ms=1_000))
 
 
 def test_the_root_that_a_task_has_without_being_told_is_blank() -> None:
@@ -274,7 +279,12 @@ def test_a_tombstone_says_what_it_was_whatever_it_is_told(report: TaskFact, vers
 
     error = refusal(story.tell(report, expected_version=version), Pruned)
 
-    assert (TASK_ID, "succeeded", story.record.ended_at) == (error.token, error.status, error.ended_at)
+    assert (TASK_ID, "succeeded", story.record.ended_at, story.record.pruned_at) == (
+        error.token,
+        error.status,
+        error.ended_at,
+        error.pruned_at,
+    )
 
 
 # Who knew what when he asked.
@@ -287,6 +297,14 @@ def test_a_stale_version_is_told_both_versions_and_the_record_as_it_is() -> None
 
     assert (TASK_ID, 1, 2, story.record) == (error.token, error.expected, error.actual, error.current)
     assert 2 == story.record.version
+
+
+@pytest.mark.parametrize("report", [TaskStarted(), TaskProgressed(), BOOM, TaskHeld(), created(agent="main")])
+def test_a_stale_version_is_told_of_an_ended_task_too_and_leaves_no_late_signal(report: TaskFact) -> None:
+    answer = ended().tell(report, expected_version=2)
+
+    assert 3 == refusal(answer, WrongVersion).actual
+    assert evidence(answer) is None
 
 
 def test_two_workers_that_claim_the_same_version_do_not_both_start() -> None:

@@ -99,7 +99,7 @@ def test_a_late_signal_is_recorded_once_and_its_repetition_answers_where() -> No
     again = story.tell(BOOM)
 
     assert (None, "fail", "succeeded") == (first.position, first.attempted, first.status)
-    assert position == refusal(again, Refused).position
+    assert {**first.data, "position": position} == refusal(again, Refused).data
     assert evidence(again) is None
     assert 1 == story.record.late_signal_count
 
