@@ -4,17 +4,28 @@ import queue
 import sys
 from _thread import LockType, allocate_lock
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, TypeAlias
 
 import pykka
 
+from tallystick.actors.log import logger
+
+log = logger("actors")
+
 ExcInfo: TypeAlias = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
 
 
+# Of two threads that begin to wait, one makes the list.
+_GUARD = allocate_lock()
+
+
 def _raised(exc_info: ExcInfo) -> BaseException:
-    _kind, error, trace = exc_info
-    assert error is not None, "an exception was set"
+    kind, error, trace = exc_info
+    if error is None:
+        assert kind is not None, "an exception was set"
+        error = kind()
     return error.with_traceback(trace)
 
 
@@ -25,15 +36,18 @@ class LightFuture(pykka.Future[Any]):
     `set` and `set_exception` may be called once, from any thread; `get` from any number of threads.
     """
 
-    _get_hook: Callable[[float | None], Any] | None = None
-    _done = False
-    _value: Any = None
-    _exc_info: ExcInfo | None = None
-    _waiters: list[LockType] | None = None
-    _callbacks: list[Callable[["LightFuture"], None]] | None = None
+    # Slots, all filled at birth: two threads store into a future. When attributes without a slot first appear after the
+    # birth, CPython 3.11 builds the instance's dictionary in the middle of a store; with two threads and the garbage
+    # collector at work that lost a store now and then (a thread waited for ever on an answered future) or crashed.
+    __slots__ = ("_callbacks", "_done", "_exc_info", "_get_hook", "_value", "_waiters")
 
-    def __init__(self) -> None:  # the attributes above are the initial state
-        pass
+    def __init__(self) -> None:
+        self._done = False
+        self._value: Any = None
+        self._exc_info: ExcInfo | None = None
+        self._waiters: list[LockType] | None = None
+        self._callbacks: list[Callable[[LightFuture], None]] | None = None
+        self._get_hook: Callable[[float | None], Any] | None = None
 
     def is_done(self) -> bool:
         """Whether the answer is there."""
@@ -44,10 +58,12 @@ class LightFuture(pykka.Future[Any]):
 
         Raises `pykka.Timeout` when the answer is not there in time.
         """
-        if self._get_hook is not None:
-            return super().get(timeout=timeout)
         if not self._done:
-            self._wait(timeout)
+            if self._get_hook is None:
+                self._wait(timeout)
+            else:
+                self._value = self._get_hook(timeout)
+                self._done = True
         if self._exc_info is not None:
             raise _raised(self._exc_info)
         return self._value
@@ -55,10 +71,16 @@ class LightFuture(pykka.Future[Any]):
     def _wait(self, timeout: float | None) -> None:
         lock = allocate_lock()
         lock.acquire()
-        # setdefault is one step under the interpreter lock: every waiter sees the same list.
-        waiters = self.__dict__.setdefault("_waiters", [])
+        with _GUARD:
+            if self._waiters is None:
+                self._waiters = []
+        waiters = self._waiters
         waiters.append(lock)
-        if not self._done and not lock.acquire(timeout=-1 if timeout is None else max(timeout, 0)) and not self._done:
+        if self._done or lock.acquire(timeout=-1 if timeout is None else max(timeout, 0)):
+            return
+        with suppress(ValueError):  # the answering thread has taken it
+            waiters.remove(lock)
+        if not self._done:
             raise pykka.Timeout(f"no answer within {timeout} seconds")
 
     def set(self, value: Any | None = None) -> None:
@@ -84,14 +106,20 @@ class LightFuture(pykka.Future[Any]):
         self.set_exception((type(error), error, None))
 
     def _tell(self) -> None:
-        for lock in self._waiters or ():
-            lock.release()
+        # Each is taken out before it is told, because others take theirs out meanwhile: who gave up waiting, and
+        # who came with a callback and found the answer there.
+        while self._waiters:
+            with suppress(IndexError):
+                self._waiters.pop().release()
         while self._callbacks:
-            try:
-                callback = self._callbacks.pop()
-            except IndexError:
-                break  # the thread that added it took it back, and calls it itself
+            with suppress(IndexError):
+                self._call(self._callbacks.pop(0))
+
+    def _call(self, callback: Callable[["LightFuture"], None]) -> None:
+        try:
             callback(self)
+        except BaseException:  # the thread that answers has others to answer
+            log.exception("callback_failed")
 
     def set_get_hook(self, func: Callable[[float | None], Any]) -> None:
         """Compute the answer when it is asked for. Raises `queue.Full` when there is an answer already."""
@@ -100,12 +128,18 @@ class LightFuture(pykka.Future[Any]):
         super().set_get_hook(func)
 
     def when_done(self, callback: Callable[["LightFuture"], None]) -> None:
-        """Call `callback(self)` once, on the thread that answers; at once when the answer is there."""
-        callbacks = self.__dict__.setdefault("_callbacks", [])
+        """Call `callback(self)` once, on the thread that answers; at once when the answer is there.
+
+        What it raises is logged: it is nobody else's.
+        """
+        with _GUARD:
+            if self._callbacks is None:
+                self._callbacks = []
+        callbacks = self._callbacks
         callbacks.append(callback)
         if self._done:
             try:
                 callbacks.remove(callback)
             except ValueError:
                 return  # the answering thread took it
-            callback(self)
+            self._call(callback)

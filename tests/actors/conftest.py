@@ -1,0 +1,42 @@
+"""What the tests of actors share: threads that run dispatchers, and an interpreter that switches often."""
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tallystick.actors.dispatcher import Dispatcher
+from tests.actors.parts import PATIENCE_S, HandClock
+
+StartDispatcher = Callable[..., Dispatcher]
+
+
+@pytest.fixture
+def start_dispatcher() -> Iterator[StartDispatcher]:
+    """Start dispatchers; those that still run are stopped in the end."""
+    started: list[Dispatcher] = []
+
+    def start(**options: Any) -> Dispatcher:
+        dispatcher = Dispatcher(f"test-{len(started)}", options.pop("clock", HandClock()), **options)
+        started.append(dispatcher)
+        dispatcher.start()
+        return dispatcher
+
+    yield start
+    assert [] == [dispatcher.name for dispatcher in started if not dispatcher.stop(PATIENCE_S)]
+
+
+@pytest.fixture
+def dispatcher(start_dispatcher: StartDispatcher) -> Dispatcher:
+    """A dispatcher that runs."""
+    return start_dispatcher()
+
+
+@pytest.fixture
+def restless() -> Iterator[None]:
+    """Threads are switched as often as can be, so that races come up."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
