@@ -5,12 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 from tallystick.actors.dispatcher import Dispatcher
 from tallystick.actors.journal import Journal
+from tallystick.actors.log import logger
 from tallystick.actors.task import TaskActor
 from tallystick.ledger.limits import ACTORS_LIVE_MAX
 from tallystick.ledger.store.port import EventLog, Stored
 
 if TYPE_CHECKING:
     from pykka._envelope import Envelope
+
+log = logger("actors")
 
 
 class Directory:
@@ -29,6 +32,8 @@ class Directory:
         self._in_order: deque[TaskActor] = deque()
         self._resting: list[TaskActor] = []
         self._holding: set[TaskActor] = set()
+        self.holds = True
+        """Whether an actor may hold something back: not when no timer would come."""
 
     def actor(self, stream: bytes) -> TaskActor:
         """Return the actor of this task, made anew from the log's truth when it is not in memory."""
@@ -55,16 +60,25 @@ class Directory:
     def hold(self, actor: TaskActor, until_ms: int) -> None:
         """Let the actor write at `until_ms` what it holds back."""
         self._holding.add(actor)
-        self.schedule.call_at(until_ms, lambda: self._release(actor))
+        self.schedule.call_at(until_ms, lambda: self._release(actor, until_ms))
 
-    def _release(self, actor: TaskActor) -> None:
-        self._holding.discard(actor)
-        actor.release_held()
+    def _release(self, actor: TaskActor, until_ms: int) -> None:
+        if actor.release_due(until_ms):
+            self._holding.discard(actor)
 
     def release_all(self) -> None:
         """Let every actor write now what it holds back."""
         while self._holding:
-            self._holding.pop().release_held()
+            actor = self._holding.pop()
+            try:
+                actor.release_held()
+            except Exception:  # one task's damage is its own
+                log.exception("release_failed", task=actor.actor_urn)
+
+    def hold_no_more(self) -> None:
+        """Let every actor write now what it holds back, and from now on at once."""
+        self.holds = False
+        self.release_all()
 
     def let_go_later(self, actor: TaskActor) -> None:
         """The actor's task has ended: let it go at the end of the turn, if nothing waits for it then."""
@@ -79,7 +93,10 @@ class Directory:
         if surplus > 0:
             self._passivate(surplus)
         elif len(self._in_order) > 2 * self._live_max:  # most of it names actors that have gone
-            self._in_order = deque(actor for actor in self._in_order.copy() if not actor.is_gone)
+            for _ in range(len(self._in_order)):  # in place, for other threads append
+                actor = self._in_order.popleft()
+                if not actor.is_gone:
+                    self._in_order.append(actor)
 
     def _passivate(self, surplus: int) -> None:
         """Second chance: an actor that was used since it was last looked at goes to the end of the line."""
@@ -99,21 +116,24 @@ class Directory:
     def _let_go(self, actor: TaskActor) -> bool:
         if not actor.is_idle() or self._actors.get(actor.stream) is not actor:
             return False
+        del self._actors[actor.stream]  # first: once it is let go it asks for its successor
         actor.let_go()
-        del self._actors[actor.stream]
         return True
 
     def succeed(self, stream: bytes, envelopes: "list[Envelope[Any]]") -> None:
-        """Give what reached an actor after it was let go to its successor, before the successor's own mail."""
-        self.actor(stream).inbox.put_before(envelopes)
+        """Give what reached an actor while it was let go to its successor, before the successor's own mail."""
+        if envelopes:
+            self.actor(stream).inbox.put_before(envelopes)
 
     def pass_on(self, stream: bytes, envelopes: "list[Envelope[Any]]") -> None:
         """Give what reached an id that names no task of its own to the actor of the task that it stands for."""
-        self.actor(stream).inbox.put_behind(envelopes)
+        if envelopes:
+            self.actor(stream).inbox.put_behind(envelopes)
 
-    def abandoned(self) -> "list[Envelope[Any]]":
-        """Return what still waits in the inboxes of a dispatcher that has stopped."""
-        return [envelope for actor in tuple(self._actors.values()) for envelope in actor.inbox.take()]
+    def abandon(self) -> None:
+        """Let every actor answer what waits: the dispatcher has ended."""
+        for actor in self._actors.copy().values():
+            actor.abandon()
 
     def __len__(self) -> int:
         return len(self._actors)

@@ -28,8 +28,8 @@ def _never() -> bool:
 class _Call:
     """A callable that takes its turn like an actor."""
 
-    def __init__(self, callback: Callable[[], None]) -> None:
-        self.drain = callback
+    def __init__(self, callback: Callable[[], None], otherwise: Callable[[], None]) -> None:
+        self.drain, self.abandon = callback, otherwise
 
 
 class Dispatcher:
@@ -38,6 +38,7 @@ class Dispatcher:
     What `end_turn` does (commit a batch, say) happens once a turn; while it blocks, callers fill the next one.
     With `linger_s` a turn begins that much later than its first message, unless somebody calls `hurry`: fewer, larger
     turns for actors that follow others.
+    When the thread ends it calls `at_end`, once; actors that become ready then are told to `abandon` what waits.
     """
 
     def __init__(
@@ -47,14 +48,17 @@ class Dispatcher:
         *,
         end_turn: Callable[[], None] = _nothing,
         is_full: Callable[[], bool] = _never,
+        at_end: Callable[[], None] = _nothing,
         linger_s: float = 0.0,
     ) -> None:
         self.name, self._clock, self._linger_s = name, clock, linger_s
-        self._end_turn, self._is_full = end_turn, is_full
+        self._end_turn, self._is_full, self._at_end = end_turn, is_full, at_end
         self._ready: deque[Runnable] = deque()
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._idle = True
         self._stopping = False
+        self._ended = False
+        self._abandoning = threading.RLock()
         self._hurried = False
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
         self._timer_ids = itertools.count()
@@ -72,6 +76,8 @@ class Dispatcher:
         if self._idle:
             self._idle = False
             self._wake.put(None)
+            if self._ended:
+                self._abandon()
 
     def hurry(self) -> None:
         """End the lingering of the turn that is about to begin."""
@@ -82,9 +88,12 @@ class Dispatcher:
         """Call `callback` on the dispatcher's thread when the clock shows `at_ms`. Only that thread may ask."""
         heapq.heappush(self._timers, (at_ms, next(self._timer_ids), callback))
 
-    def call_soon(self, callback: Callable[[], None]) -> None:
-        """Call `callback` on the dispatcher's thread in its next turn. Any thread may ask."""
-        self.schedule(_Call(callback))
+    def call_soon(self, callback: Callable[[], None], otherwise: Callable[[], None] = _nothing) -> None:
+        """Call `callback` on the dispatcher's thread in its next turn, or `otherwise` when there is none any more.
+
+        Any thread may ask.
+        """
+        self.schedule(_Call(callback, otherwise))
 
     def backlog(self) -> int:
         """How many actors wait for their turn."""
@@ -98,24 +107,59 @@ class Dispatcher:
         """Run what is ready, then end the thread; whether it ended within `timeout_s` seconds."""
         self._stopping = True
         self._wake.put(None)
+        if self._thread.ident is None:  # it was never started
+            self._end()
+            return True
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while True:
-            self._fire_timers()
-            self._turn()
-            if not self._ready and not self._rest():
-                return
+        try:
+            while True:
+                self._fire_timers()
+                self._turn()
+                if not self._ready and not self._rest():
+                    break
+        except BaseException:  # the clock, say; better ended than silent
+            log.exception("dispatcher_died", dispatcher=self.name)
+        self._end()
 
     def _turn(self) -> None:
         ready, is_full = self._ready, self._is_full
-        try:
-            while ready and not is_full():
+        while ready and not is_full():
+            try:
                 ready.popleft().drain()
+            except BaseException:  # the turn outlives whatever an actor does
+                log.exception("turn_failed", dispatcher=self.name)
+        try:
             self._end_turn()
-        except BaseException:  # the loop outlives whatever a turn does
-            log.exception("dispatcher_turn_failed", dispatcher=self.name)
+        except BaseException:  # and the loop whatever a turn does
+            log.exception("end_of_turn_failed", dispatcher=self.name)
+
+    def _end(self) -> None:
+        with self._abandoning:
+            if self._ended:
+                return
+            self._ended = True
+            try:
+                self._at_end()
+            except BaseException:  # others wait to be answered
+                log.exception("end_failed", dispatcher=self.name)
+            self._abandon()
+
+    def _abandon(self) -> None:
+        """Let those who are ready answer what waits for them, for nobody runs them any more.
+
+        On the ended thread, and from then on on the thread of whoever schedules: a flag that stays up leads all of
+        them here, and the lock lets one inbox have one taker.
+        """
+        with self._abandoning:
+            self._idle = True
+            while self._ready:
+                try:
+                    self._ready.popleft().abandon()
+                except BaseException:  # as above
+                    log.exception("abandoning_failed", dispatcher=self.name)
 
     def _rest(self) -> bool:
         """Wait for work. False when the dispatcher is to stop and nothing is left."""
@@ -151,5 +195,5 @@ class Dispatcher:
             callback = heapq.heappop(timers)[2]
             try:
                 callback()
-            except Exception:  # one timer's failure is its own
+            except BaseException:  # one timer's failure is its own
                 log.exception("timer_failed", dispatcher=self.name)

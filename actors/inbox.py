@@ -16,6 +16,10 @@ class Runnable(Protocol):
         """Handle what waits in the inbox."""
         ...
 
+    def abandon(self) -> None:
+        """Answer what waits in the inbox without handling it: the dispatcher has ended."""
+        ...
+
 
 class Schedule(Protocol):
     """Where an actor with mail queues for its turn."""
@@ -82,3 +86,17 @@ class Inbox:
     def depth(self) -> int:
         """How many envelopes wait."""
         return len(self._queue)
+
+
+class Onward(Inbox):
+    """The inbox of an actor that was let go: hands on what is put into it, to the actor that it is for now.
+
+    The sender's own thread does so. If the let-go actor had to, mail that its sender gave to the successor meanwhile
+    could come first. An inbox becomes this by its class, so that those who know the actor need not look twice.
+    """
+
+    __slots__ = ()
+
+    def put(self, envelope: "Envelope[Any]", /) -> None:
+        """Put the envelope into the successor's inbox."""
+        self._actor.successor().actor_inbox.put(envelope)  # type: ignore[attr-defined]  # what is let go has one

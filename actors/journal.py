@@ -1,6 +1,9 @@
 """The journal: where the facts of many actors become one batch, one transaction, one fsync."""
 
+import queue
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from copy import copy
 from typing import Protocol, TypeAlias
 
 from msgspec import Struct
@@ -49,17 +52,25 @@ class Journal:
 
     Runs on one dispatcher's thread. An answer is given only after the events that it speaks of are durable. When a
     commit fails, every author forgets its state and every caller of the turn gets the error: the log decides what is
-    true.
+    true. A turn ends when it has `events_max` events or answers.
     """
 
-    def __init__(self, event_log: EventLog, clock: Clock, told: Callable[[Committed], None]) -> None:
-        self._log, self._clock, self._told = event_log, clock, told
+    def __init__(
+        self,
+        event_log: EventLog,
+        clock: Clock,
+        told: Callable[[Committed], None],
+        *,
+        events_max: int = BATCH_EVENTS_MAX,
+    ) -> None:
+        self._log, self._clock, self._told, self._events_max = event_log, clock, told, events_max
         self.position = event_log.head()
         self.commits = 0
         self._events: list[Event] = []
         self._claims: dict[bytes, bytes] = {}
         self._authors: dict[bytes, tuple[Author, TaskRecord | None]] = {}
         self._answers: list[Answer] = []
+        self._undoing: list[Callable[[], None]] = []
         self._now: int | None = None
 
     def now(self) -> int:
@@ -70,7 +81,7 @@ class Journal:
 
     def is_full(self) -> bool:
         """Whether the turn should end: the batch is as large as it may get."""
-        return len(self._events) >= BATCH_EVENTS_MAX or len(self._answers) >= BATCH_EVENTS_MAX
+        return len(self._events) >= self._events_max or len(self._answers) >= self._events_max
 
     def stage(self, author: Author, before: TaskRecord | None, event: Event) -> None:
         """Hold an event, which MUST have the position after `position`, until the end of the turn."""
@@ -92,6 +103,10 @@ class Journal:
         if future is not None:
             self._answers.append((future, answer))
 
+    def undo(self, undo: Callable[[], None]) -> None:
+        """Call this if the turn cannot be committed: what an actor keeps besides its events is as it was before."""
+        self._undoing.append(undo)
+
     def end_turn(self) -> None:
         """Commit what is held, then answer. Does nothing when nothing is held."""
         self._now = None
@@ -100,13 +115,15 @@ class Journal:
         elif self._answers:
             answers, self._answers = self._answers, []
             _give(answers)
+        if self._undoing:
+            self._undoing = []
 
     def _commit(self) -> None:
         events, claims, authors, answers = self._events, self._claims, self._authors, self._answers
         self._events, self._claims, self._authors, self._answers = [], {}, {}, []
         try:
             self._log.append(events, claims)
-        except Exception as error:  # noqa: BLE001 - whatever the store says, the callers hear it
+        except BaseException as error:  # noqa: BLE001 - whatever the store says, the callers hear it
             self._fail(error, authors, answers)
             return
         self.commits += 1
@@ -120,21 +137,30 @@ class Journal:
 
     def _fail(
         self,
-        error: Exception,
+        error: BaseException,
         authors: Mapping[bytes, tuple[Author, TaskRecord | None]],
         answers: list[Answer],
     ) -> None:
         log.error("commit_failed", error=str(error), kind=type(error).__name__, answers=len(answers))
         for author, _before in authors.values():
             author.forget()
-        self.position = self._log.head()
+        undoing, self._undoing = self._undoing, []
+        for undo in reversed(undoing):
+            undo()
+        self._now = None
         for future, _answer in answers:
-            future.fail(error)
+            # Each gets its own: one exception that many threads raise collects the traces of all of them.
+            with suppress(queue.Full):
+                future.fail(copy(error) if isinstance(error, TallystickError) else error)
+        self.position = self._log.head()  # last, for it fails when the log was closed; the next commit will, too
 
 
 def _give(answers: list[Answer]) -> None:
     for future, answer in answers:
-        if isinstance(answer, TallystickError):
-            future.fail(answer)
-        else:
-            future.set(answer)
+        try:
+            if isinstance(answer, TallystickError):
+                future.fail(answer)
+            else:
+                future.set(answer)
+        except queue.Full:
+            pass  # its owner has answered it: nobody waits

@@ -90,6 +90,8 @@ class ProjectorActor(DispatchedActor):
         return Standing(self.model.name, self._seen, max(head - self._seen, 0), self.parked)
 
     def _note(self, batch: Committed) -> None:
+        if self.parked is not None or batch.last <= self._last:  # a catch-up has seen it
+            return
         if self._gap or batch.first != self._last + 1 or len(self._pending) > PENDING_TASKS_MAX:
             self._gap, self._pending = True, {}  # the log has it all
             return
@@ -106,7 +108,7 @@ class ProjectorActor(DispatchedActor):
             try:
                 self.model.apply(changes, first=self._first, last=self._last)
                 self._seen = self._last
-            except Exception as error:  # noqa: BLE001 - a read model is never worth a fact
+            except BaseException as error:  # noqa: BLE001 - a read model is never worth a fact
                 self._park(error)
 
     def _catch_up(self) -> None:
@@ -115,13 +117,13 @@ class ProjectorActor(DispatchedActor):
         head = self._log.head()
         try:
             self.model.catch_up(self._log, head)
-        except Exception as error:  # noqa: BLE001 - as above
+        except BaseException as error:  # noqa: BLE001 - as above
             self._park(error)
             return
         self._seen = self._last = head
         self._gap, self._pending = False, {}
 
-    def _park(self, error: Exception) -> None:
+    def _park(self, error: BaseException) -> None:
         self.parked = f"{type(error).__name__}: {error}"
         self._pending = {}
         log.error("projection_parked", projection=self.model.name, position=self._seen, error=self.parked)

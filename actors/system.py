@@ -1,6 +1,6 @@
 """The system: the actors of one open ledger, how they start and in which order they stop."""
 
-import queue
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -17,7 +17,7 @@ from tallystick.actors.task import AwaitEnd, TaskActor
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Busy, Closed
-from tallystick.ledger.limits import ACTORS_LIVE_MAX, COMMANDS_WAITING_MAX
+from tallystick.ledger.limits import ACTORS_LIVE_MAX, BATCH_EVENTS_MAX, COMMANDS_WAITING_MAX
 from tallystick.ledger.store.port import EventLog
 
 log = logger("actors")
@@ -36,15 +36,25 @@ class System:
     """
 
     def __init__(
-        self, event_log: EventLog, models: Sequence[ReadModel], clock: Clock, *, live_max: int = ACTORS_LIVE_MAX
+        self,
+        event_log: EventLog,
+        models: Sequence[ReadModel],
+        clock: Clock,
+        *,
+        live_max: int = ACTORS_LIVE_MAX,
+        batch_events_max: int = BATCH_EVENTS_MAX,
     ) -> None:
         self.log, self._listeners = event_log, list[Listener]()
-        self.journal = Journal(event_log, clock, self._committed)
-        self.dispatcher = Dispatcher("facts", clock, end_turn=self._end_turn, is_full=self.journal.is_full)
+        self.journal = Journal(event_log, clock, self._committed, events_max=batch_events_max)
+        self.dispatcher = Dispatcher(
+            "facts", clock, end_turn=self._end_turn, is_full=self.journal.is_full, at_end=self._abandon
+        )
         self.directory = Directory(event_log, self.journal, self.dispatcher, live_max=live_max)
         self.followers = Dispatcher("views", clock, linger_s=VIEWS_LINGER_S)
         self.projectors = [ProjectorActor(self.followers, model, event_log) for model in models]
         self._closed = False
+        self._closing = threading.Lock()
+        self._rested: bool | None = None
 
     def start(self) -> None:
         """Start both threads and let the read models catch up."""
@@ -71,9 +81,8 @@ class System:
             raise Closed
         if self.dispatcher.backlog() >= COMMANDS_WAITING_MAX:
             raise Busy("The ledger", depth=self.dispatcher.backlog())
+        # If the dispatcher ends in the meantime, what it did not decide is answered with `Closed`.
         actor.actor_inbox.put(Envelope(message, reply_to=future))
-        if self.is_closed():  # in the meantime
-            self._turn_away(future)
 
     def is_closed(self) -> bool:
         """Whether new commands are turned away."""
@@ -85,7 +94,12 @@ class System:
         return lambda: self._listeners.remove(listener)
 
     def reach(self, position: int, timeout_s: float) -> None:
-        """Wait until every read model that works has seen `position`, at most `timeout_s` seconds."""
+        """Wait until every read model that works has seen `position`, at most `timeout_s` seconds.
+
+        Raises `pykka.Timeout` when that is not enough, and `Closed` after `close`.
+        """
+        if self._closed:
+            raise Closed
         waiting = [reach(projector, position) for projector in self.projectors]
         self.followers.hurry()
         deadline = time.monotonic() + timeout_s
@@ -98,25 +112,30 @@ class System:
         return [projector.standing(head) for projector in self.projectors]
 
     def sweep(self) -> None:
-        """Do what is due now, and wait until it is durable."""
+        """Do what is due now, and wait until it is durable. Raises `Closed` after `close`."""
+        if self._closed:
+            raise Closed
         done = LightFuture()
 
         def write() -> None:
             self.directory.release_all()
             self.journal.answer(done, None)
 
-        self.dispatcher.call_soon(write)
+        self.dispatcher.call_soon(write, otherwise=lambda: done.fail(Closed()))
         done.get()
 
     def close(self, timeout_s: float = CLOSE_S_MAX) -> bool:
-        """End it all in order; whether everything came to rest within `timeout_s` seconds."""
-        if self._closed:
-            return True
+        """End it all in order; whether everything came to rest within `timeout_s` seconds. Closing twice is allowed."""
         self._closed = True
+        with self._closing:  # who comes second waits for the first
+            if self._rested is None:
+                self._rested = self._close(timeout_s)
+            return self._rested
+
+    def _close(self, timeout_s: float) -> bool:
         deadline = time.monotonic() + timeout_s
-        self.dispatcher.call_soon(self.directory.release_all)
+        self.dispatcher.call_soon(self.directory.hold_no_more)
         done = self.dispatcher.stop(timeout_s)
-        self._turn_away_the_rest()
         done &= self.followers.stop(max(deadline - time.monotonic(), 0.1))
         if not done:
             log.error("close_timed_out", timeout_s=timeout_s, backlog=self.dispatcher.backlog())
@@ -131,15 +150,11 @@ class System:
             with suppress(Busy):  # it will see the gap, and read the log
                 projector.actor_inbox.put(Envelope(batch))
         for listener in tuple(self._listeners):
-            listener(batch.last)
+            try:
+                listener(batch.last)
+            except Exception:  # the others are told all the same
+                log.exception("listener_failed", position=batch.last)
 
-    def _turn_away_the_rest(self) -> None:
+    def _abandon(self) -> None:
         """A command that slipped in while the dispatcher stopped was not decided: its caller is told so."""
-        for envelope in self.directory.abandoned():
-            if isinstance(envelope.reply_to, LightFuture):
-                self._turn_away(envelope.reply_to)
-
-    @staticmethod
-    def _turn_away(future: LightFuture) -> None:
-        with suppress(queue.Full):  # it was answered after all
-            future.fail(Closed())
+        self.directory.abandon()

@@ -1,26 +1,43 @@
 """The task actor: decides the commands that reach one task, and consumes its own events."""
 
+import queue
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from pykka._envelope import Envelope
 
 from tallystick.actors.actor import DispatchedActor
 from tallystick.actors.future import LightFuture
+from tallystick.actors.inbox import Onward
+from tallystick.actors.log import logger
 from tallystick.ledger.claims import claims_of
 from tallystick.ledger.commands import Command
 from tallystick.ledger.decide import Refusal, decide
-from tallystick.ledger.errors import Corrupt, NotFound, Refused
+from tallystick.ledger.errors import Closed, Corrupt, NotFound, Refused
 from tallystick.ledger.events import Event, TaskCreated, TaskFact, TaskProgressed
 from tallystick.ledger.evolve import evolve
 from tallystick.ledger.ids import id_text
-from tallystick.ledger.limits import PROGRESS_MS_MIN
+from tallystick.ledger.limits import COUNT_MAX, PROGRESS_MS_MIN, USAGE_KEYS_MAX
 from tallystick.ledger.progress import is_too_soon, merged
 from tallystick.ledger.record import TaskRecord
 
 if TYPE_CHECKING:
-    from pykka._envelope import Envelope
-
     from tallystick.actors.directory import Directory
+
+log = logger("actors")
+
+NO_CLAIMS: Mapping[bytes, bytes] = {}
+
+
+class _Held(msgspec.Struct, frozen=True, gc=False):
+    """Progress that was answered and is not written yet, and when it is to be."""
+
+    command: Command
+    until_ms: int
 
 
 class AwaitEnd(msgspec.Struct, frozen=True):
@@ -31,6 +48,7 @@ class TaskActor(DispatchedActor):
     """One task. Its state is what its events say, durable ones and those of the turn that is under way.
 
     Everything happens on the dispatcher's thread, one message at a time; nothing here waits for anything.
+    Stopping one means to passivate it: the task is there as long as its events are.
     """
 
     _set_up = True  # no on_start: there may be a million of these
@@ -43,9 +61,12 @@ class TaskActor(DispatchedActor):
         self.stands_for: bytes | None = None
         self._directory = directory
         self._known = newborn
-        self._held: Command | None = None
+        self._held: _Held | None = None
         self._let_go = False
         self._awaiting: list[LightFuture] | None = None
+
+    def _name(self, urn: str | None) -> None:
+        """The name follows from the task."""
 
     @property
     def actor_urn(self) -> str:  # type: ignore[override]  # made on demand: a million texts are not free
@@ -54,14 +75,25 @@ class TaskActor(DispatchedActor):
 
     def drain(self) -> None:
         """Handle what waits; pass it on when another actor speaks for the task now."""
-        if self._let_go:
-            self._directory.succeed(self.stream, self.inbox.take())
-        elif self.stands_for is not None:
+        if self.stands_for is not None:
             self._directory.pass_on(self.stands_for, self.inbox.take())
+        elif self._let_go:
+            self._directory.succeed(self.stream, self.inbox.take())
         else:
             super().drain()
 
-    def handle(self, envelope: "Envelope[Any]") -> None:
+    def abandon(self) -> None:
+        """Answer what waits, and who awaits the end: the dispatcher has ended."""
+        for envelope in self.inbox.take():
+            self._turn_away(envelope)
+        awaiting, self._awaiting = self._awaiting, None
+        for future in awaiting or ():
+            self._turn_away(Envelope(AwaitEnd(), future))
+
+    def _farewell(self) -> Exception:
+        return Closed()
+
+    def handle(self, envelope: Envelope[Any]) -> None:
         """Decide a command and stage its events; whatever else comes is Pykka's."""
         message = envelope.message
         if message.__class__ is not Command and message.__class__ is not AwaitEnd:
@@ -77,14 +109,30 @@ class TaskActor(DispatchedActor):
                 self._decide(message, envelope)
             else:
                 self._await_end(envelope.reply_to)  # type: ignore[arg-type]  # Pykka's type is wider
-        except Exception as error:  # noqa: BLE001 - the caller hears it, and this task alone is affected
-            if envelope.reply_to is not None:
-                envelope.reply_to.set_exception((type(error), error, error.__traceback__))
+        except BaseException as error:  # noqa: BLE001 - the caller hears it, and this task alone is affected
+            self._failed(envelope, error)
 
-    def _decide(self, command: Command, envelope: "Envelope[Any]") -> None:
+    def _failed(self, envelope: Envelope[Any], error: BaseException) -> None:
+        if envelope.reply_to is None:
+            self._handle_failure(type(error), error, error.__traceback__)
+            return
+        with suppress(queue.Full):  # its owner has answered it: nobody waits
+            envelope.reply_to.set_exception((type(error), error, error.__traceback__))
+
+    def _handle_failure(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Report it, and go on: what this actor knows comes from the log, and was not touched by the failure."""
+        log.error("message_failed", task=self.actor_urn, exc_info=(kind, error, trace))
+
+    def _stop(self) -> None:
+        self._directory.let_go_later(self)
+
+    def _decide(self, command: Command, envelope: Envelope[Any]) -> None:
         journal = self._directory.journal
+        claims = NO_CLAIMS
         if command.data.__class__ is TaskCreated:
-            self._claim(command.data)
+            claims = self._claims(command.data)
             if self.stands_for is not None:
                 self._directory.pass_on(self.stands_for, [envelope])
                 return
@@ -93,18 +141,28 @@ class TaskActor(DispatchedActor):
         if isinstance(outcome, Refusal):
             self._refuse(outcome, command, future)
             return
-        if outcome and not self._hold(outcome, command):
+        if not outcome:
+            self._rest()
+        elif not self._hold(outcome, command):
             if self._held is not None:
                 self.release_held()
+            if claims:
+                journal.claim(claims)
             for data in outcome:
                 self._stage(data, command)
         assert self.record is not None, "an accepted command leaves a record"
         journal.answer(future, self.record)
 
+    def _rest(self) -> None:
+        """Nobody remembers an id that names no task because somebody asked, nor a task that has ended."""
+        if self.record is None or not self.record.is_active:
+            self._directory.let_go_later(self)
+
     def _await_end(self, future: LightFuture | None) -> None:
         if self.record is None or not self.record.is_active:
             answer = NotFound(self.actor_urn) if self.record is None else self.record
             self._directory.journal.answer(future, answer)
+            self._rest()
         elif future is not None:
             self._awaiting = [*(self._awaiting or ()), future]
 
@@ -132,8 +190,7 @@ class TaskActor(DispatchedActor):
             position = self._stage(refusal.evidence, command)
             assert isinstance(error, Refused), "only a refused signal is kept"
             error = Refused(error.token, status=error.status, attempted=error.attempted, position=position)
-        if self.record is None:
-            self._directory.let_go_later(self)  # nobody has such a task; do not remember that somebody asked
+        self._rest()
         self._directory.journal.answer(future, error)
 
     def _load(self) -> None:
@@ -146,23 +203,23 @@ class TaskActor(DispatchedActor):
         self.record = record
         self._known = True
 
-    def _claim(self, created: TaskCreated) -> None:
-        """Claim the identities of a creation; when another task has one, it stands for this id from now on."""
+    def _claims(self, created: TaskCreated) -> Mapping[bytes, bytes]:
+        """Return what a creation claims; when another task has one of it, that stands for this id from now on."""
         journal = self._directory.journal
         holders = {claim: journal.claimed(claim) for claim in claims_of(created)}
         if not holders:
-            return
+            return NO_CLAIMS
         if self.record is None:
             # The key comes last of the claims and outranks the run: the same key always gives the same task.
             holder = next((stream for stream in reversed(holders.values()) if stream is not None), None)
             if holder is not None and holder != self.stream:
                 self.stands_for = holder
-                return
+                return NO_CLAIMS
         elif created.idempotency_key is None:
-            return  # found by its run: there is nothing to add
+            return NO_CLAIMS  # found by its run: there is nothing to add
         else:
             holders = dict([next(reversed(holders.items()))])  # the amendment that follows has the key alone
-        journal.claim(dict.fromkeys((claim for claim, stream in holders.items() if stream is None), self.stream))
+        return dict.fromkeys((claim for claim, stream in holders.items() if stream is None), self.stream)
 
     def _hold(self, facts: tuple[TaskFact, ...], command: Command) -> bool:
         """Keep a progress that comes too soon after the last; it is written with the next event or in a second."""
@@ -170,22 +227,48 @@ class TaskActor(DispatchedActor):
         if data.__class__ is not TaskProgressed or command.force or record is None:
             return False
         directory = self._directory
-        if not is_too_soon(record.progress_at, directory.journal.now()):
+        if not directory.holds or not is_too_soon(record.progress_at, directory.journal.now()):
             return False
         held = self._held
         if held is None:
             assert record.progress_at is not None, "what comes too soon comes after another"
-            directory.hold(self, record.progress_at + PROGRESS_MS_MIN)
+            until_ms = record.progress_at + PROGRESS_MS_MIN
+            directory.hold(self, until_ms)
         else:
-            data = merged(held.data, data)  # type: ignore[arg-type]  # both are progress
-        self._held = Command(data, command.actor, command.occurred_at)
+            until_ms = held.until_ms
+            data = merged(held.command.data, data)  # type: ignore[arg-type]  # both are progress
+            if not _fits(data):
+                return False
+        directory.journal.undo(partial(self._hold_again, held))
+        self._held = _Held(Command(data, command.actor, command.occurred_at), until_ms)
+        return True
+
+    def _hold_again(self, held: _Held | None) -> None:
+        """A turn that held something back, or released it, was not committed: it is as it was before the turn."""
+        self._held = held
+        if held is not None:
+            until_ms = self._directory.journal.now() + PROGRESS_MS_MIN
+            self._held = _Held(held.command, until_ms)
+            self._directory.hold(self, until_ms)
+
+    def release_due(self, at_ms: int) -> bool:
+        """Stage what was held back until `at_ms`; False when what is held now is to be written later."""
+        if self._held is not None and self._held.until_ms > at_ms:
+            return False
+        self.release_held()
         return True
 
     def release_held(self) -> None:
         """Stage the progress that was held back, if there is one and the task still runs."""
-        held, self._held = self._held, None
-        if held is not None and self.record is not None and self.record.is_active:
-            self._stage(held.data, held)
+        held = self._held
+        if held is None:
+            return
+        if not self._known:
+            self._load()
+        self._directory.journal.undo(partial(self._hold_again, held))
+        self._held = None
+        if self.record is not None and self.record.is_active:
+            self._stage(held.command.data, held.command)
 
     def committed(self) -> None:
         """The journal wrote this actor's events: an ended task's actor may go."""
@@ -193,11 +276,15 @@ class TaskActor(DispatchedActor):
             self._directory.let_go_later(self)
             awaiting, self._awaiting = self._awaiting, None
             for future in awaiting or ():
-                future.set(self.record)
+                with suppress(queue.Full):  # its owner has answered it: nobody waits
+                    future.set(self.record)
 
     def forget(self) -> None:
         """The journal could not write this actor's events: read the log again before the next decision."""
-        self.record, self._held, self._known = None, None, False
+        self.record, self._known = None, False
+        if self._awaiting is not None:  # was it created in vain? Then its end never comes
+            awaiting, self._awaiting = self._awaiting, None
+            self.inbox.put_behind([Envelope(AwaitEnd(), future) for future in awaiting])
 
     def is_idle(self) -> bool:
         """Whether nothing waits and nothing is held back."""
@@ -212,3 +299,14 @@ class TaskActor(DispatchedActor):
         """Stop; what still arrives is passed on to the actor that speaks for the task then."""
         self._let_go = True
         self.actor_stopped.set()
+        self.inbox.__class__ = Onward
+
+    def successor(self) -> "TaskActor":
+        """Return the actor that speaks for the task now that this one was let go."""
+        return self._directory.actor(self.stream if self.stands_for is None else self.stands_for)
+
+
+def _fits(progress: TaskProgressed) -> bool:
+    """Whether an event can say it: the sum of many updates may be more than one may say."""
+    usage = progress.usage or {}
+    return len(usage) <= USAGE_KEYS_MAX and all(amount <= COUNT_MAX for amount in usage.values())

@@ -1,0 +1,178 @@
+"""The inbox keeps order and its bound, loses nothing, and always has its actor scheduled when something waits."""
+
+import threading
+from collections import deque
+
+import pytest
+from pykka._envelope import Envelope
+
+from tallystick.actors.inbox import Inbox, Onward, Runnable
+from tallystick.ledger.errors import Busy
+from tallystick.ledger.limits import INBOX_DEPTH_MAX
+from tests.actors.parts import at_once
+
+
+class Line:
+    """Where actors queue; here nobody runs them."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[Runnable] = deque()
+
+    def schedule(self, actor: Runnable) -> None:
+        self.waiting.append(actor)
+
+
+class Reader:
+    """An actor that keeps what it takes out of its inbox; `successor` is who is there after it."""
+
+    def __init__(self, line: Line) -> None:
+        self.actor_inbox = Inbox(self, line)
+        self.read: list[object] = []
+        self.next: Reader | None = None
+
+    def drain(self) -> None:
+        self.read += texts(self.actor_inbox.take())
+
+    def abandon(self) -> None:
+        raise AssertionError("nobody ends here")
+
+    def successor(self) -> "Reader":
+        assert self.next is not None
+        return self.next
+
+
+def letters(*messages: object) -> list[Envelope[object]]:
+    return [Envelope(message) for message in messages]
+
+
+def texts(envelopes: list[Envelope[object]]) -> list[object]:
+    return [envelope.message for envelope in envelopes]
+
+
+@pytest.fixture
+def line() -> Line:
+    return Line()
+
+
+@pytest.fixture
+def reader(line: Line) -> Reader:
+    return Reader(line)
+
+
+@pytest.fixture
+def inbox(reader: Reader) -> Inbox:
+    return reader.actor_inbox
+
+
+def test_what_was_put_is_taken_in_order(inbox: Inbox) -> None:
+    for letter in letters(1, 2, 3):
+        inbox.put(letter)
+
+    assert (False, 3) == (inbox.empty(), inbox.depth())
+    assert [1, 2, 3] == texts(inbox.take())
+    assert (True, 0) == (inbox.empty(), inbox.depth())
+    assert [] == inbox.take()
+
+
+def test_an_actor_is_scheduled_once_until_its_mail_is_taken(inbox: Inbox, line: Line, reader: Reader) -> None:
+    for letter in letters(1, 2):
+        inbox.put(letter)
+    once = list(line.waiting)
+    inbox.take()
+    inbox.put(Envelope(3))
+
+    assert [reader] == once
+    assert [reader, reader] == list(line.waiting)
+
+
+def test_one_by_one_it_gives_what_waits_and_never_waits_itself(inbox: Inbox) -> None:
+    for letter in letters(1, 2):
+        inbox.put(letter)
+
+    assert [1, 2] == [inbox.get().message, inbox.get().message]
+    with pytest.raises(IndexError):
+        inbox.get()
+
+
+def test_a_full_inbox_says_so_and_keeps_what_it_has(inbox: Inbox) -> None:
+    for number in range(INBOX_DEPTH_MAX):
+        inbox.put(Envelope(number))
+    with pytest.raises(Busy) as caught:
+        inbox.put(Envelope("too much"))
+
+    assert INBOX_DEPTH_MAX == caught.value.depth
+    assert list(range(INBOX_DEPTH_MAX)) == texts(inbox.take())
+
+
+def test_an_inbox_that_was_full_takes_mail_again_after_it_was_emptied(inbox: Inbox, line: Line) -> None:
+    for number in range(INBOX_DEPTH_MAX):
+        inbox.put(Envelope(number))
+    with pytest.raises(Busy):
+        inbox.put(Envelope("too much"))
+    inbox.take()
+    inbox.put(Envelope("again"))
+
+    assert ["again"] == texts(inbox.take())
+    assert 2 == len(line.waiting)
+
+
+def test_what_was_admitted_elsewhere_comes_before_or_behind_and_is_never_turned_away(inbox: Inbox, line: Line) -> None:
+    for number in range(INBOX_DEPTH_MAX):
+        inbox.put(Envelope(number))
+    inbox.put_before(letters("a", "b"))
+    inbox.put_behind(letters("y", "z"))
+
+    assert ["a", "b", *range(INBOX_DEPTH_MAX), "y", "z"] == texts(inbox.take())
+    assert 3 == len(line.waiting)
+
+
+def test_an_actor_can_be_woken_without_mail(inbox: Inbox, line: Line, reader: Reader) -> None:
+    inbox.wake()
+    inbox.put(Envelope("it is in the line already"))
+
+    assert [reader] == list(line.waiting)
+
+
+def test_the_inbox_of_a_gone_actor_hands_on_to_whoever_is_there_now(line: Line) -> None:
+    first, second, third = Reader(line), Reader(line), Reader(line)
+    first.next, second.next = second, third
+    first.actor_inbox.put(Envelope(1))
+    first.actor_inbox.__class__ = Onward
+    first.actor_inbox.put(Envelope(2))
+    second.actor_inbox.__class__ = Onward
+    first.actor_inbox.put(Envelope(3))
+
+    assert [[1], [2], [3]] == [texts(reader.actor_inbox.take()) for reader in (first, second, third)]
+    assert [first, second, third] == list(line.waiting)
+
+
+@pytest.mark.usefixtures("restless")
+def test_many_senders_lose_nothing_and_keep_their_order(inbox: Inbox, line: Line, reader: Reader) -> None:
+    each, senders = 3_000, 3
+    finished = threading.Semaphore(0)
+
+    def put(sender: int) -> None:
+        for number in range(each):
+            sent = False
+            while not sent:
+                try:
+                    inbox.put(Envelope((sender, number)))
+                    sent = True
+                except Busy:
+                    continue
+        finished.release()
+
+    def run() -> None:
+        """Take when scheduled, and never otherwise."""
+        done = 0
+        while done < senders or line.waiting:
+            while line.waiting:
+                line.waiting.popleft().drain()
+            done += finished.acquire(blocking=False)
+
+    at_once(run, *[lambda sender=sender: put(sender) for sender in range(senders)])
+
+    assert each * senders == len(reader.read)
+    for sender in range(senders):
+        assert [(sender, number) for number in range(each)] == [read for read in reader.read if read[0] == sender]  # type: ignore[index]
+    assert inbox.empty()
