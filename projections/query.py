@@ -86,7 +86,7 @@ class Query(Struct, frozen=True, kw_only=True):
     def cursor_at(self, place: bytes) -> str:
         """Return the cursor of the page after the task at a place."""
         told = [getattr(self, name) for name in self.__struct_fields__ if name not in ("limit", "cursor")]
-        digest = blake2b(_to_json(told), digest_size=_DIGEST_BYTES).digest()
+        digest = blake2b(_to_json(told) + place, digest_size=_DIGEST_BYTES).digest()
         return urlsafe_b64encode(_CURSOR_VERSION + place + digest).decode()
 
 

@@ -93,5 +93,9 @@ class Reader:
             if self._views is None or self.damage is not None:
                 raise
             self.damage = error
-        with self.snapshot() as seen:
-            return question(seen)
+        try:
+            with self.snapshot() as seen:
+                return question(seen)
+        except Corrupt:
+            self.damage = None  # it was the log
+            raise

@@ -21,7 +21,7 @@ from tallystick.projections.due import Due, DueRules, dues_of
 from tallystick.projections.query import STATUSES_SHOWN, Query
 from tallystick.projections.reader import Reader
 from tallystick.projections.views import Views
-from tests.projections.histories import STREAMS, histories, logged, records_of
+from tests.projections.histories import STREAMS, histories, live, logged, records_of
 from tests.story import BEGIN_MS
 
 positions = st.integers(0, 25)
@@ -55,12 +55,6 @@ def reader_of(events: list[Event], standing: tuple[int, ...]) -> Iterator[Reader
         for projection, position in zip(views.projections, standing, strict=True):
             catch_up(views, log, until=position, names={projection.name})
         yield Reader(log, views)
-
-
-def live(events: list[Event]) -> list[TaskRecord]:
-    """What a list shows when nothing is left out: the newest first."""
-    records = [record for record in records_of(events).values() if record.pruned_at is None]
-    return sorted(records, key=lambda record: (record.created_at, record.stream), reverse=True)
 
 
 def passes(record: TaskRecord, filters: dict[str, Any]) -> bool:
@@ -99,6 +93,20 @@ def test_a_list_has_what_a_look_at_every_record_would_find(
         assert expected == [record for tasks in pages for record in tasks]
         full = filters.get("limit", 50)
         assert all(len(tasks) == full for tasks in pages[:-1])
+
+
+@given(histories(), standings, queries)
+def test_every_status_and_runtime_has_its_own_list(
+    events: list[Event], standing: tuple[int, ...], others: dict[str, Any]
+) -> None:
+    others["limit"] = 50
+    with reader_of(events, standing) as reader:
+        for status in (None, *STATUSES_SHOWN):
+            for runtime in (None, *Runtime):
+                chosen = {"status": status, "runtime": runtime}
+                filters = {**others, **{name: value for name, value in chosen.items() if value is not None}}
+                expected = [record for record in live(events) if passes(record, filters)]
+                assert expected == reader.list(Query(**filters)).tasks
 
 
 @given(histories(), standings)
