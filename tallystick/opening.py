@@ -1,0 +1,40 @@
+"""Opening a ledger: the two functions that a program begins with."""
+
+import os
+from functools import partial
+
+from tallystick.aio import AsyncLedger
+from tallystick.config import Config
+from tallystick.house import build
+from tallystick.ledger.clock import Clock
+from tallystick.sync import Ledger
+
+
+def open(
+    path: str | os.PathLike[str],
+    *,
+    config: Config | None = None,
+    clock: Clock | None = None,
+    read_only: bool = False,
+    actor: str | None = None,
+) -> Ledger:
+    """Open the ledger in the folder `path`, made if it is not there, and become its live owner.
+
+    `clock` returns UTC milliseconds; `actor` says who speaks in this process's events (default: user and pid).
+    With `read_only` nothing is written, made or locked, and any number of processes may have it open.
+    Raises `NotOwner` when another process owns the ledger, `InvalidInput` when the path cannot be a ledger's folder,
+    `NewerFormat` when a newer version wrote it, `Corrupt` when it cannot be read.
+    """
+    return Ledger(build(path, config=config, clock=clock, read_only=read_only, actor=actor))
+
+
+def open_async(
+    path: str | os.PathLike[str],
+    *,
+    config: Config | None = None,
+    clock: Clock | None = None,
+    read_only: bool = False,
+    actor: str | None = None,
+) -> AsyncLedger:
+    """Return the same for asyncio, to be entered with `async with`; opening happens on another thread."""
+    return AsyncLedger(partial(build, path, config=config, clock=clock, read_only=read_only, actor=actor))

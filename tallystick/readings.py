@@ -1,0 +1,205 @@
+"""The readings: all that can be asked of a ledger, in the process that owns it or beside it. Never writes a fact.
+
+Light to import: the commands that only read load this and not the actors.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+from msgspec import Struct
+
+from tallystick.config import Config
+from tallystick.ledger import fields
+from tallystick.ledger.errors import Corrupt, InvalidInput, NotFound
+from tallystick.ledger.events import Event
+from tallystick.ledger.evolve import fold
+from tallystick.ledger.ids import id_bytes_or_none
+from tallystick.ledger.lifecycle import TERMINAL, Runtime, Status
+from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.store.disk import DiskLog, Stats
+from tallystick.ledger.store.folder import make_folder
+from tallystick.ledger.store.port import EventLog
+from tallystick.owner import OwnerInfo, live_owner
+from tallystick.projections.counts import Counts
+from tallystick.projections.due import DueRules
+from tallystick.projections.follower import Follower
+from tallystick.projections.query import Page, Query
+from tallystick.projections.reader import Reader
+from tallystick.projections.views import Views
+
+if TYPE_CHECKING:  # loaded when somebody verifies
+    from tallystick.ledger.store.verify import Progress, Verification
+
+LOG_FOLDER = "log"
+VIEWS_FOLDER = "views"
+RUNTIMES = frozenset(Runtime)
+
+Events: TypeAlias = list[Event]  # `list` is a method below
+Records: TypeAlias = list[TaskRecord]
+
+
+class ProjectionStanding(Struct, frozen=True):
+    """How far a read model has followed the log."""
+
+    name: str
+    position: int
+    lag: int
+
+
+class LedgerStatus(Struct, frozen=True, kw_only=True):
+    """How a ledger is: its tasks, its owner, its log and its read models."""
+
+    tasks: Counts
+    owner: OwnerInfo | None
+    head: int
+    stats: Stats | None
+    projections: tuple[ProjectionStanding, ...]
+
+
+def due_rules(settings: Config) -> DueRules:
+    """Return the rules of the due index that a configuration sets."""
+    grace, retention = settings.grace, settings.retention
+    kept: dict[tuple[Runtime | None, Status], int | None] = {}
+    for name, span in retention.items():
+        if name in RUNTIMES:
+            kept.update({(Runtime(name), status): span for status in TERMINAL})
+        elif name in TERMINAL:
+            kept[None, Status(name)] = span
+    return DueRules(
+        grace={Runtime(name): kept for name, kept in grace.items() if name in RUNTIMES},
+        grace_default=grace["default"],
+        retention=kept,
+        retention_default=retention["terminal"],
+        retention_lost=retention["lost"],
+    )
+
+
+class Readings:
+    """One opened ledger, to be asked. Every answer is exact to the log's head at the moment of asking."""
+
+    def __init__(self, log: EventLog, views: Views | None, *, rules: DueRules, folder: Path | None = None) -> None:
+        self.log, self.views, self._folder = log, views, folder
+        self._reader = Reader(log, views, rules=rules)
+
+    @classmethod
+    def open(cls, folder: Path, *, rules: DueRules, writable: bool = False) -> Self:
+        """Open the ledger in a folder, for its owner (`writable`) or beside whoever owns it.
+
+        Raises `InvalidInput` when there is none, `NewerFormat`, `Corrupt`.
+        """
+        log_folder, views_folder = folder / LOG_FOLDER, folder / VIEWS_FOLDER
+        if not writable and not log_folder.is_dir():
+            allowed = 'the folder of a ledger; "tally run -- COMMAND" makes one, "tally demo" shows one'
+            raise InvalidInput("ledger", str(folder), allowed)
+        log = DiskLog.open(log_folder, readonly=not writable, create=writable)
+        try:
+            views = Views.open(views_folder, log) if writable else Views.open_readonly(views_folder, log)
+        except BaseException:
+            log.close()
+            raise
+        return cls(log, views, rules=rules, folder=folder)
+
+    @staticmethod
+    def prepare(folder: Path) -> None:
+        """Make the folder of a ledger, for this user only, when it is not there."""
+        make_folder(folder)
+
+    def followers(self) -> list[Follower]:
+        """Return the read models, each for an actor that keeps it up."""
+        if self.views is None:
+            return []
+        return [Follower(self.views, projection.name) for projection in self.views.projections]
+
+    @property
+    def path(self) -> str:
+        """The ledger's folder."""
+        return self.log.path if self._folder is None else str(self._folder)
+
+    def get(self, task_id: str) -> TaskRecord:
+        """Return the record of the task with this id. Raises `NotFound` or `Pruned`."""
+        return self._reader.get(fields.required_key("task_id", task_id))
+
+    def find(self, token: str) -> TaskRecord:
+        """Return the record that a task id, run id or session key names. Raises `NotFound` or `Pruned`."""
+        return self._reader.find(token)
+
+    def list(self, **filters: Any) -> Page:
+        """Return a page of records, newest first. Raises `InvalidInput` for a filter that is not allowed."""
+        return self._reader.list(Query.of(filters))
+
+    def board(self, session: str, limit: int) -> Records:
+        """Return the active, then the most recent tasks of a session."""
+        return self._reader.board(fields.required_key("session", session), limit)
+
+    def counts(self) -> Counts:
+        """Return how many tasks there are, by status and runtime."""
+        return self._reader.counts()
+
+    def timeline(self, token: str) -> Events:
+        """Return every event of a task that can be read, in order; pruned tasks too. Raises `NotFound`."""
+        events = [stored for stored in self.log.stream(self._stream(token)) if isinstance(stored, Event)]
+        if not events:
+            raise NotFound(token)
+        return events
+
+    def state_at(self, token: str, *, position: int | None = None, at: int | None = None) -> TaskRecord:
+        """Return the record as of a position, or as of a moment (UTC, ms, as recorded); of now without either.
+
+        Raises `NotFound` when there was no such task then, `Corrupt` when its history cannot be read up to there.
+        """
+        if position is not None and at is not None:
+            raise InvalidInput("at", at, "a position or a moment, not both")
+        if position is not None:
+            fields.whole("position", position, least=0)
+        if at is not None:
+            fields.moment("at", at)
+        history: Events = []
+        for stored in self.log.stream(self._stream(token)):
+            if position is not None and stored.position > position:
+                break
+            if not isinstance(stored, Event):
+                raise Corrupt(stored.detail, position=stored.position)
+            if at is not None and stored.recorded_at > at:
+                break
+            history.append(stored)
+        record = fold(history)
+        if record is None:
+            raise NotFound(token, hint="It had not been created then.")
+        return record
+
+    def events(self, after: int = 0) -> Iterator[Event]:
+        """Yield the log in order, from behind a position to the head. Damaged records are left out."""
+        fields.whole("after", after, least=0)
+        return (stored for stored in self.log.read(after=after) if isinstance(stored, Event))
+
+    def verify(self, progress: "Progress | None" = None) -> "Verification":
+        """Recompute the log: every record, every hash, every index."""
+        from tallystick.ledger.store.verify import verify
+
+        return verify(self.log, progress=progress)
+
+    def status(self) -> LedgerStatus:
+        """Return how the ledger is."""
+        positions = {} if self.views is None else self.views.positions()
+        head = self.log.head()
+        return LedgerStatus(
+            tasks=self.counts(),
+            owner=None if self._folder is None else live_owner(self._folder),
+            head=head,
+            stats=self.log.stats() if isinstance(self.log, DiskLog) else None,
+            projections=tuple(
+                ProjectionStanding(name, position, max(head - position, 0)) for name, position in positions.items()
+            ),
+        )
+
+    def close(self) -> None:
+        """Let go of the files."""
+        if self.views is not None:
+            self.views.close()
+        self.log.close()
+
+    def _stream(self, token: str) -> bytes:
+        """Resolve a token; an id is taken at its word, so that a pruned task still has a timeline."""
+        raw = id_bytes_or_none(token.strip())
+        return self.find(token).stream if raw is None or not self.log.stream(raw) else raw

@@ -1,0 +1,183 @@
+"""The face for threads: every write waits until its event is durable."""
+
+from collections.abc import Iterator
+from typing import Any, Self, TypeAlias, Unpack
+
+from pykka import Timeout
+
+from tallystick.actors.future import LightFuture
+from tallystick.actors.task import AwaitEnd, TaskActor
+from tallystick.batch import Batch
+from tallystick.house import House
+from tallystick.ledger import intake
+from tallystick.ledger.commands import Command
+from tallystick.ledger.events import Event
+from tallystick.ledger.intake import Creation
+from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.store.verify import Verification
+from tallystick.projections.counts import Counts
+from tallystick.projections.query import Page
+from tallystick.readings import LedgerStatus
+from tallystick.verbs import TaskVerbs
+from tallystick.watch import Subscription
+
+CANCEL_WAIT_MS = 10_000
+MS_PER_S = 1_000
+
+Events: TypeAlias = list[Event]  # a ledger's own `list` hides the built-in one below
+
+
+class Task(TaskVerbs[TaskRecord]):
+    """One task: its newest known record, and what can be reported of it. Every verb waits for the disk."""
+
+    def __init__(self, house: House, record: TaskRecord, actor: TaskActor | None = None) -> None:
+        self._house, self._record, self._actor = house, record, actor
+
+    @property
+    def id(self) -> str:
+        """The task's id."""
+        return self._record.task_id
+
+    @property
+    def status(self) -> str:
+        """The status as of the newest record that this handle has seen."""
+        return self._record.status.value
+
+    @property
+    def record(self) -> TaskRecord:
+        """The newest record that this handle has seen: the answer to its last verb."""
+        return self._record
+
+    def __repr__(self) -> str:
+        return f"<Task {self.id} {self.status}>"
+
+    def cancel(
+        self,
+        reason: str | None = None,
+        *,
+        wait_ms: int = CANCEL_WAIT_MS,
+        occurred_at: int | None = None,
+        expected_version: int | None = None,
+    ) -> TaskRecord:
+        """Ask for the work to be stopped; answer when the task has ended, or after `wait_ms` with what is known.
+
+        Queued work is cancelled at once. Whoever runs the work says what was stopped, with `cancelled`.
+        """
+        record = self._request_cancel(reason, occurred_at, expected_version)
+        if record.is_active and wait_ms > 0:
+            ended = LightFuture()
+            self._house.facts().send(self._speak(), AwaitEnd(), ended)
+            try:
+                self._record = ended.get(timeout=wait_ms / MS_PER_S)
+            except Timeout:
+                return self._record
+        return self._record
+
+    def _actor_name(self) -> str:
+        return self._house.actor
+
+    def _speak(self) -> TaskActor:
+        if self._actor is None:
+            self._actor = self._house.facts().actor(self._record.stream)
+        return self._actor
+
+    def _send(self, command: Command) -> TaskRecord:
+        future = LightFuture()
+        self._house.facts().send(self._speak(), command, future)
+        record: TaskRecord = future.get()
+        self._record = record
+        return record
+
+
+class Ledger:
+    """An open ledger, for threads. Close it, or use it as a context manager."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take no more commands, commit and answer what was accepted, and let go of the folder."""
+        self._house.close()
+
+    @property
+    def path(self) -> str:
+        """The ledger's folder."""
+        return self._house.path
+
+    def create(self, *, occurred_at: int | None = None, **given: Unpack[Creation]) -> Task:
+        """Record that somebody asked for work; the task is queued.
+
+        The same run id with the same runtime, owner, child session, label and text gives back the existing task, and
+        so does the same `idempotency_key`, whatever else is said: blanks are filled in, nothing is overwritten.
+        Raises `InvalidInput` when a field is not allowed: nothing is written then.
+        """
+        command = Command(intake.created(**given), self._house.actor, intake.moment(occurred_at))
+        future = LightFuture()
+        actor = self._house.create(command, future)
+        record: TaskRecord = future.get()
+        return Task(self._house, record, actor if actor.stream == record.stream else None)
+
+    def batch(self) -> Batch:
+        """Pipeline one caller's commands: they return at once, leaving the block waits until all are durable."""
+        return Batch(self._house)
+
+    def get(self, task_id: str) -> Task:
+        """Return the task with this id. Raises `NotFound`, or `Pruned` with what it was."""
+        return Task(self._house, self._house.readings.get(task_id))
+
+    def find(self, token: str) -> Task:
+        """Return the task with this id, run id or session key (the newest). Raises `NotFound` or `Pruned`."""
+        return Task(self._house, self._house.readings.find(token))
+
+    def list(self, **filters: Any) -> Page:
+        """Return tasks newest first: `.tasks`, and `.next_cursor` for the page that follows, if there is one.
+
+        Filters: status (also "blocked"), runtime, owner, session, run_id, kind, metadata, text, since, until (ms),
+        limit, cursor. Raises `InvalidInput` for an unknown filter or value.
+        """
+        return self._house.readings.list(**filters)
+
+    def counts(self) -> Counts:
+        """Return how many tasks there are, by status and by runtime, and how many need a look."""
+        return self._house.readings.counts()
+
+    def timeline(self, token: str) -> Events:
+        """Return every event of a task, in order. Raises `NotFound`."""
+        return self._house.readings.timeline(token)
+
+    def state_at(self, token: str, *, position: int | None = None, at: int | None = None) -> TaskRecord:
+        """Return the record as it was after the event at `position`, or at the moment `at` (ms, as recorded).
+
+        Raises `NotFound` when the task did not exist then.
+        """
+        return self._house.readings.state_at(token, position=position, at=at)
+
+    def events(self, after: int = 0) -> Iterator[Event]:
+        """Yield the log in order, from the event behind position `after` to the head as it is now."""
+        return self._house.readings.events(after)
+
+    def subscribe(self, after: int = 0) -> Subscription:
+        """Return the log from behind `after`, then live: a blocking iterator that misses nothing. Close it."""
+        return self._house.subscribe(after)
+
+    def verify(self) -> Verification:
+        """Recompute the whole log: every record, every hash. Names the first record that is not as it was written."""
+        return self._house.readings.verify()
+
+    def settled(self, timeout_s: float = 30.0) -> None:
+        """Wait until the read models have seen the log's head."""
+        self._house.settled(timeout_s)
+
+    def sweep(self) -> None:
+        """Do at once all that is due now by the ledger's clock: progress that was held back becomes durable."""
+        self._house.sweep()
+
+    def status(self) -> LedgerStatus:
+        """Return how the ledger itself is: log, read models, owner."""
+        return self._house.readings.status()
