@@ -105,17 +105,14 @@ def dump(views: Views) -> Dump:
     """Return all that the read models have stored, and how far they are."""
     with views.read() as sight:
         assert sight is not None
-        contents: # Ends and prunings come often enough for every status to be met.
-_TOLD = st.one_of(reports, starts, progress, outcomes, outcomes, losses, misses, prunings)
-
-Dump = {
+        contents: Dump = {
             f"{projection.name}.{table.name}": list(sight.txn.cursor(database))
             for projection in views.projections
             for table, database in zip(projection.tables, sight.tables[projection.name], strict=True)
         }
-        for name, progress in sight.progress.items():
+        for name, reached in sight.progress.items():
             contents[f"{name} at"] = [
-                (progress.position.to_bytes(8), progress.last_position.to_bytes(8) + progress.last_stream)
+                (reached.position.to_bytes(8), reached.last_position.to_bytes(8) + reached.last_stream)
             ]
         return contents
 
