@@ -3,17 +3,15 @@
 import queue
 import uuid
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import pykka
 from pykka import ActorDeadError
 from pykka.messages import _ActorStop
 
+from tallystick.actors.envelope import Envelope
 from tallystick.actors.future import LightFuture
 from tallystick.actors.inbox import Inbox, Schedule
-
-if TYPE_CHECKING:
-    from pykka._envelope import Envelope
 
 
 class Flag:
@@ -50,7 +48,7 @@ class DispatchedActor(pykka.Actor):
         if not self._set_up:  # from the birth, as every attribute: several threads store into an actor
             self._set_up = False
         self._ref: pykka.ActorRef[Any] | None = None
-        self.actor_inbox = Inbox(self, schedule)
+        self.actor_inbox = Inbox(self, schedule)  # type: ignore[assignment]  # its envelopes are our own
         self.actor_stopped = Flag()  # type: ignore[assignment]  # Pykka uses these two methods of an Event
 
     def _name(self, urn: str | None) -> None:
@@ -98,7 +96,7 @@ class DispatchedActor(pykka.Actor):
         for envelope in self.inbox.take():
             self._turn_away(envelope)
 
-    def handle(self, envelope: "Envelope[Any]") -> None:
+    def handle(self, envelope: "Envelope") -> None:
         """Receive one message and answer it, as Pykka's own loop does."""
         try:
             response = self._handle_receive(envelope.message)
@@ -107,7 +105,7 @@ class DispatchedActor(pykka.Actor):
         except BaseException as error:  # noqa: BLE001 - an error of one actor never reaches another
             self._failed(envelope, error)
 
-    def _failed(self, envelope: "Envelope[Any]", error: BaseException) -> None:
+    def _failed(self, envelope: "Envelope", error: BaseException) -> None:
         trace = error.__traceback__
         if envelope.reply_to is not None:
             with suppress(queue.Full):  # its owner has answered it: nobody waits
@@ -131,7 +129,7 @@ class DispatchedActor(pykka.Actor):
         except BaseException as error:  # noqa: BLE001 - on_stop's, whatever its class; Pykka has logged the others
             self._handle_failure(type(error), error, error.__traceback__)
 
-    def _turn_away(self, envelope: "Envelope[Any]") -> None:
+    def _turn_away(self, envelope: "Envelope") -> None:
         if envelope.reply_to is None:
             return
         with suppress(queue.Full):  # its owner has answered it: nobody waits

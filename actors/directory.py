@@ -1,19 +1,31 @@
 """The directory: which task actors are in memory, and who speaks for a task."""
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
 
 from tallystick.actors.dispatcher import Dispatcher
+from tallystick.actors.envelope import Envelope
 from tallystick.actors.journal import Journal
 from tallystick.actors.log import logger
 from tallystick.actors.task import TaskActor
 from tallystick.ledger.limits import ACTORS_LIVE_MAX
 from tallystick.ledger.store.port import EventLog, Stored
 
-if TYPE_CHECKING:
-    from pykka._envelope import Envelope
-
 log = logger("actors")
+
+
+class Onward:
+    """Where actors queue that speak for no task any more: nowhere. What waits for one is handed on at once."""
+
+    def __init__(self, lock: RLock) -> None:
+        self._lock = lock
+
+    def schedule(self, actor: Runnable) -> None:
+        """Hand on what waits."""
+        assert isinstance(actor, TaskActor), actor
+        with self._lock:
+            envelopes = actor.inbox.take()
+            if envelopes:
+                actor.successor().inbox.put_behind(envelopes)
 
 
 class Directory:
@@ -29,6 +41,7 @@ class Directory:
     ) -> None:
         self._log, self.journal, self.schedule, self._live_max = event_log, journal, dispatcher, live_max
         self._actors: dict[bytes, TaskActor] = {}
+        self._onward = Onward(dispatcher.lock)
         self._in_order: deque[TaskActor] = deque()
         self._resting: list[TaskActor] = []
         self._holding: set[TaskActor] = set()
@@ -118,17 +131,17 @@ class Directory:
             return False
         del self._actors[actor.stream]  # first: once it is let go it asks for its successor
         actor.let_go()
+        self.hand_on(actor)
         return True
 
-    def succeed(self, stream: bytes, envelopes: "list[Envelope[Any]]") -> None:
-        """Give what reached an actor while it was let go to its successor, before the successor's own mail."""
-        if envelopes:
-            self.actor(stream).inbox.put_before(envelopes)
+    def hand_on(self, actor: TaskActor) -> None:
+        """Let an actor that speaks for no task any more hand on what reaches it, and what has."""
+        actor.inbox.hand_on(self._onward)
+        self._onward.schedule(actor)
 
-    def pass_on(self, stream: bytes, envelopes: "list[Envelope[Any]]") -> None:
-        """Give what reached an id that names no task of its own to the actor of the task that it stands for."""
-        if envelopes:
-            self.actor(stream).inbox.put_behind(envelopes)
+    def pass_on(self, envelope: Envelope, stream: bytes) -> None:
+        """Give an envelope that reached an id that names no task of its own to the task that it stands for."""
+        self.actor(stream).inbox.put_behind([envelope])
 
     def abandon(self) -> None:
         """Let every actor answer what waits: the dispatcher has ended."""

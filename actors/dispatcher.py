@@ -58,7 +58,8 @@ class Dispatcher:
         self._idle = True
         self._stopping = False
         self._ended = False
-        self._abandoning = threading.RLock()
+        self.lock = threading.RLock()
+        """For what is rare, and must not be done by two threads: to take mail that the dispatcher will not take."""
         self._hurried = False
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
         self._timer_ids = itertools.count()
@@ -137,7 +138,7 @@ class Dispatcher:
             log.exception("end_of_turn_failed", dispatcher=self.name)
 
     def _end(self) -> None:
-        with self._abandoning:
+        with self.lock:
             if self._ended:
                 return
             self._ended = True
@@ -153,7 +154,7 @@ class Dispatcher:
         On the ended thread, and from then on on the thread of whoever schedules: a flag that stays up leads all of
         them here, and the lock lets one inbox have one taker.
         """
-        with self._abandoning:
+        with self.lock:
             self._idle = True
             while self._ready:
                 try:

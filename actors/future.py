@@ -5,16 +5,14 @@ import sys
 from _thread import LockType, allocate_lock
 from collections.abc import Callable
 from contextlib import suppress
-from types import TracebackType
-from typing import Any, TypeAlias
+from typing import Any
 
 import pykka
 
+from tallystick.actors.envelope import ExcInfo
 from tallystick.actors.log import logger
 
 log = logger("actors")
-
-ExcInfo: TypeAlias = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
 
 
 # Of two threads that begin to wait, one makes the list.

@@ -1,12 +1,10 @@
 """The inbox: what waits for one actor, bounded, and the signal that makes its dispatcher run it."""
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Protocol
 
+from tallystick.actors.envelope import Envelope
 from tallystick.ledger.errors import Busy
 from tallystick.ledger.limits import INBOX_DEPTH_MAX
-
-if TYPE_CHECKING:
-    from pykka._envelope import Envelope
 
 
 class Runnable(Protocol):
@@ -39,10 +37,10 @@ class Inbox:
 
     def __init__(self, actor: Runnable, schedule: Schedule) -> None:
         self._actor, self._schedule = actor, schedule
-        self._queue: list[Envelope[Any]] = []  # a list, for an empty deque is ten times as large
+        self._queue: list[Envelope] = []  # a list, for an empty deque is ten times as large
         self._scheduled = False
 
-    def put(self, envelope: "Envelope[Any]", /) -> None:
+    def put(self, envelope: "Envelope", /) -> None:
         """Add an envelope. Raises `Busy` when INBOX_DEPTH_MAX are waiting; nothing was added then."""
         waiting = self._queue
         if len(waiting) >= INBOX_DEPTH_MAX:
@@ -52,12 +50,12 @@ class Inbox:
             self._scheduled = True
             self._schedule.schedule(self._actor)
 
-    def put_before(self, envelopes: "list[Envelope[Any]]") -> None:
+    def put_before(self, envelopes: "list[Envelope]") -> None:
         """Add envelopes that are older than all that wait here. They were admitted once: the bound is not asked."""
         self._queue[:0] = envelopes
         self.wake()
 
-    def put_behind(self, envelopes: "list[Envelope[Any]]") -> None:
+    def put_behind(self, envelopes: "list[Envelope]") -> None:
         """Add envelopes that were admitted elsewhere behind those that wait here."""
         self._queue.extend(envelopes)
         self.wake()
@@ -67,7 +65,15 @@ class Inbox:
         self._scheduled = True
         self._schedule.schedule(self._actor)
 
-    def take(self) -> "list[Envelope[Any]]":
+    def hand_on(self, onward: Schedule) -> None:
+        """From now on hand on what is put here, on the thread of whoever puts it.
+
+        If the actor had to, mail that the same sender gives to the successor could come first.
+        """
+        self._schedule = onward  # for a sender that is inside `put` now
+        self.__class__ = Onward  # and for all others, so that nobody's `put` has to look
+
+    def take(self) -> "list[Envelope]":
         """Return all that waits, in order, and empty the inbox. What arrives from now on schedules anew."""
         self._scheduled = False
         waiting = self._queue
@@ -75,7 +81,7 @@ class Inbox:
         del waiting[: len(taken)]
         return taken
 
-    def get(self) -> "Envelope[Any]":
+    def get(self) -> "Envelope":
         """Return the first envelope. Raises `IndexError` when there is none: a dispatched actor never waits."""
         return self._queue.pop(0)
 
@@ -89,14 +95,10 @@ class Inbox:
 
 
 class Onward(Inbox):
-    """The inbox of an actor that was let go: hands on what is put into it, to the actor that it is for now.
-
-    The sender's own thread does so. If the let-go actor had to, mail that its sender gave to the successor meanwhile
-    could come first. An inbox becomes this by its class, so that those who know the actor need not look twice.
-    """
+    """The inbox of an actor that speaks for no task any more: what is put here goes to the one that does."""
 
     __slots__ = ()
 
-    def put(self, envelope: "Envelope[Any]", /) -> None:
+    def put(self, envelope: "Envelope", /) -> None:
         """Put the envelope into the successor's inbox."""
-        self._actor.successor().actor_inbox.put(envelope)  # type: ignore[attr-defined]  # what is let go has one
+        self._actor.successor().actor_inbox.put(envelope)  # type: ignore[attr-defined]  # whoever hands on has one

@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
-from tallystick.actors.future import LightFuture
+from tallystick.actors.envelope import Reply
 from tallystick.actors.log import logger
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.errors import TallystickError
@@ -44,7 +44,7 @@ class Committed(Struct, frozen=True, gc=False):
     changes: Changes
 
 
-Answer: TypeAlias = tuple[LightFuture, TaskRecord | TallystickError | None]
+Answer: TypeAlias = tuple[Reply, TaskRecord | TallystickError | None]
 
 
 class Journal:
@@ -98,7 +98,7 @@ class Journal:
         """Return the stream that has this claim, durable or held."""
         return self._claims.get(claim) or self._log.claimed(claim)
 
-    def answer(self, future: LightFuture | None, answer: TaskRecord | TallystickError | None) -> None:
+    def answer(self, future: Reply | None, answer: TaskRecord | TallystickError | None) -> None:
         """Give this answer at the end of the turn, if what it speaks of is durable then."""
         if future is not None:
             self._answers.append((future, answer))

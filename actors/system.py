@@ -5,10 +5,9 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from pykka._envelope import Envelope
-
 from tallystick.actors.directory import Directory
 from tallystick.actors.dispatcher import Dispatcher
+from tallystick.actors.envelope import Envelope, Reply
 from tallystick.actors.future import LightFuture
 from tallystick.actors.journal import Committed, Journal
 from tallystick.actors.log import logger
@@ -72,7 +71,7 @@ class System:
         """Return the actor of a task."""
         return self.directory.actor(stream)
 
-    def send(self, actor: TaskActor, message: Command | AwaitEnd, future: LightFuture) -> None:
+    def send(self, actor: TaskActor, message: Command | AwaitEnd, future: Reply) -> None:
         """Put a command into a task's inbox; `future` gets the answer when it is durable.
 
         Raises `Busy` when too much waits already and `Closed` after `close`: nothing was accepted then.
@@ -82,7 +81,7 @@ class System:
         if self.dispatcher.backlog() >= COMMANDS_WAITING_MAX:
             raise Busy("The ledger", depth=self.dispatcher.backlog())
         # If the dispatcher ends in the meantime, what it did not decide is answered with `Closed`.
-        actor.actor_inbox.put(Envelope(message, reply_to=future))
+        actor.inbox.put(Envelope(message, future))
 
     def is_closed(self) -> bool:
         """Whether new commands are turned away."""
@@ -148,7 +147,7 @@ class System:
     def _committed(self, batch: Committed) -> None:
         for projector in self.projectors:
             with suppress(Busy):  # it will see the gap, and read the log
-                projector.actor_inbox.put(Envelope(batch))
+                projector.inbox.put(Envelope(batch))
         for listener in tuple(self._listeners):
             try:
                 listener(batch.last)

@@ -5,14 +5,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
-from pykka._envelope import Envelope
 
 from tallystick.actors.actor import DispatchedActor
-from tallystick.actors.future import LightFuture
-from tallystick.actors.inbox import Onward
+from tallystick.actors.envelope import Envelope, Reply
 from tallystick.actors.log import logger
 from tallystick.ledger.claims import claims_of
 from tallystick.ledger.commands import Command
@@ -63,7 +61,7 @@ class TaskActor(DispatchedActor):
         self._known = newborn
         self._held: _Held | None = None
         self._let_go = False
-        self._awaiting: list[LightFuture] | None = None
+        self._awaiting: list[Reply] | None = None
 
     def _name(self, urn: str | None) -> None:
         """The name follows from the task."""
@@ -74,13 +72,13 @@ class TaskActor(DispatchedActor):
         return id_text(self.stream)
 
     def drain(self) -> None:
-        """Handle what waits; pass it on when another actor speaks for the task now."""
-        if self.stands_for is not None:
-            self._directory.pass_on(self.stands_for, self.inbox.take())
-        elif self._let_go:
-            self._directory.succeed(self.stream, self.inbox.take())
-        else:
+        """Handle what waits; hand it on when another actor speaks for the task now."""
+        if not self._let_go and self.stands_for is None:
             super().drain()
+            if self.stands_for is None:
+                return
+            self._directory.let_go_later(self)
+        self._directory.hand_on(self)
 
     def abandon(self) -> None:
         """Answer what waits, and who awaits the end: the dispatcher has ended."""
@@ -93,7 +91,7 @@ class TaskActor(DispatchedActor):
     def _farewell(self) -> Exception:
         return Closed()
 
-    def handle(self, envelope: Envelope[Any]) -> None:
+    def handle(self, envelope: Envelope) -> None:
         """Decide a command and stage its events; whatever else comes is Pykka's."""
         message = envelope.message
         if message.__class__ is not Command and message.__class__ is not AwaitEnd:
@@ -101,18 +99,18 @@ class TaskActor(DispatchedActor):
             return
         try:
             if self.stands_for is not None:
-                self._directory.pass_on(self.stands_for, [envelope])
+                self._directory.pass_on(envelope, self.stands_for)
                 return
             if not self._known:
                 self._load()
             if message.__class__ is Command:
                 self._decide(message, envelope)
             else:
-                self._await_end(envelope.reply_to)  # type: ignore[arg-type]  # Pykka's type is wider
+                self._await_end(envelope.reply_to)
         except BaseException as error:  # noqa: BLE001 - the caller hears it, and this task alone is affected
             self._failed(envelope, error)
 
-    def _failed(self, envelope: Envelope[Any], error: BaseException) -> None:
+    def _failed(self, envelope: Envelope, error: BaseException) -> None:
         if envelope.reply_to is None:
             self._handle_failure(type(error), error, error.__traceback__)
             return
@@ -128,15 +126,15 @@ class TaskActor(DispatchedActor):
     def _stop(self) -> None:
         self._directory.let_go_later(self)
 
-    def _decide(self, command: Command, envelope: Envelope[Any]) -> None:
+    def _decide(self, command: Command, envelope: Envelope) -> None:
         journal = self._directory.journal
         claims = NO_CLAIMS
         if command.data.__class__ is TaskCreated:
             claims = self._claims(command.data)
             if self.stands_for is not None:
-                self._directory.pass_on(self.stands_for, [envelope])
+                self._directory.pass_on(envelope, self.stands_for)
                 return
-        future: LightFuture | None = envelope.reply_to  # type: ignore[assignment]  # Pykka's type is wider
+        future = envelope.reply_to
         outcome = decide(self.record, command, token=self.actor_urn if self.record is None else "")
         if isinstance(outcome, Refusal):
             self._refuse(outcome, command, future)
@@ -158,7 +156,7 @@ class TaskActor(DispatchedActor):
         if self.record is None or not self.record.is_active:
             self._directory.let_go_later(self)
 
-    def _await_end(self, future: LightFuture | None) -> None:
+    def _await_end(self, future: Reply | None) -> None:
         if self.record is None or not self.record.is_active:
             answer = NotFound(self.actor_urn) if self.record is None else self.record
             self._directory.journal.answer(future, answer)
@@ -184,7 +182,7 @@ class TaskActor(DispatchedActor):
         journal.stage(self, before, event)
         return event.position
 
-    def _refuse(self, refusal: Refusal, command: Command, future: LightFuture | None) -> None:
+    def _refuse(self, refusal: Refusal, command: Command, future: Reply | None) -> None:
         error = refusal.error
         if refusal.evidence is not None:
             position = self._stage(refusal.evidence, command)
@@ -299,10 +297,9 @@ class TaskActor(DispatchedActor):
         """Stop; what still arrives is passed on to the actor that speaks for the task then."""
         self._let_go = True
         self.actor_stopped.set()
-        self.inbox.__class__ = Onward
 
     def successor(self) -> "TaskActor":
-        """Return the actor that speaks for the task now that this one was let go."""
+        """Return the actor that speaks for the task now that this one does not."""
         return self._directory.actor(self.stream if self.stands_for is None else self.stands_for)
 
 

@@ -149,7 +149,7 @@ class BatchFailed(TallystickError):
     `refusals` has a pair for each: the command's place in the batch, from 0, and its error.
     """
 
-    def __init__(self, refusals: Sequence[tuple[int, Exception]]) -> None:
+    def __init__(self, refusals: Sequence[tuple[int, BaseException]]) -> None:
         place, first = refusals[0]
         super().__init__(f"{len(refusals)} of the batch's commands were refused; the first, at {place}: {first}")
         self.refusals = tuple(refusals)

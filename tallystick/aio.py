@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, ParamSpec, Self, TypeVar, Unpack
 
-from tallystick.actors.future import ExcInfo, LightFuture
+from tallystick.actors.envelope import ExcInfo
+from tallystick.actors.future import LightFuture
 from tallystick.actors.task import AwaitEnd, TaskActor
 from tallystick.house import House
 from tallystick.ledger import intake

@@ -1,20 +1,81 @@
 """The batch: one caller's commands, pipelined."""
 
-from collections import deque
-from typing import Self, Unpack
+import threading
+from typing import Any, Self, Unpack
 
+from msgspec import Struct
+
+from tallystick.actors.envelope import ExcInfo, Reply
 from tallystick.actors.future import LightFuture
 from tallystick.actors.task import TaskActor
 from tallystick.house import House
 from tallystick.ledger import intake
 from tallystick.ledger.commands import Command
-from tallystick.ledger.errors import BatchFailed, Busy, Closed
+from tallystick.ledger.errors import BatchFailed, Busy
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.intake import Creation
 from tallystick.ledger.record import TaskRecord
 from tallystick.verbs import TaskVerbs
 
-WINDOW = 8_192  # commands on their way at once; the next one waits for the oldest answer
+WINDOW = 8_192  # commands on their way at once; at that many the caller waits until half of them are answered
+
+
+class _Answers:
+    """Counts what was answered and keeps what was refused. One thread sends and waits, another one answers."""
+
+    def __init__(self) -> None:
+        self.sent = self.given = 0
+        self.refusals: list[tuple[int, BaseException]] = []
+        self._awaited = -1
+        self._reached = threading.Event()
+
+    def give(self) -> None:
+        """One more command was answered."""
+        self.given += 1
+        if self.given == self._awaited:
+            self._reached.set()
+
+    def refuse(self, place: int, error: BaseException) -> None:
+        """One more command was answered: it was refused."""
+        self.refusals.append((place, error))
+        self.give()
+
+    def wait_until_left(self, most: int) -> None:
+        """Wait until at most so many commands are still on their way."""
+        self._reached.clear()
+        self._awaited = self.sent - most
+        if self.given < self._awaited:
+            self._reached.wait()
+
+
+class _Ticket(Struct, gc=False):
+    """Where the answer to one command of a batch goes: a success is only counted, a refusal kept with its place."""
+
+    answers: _Answers
+    place: int
+
+    def set(self, _value: Any | None = None) -> None:
+        """It is durable."""
+        self.answers.give()
+
+    def set_exception(self, exc_info: ExcInfo | None = None) -> None:
+        """It was refused."""
+        error = None if exc_info is None else exc_info[1]
+        assert error is not None, "the journal and the actors say what they answer"
+        self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """It was refused."""
+        self.answers.refuse(self.place, error)
+
+    def take(self, future: LightFuture) -> None:
+        """Take over what a future was answered."""
+        try:
+            future.get()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told at the end of the batch
+            self.fail(error)
+        else:
+            self.set()
 
 
 class BatchTask(TaskVerbs[None]):
@@ -54,57 +115,60 @@ class Batch:
     def __init__(self, house: House) -> None:
         self._house, self._facts = house, house.facts()
         self.speaker = house.actor
-        self._waiting: deque[LightFuture] = deque()
-        self._answered = 0
-        self._refusals: list[tuple[int, Exception]] = []
+        self._answers = _Answers()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        while self._waiting:
-            self._settle_oldest()
-        if self._refusals and kind is None:
-            raise BatchFailed(self._refusals)
+        self._answers.wait_until_left(0)
+        if self._answers.refusals and kind is None:
+            raise BatchFailed(sorted(self._answers.refusals, key=lambda refusal: refusal[0]))
 
     def __len__(self) -> int:
         """How many commands were given."""
-        return self._answered + len(self._waiting)
+        return self._answers.sent
 
     def create(self, *, occurred_at: int | None = None, **given: Unpack[Creation]) -> BatchTask:
         """Record that somebody asked for work; returns at once."""
         fact = intake.created(**given)
         command = Command(fact, self.speaker, intake.moment(occurred_at))
         actor = self._facts.newborn(self._house.new_id())
-        future = self.put(actor, command)
-        may_exist = fact.run_id is not None or fact.idempotency_key is not None
-        return BatchTask(self, actor, future if may_exist else None)
+        if fact.run_id is None and fact.idempotency_key is None:
+            self.put(actor, command)
+            return BatchTask(self, actor, None)
+        future = LightFuture()  # it may turn out to be a task that exists: its id is in the answer
+        future.when_done(self._ticket().take)
+        self._send(actor, command, future)
+        return BatchTask(self, actor, future)
 
     def task(self, task_id: str) -> BatchTask:
         """Return a handle for a task that exists."""
         return BatchTask(self, self._facts.actor(self._house.stream(task_id)), None)
 
-    def put(self, actor: TaskActor, command: Command) -> LightFuture:
-        """Send one command; waits for the oldest answer while too many are on their way."""
-        if len(self._waiting) >= WINDOW:
-            self._settle_oldest()
-        future = LightFuture()
-        while True:
-            try:
-                self._facts.send(actor, command, future)
-            except Busy:
-                if not self._waiting:
-                    raise
-                self._settle_oldest()
-            else:
-                self._waiting.append(future)
-                return future
+    def put(self, actor: TaskActor, command: Command) -> None:
+        """Send one command; waits while too many are on their way."""
+        self._send(actor, command, self._ticket())
 
-    def _settle_oldest(self) -> None:
-        try:
-            self._waiting.popleft().get()
-        except Closed:
-            raise
-        except Exception as error:  # noqa: BLE001 - every refusal is told at the end, whatever it is
-            self._refusals.append((self._answered, error))
-        self._answered += 1
+    def _ticket(self) -> _Ticket:
+        return _Ticket(self._answers, self._answers.sent)
+
+    def _send(self, actor: TaskActor, command: Command, reply: Reply) -> None:
+        answers = self._answers
+        if answers.sent - answers.given >= WINDOW:
+            answers.wait_until_left(WINDOW // 2)
+        while True:
+            answers.sent += 1
+            try:
+                self._facts.send(actor, command, reply)
+            except Busy:
+                answers.sent -= 1
+                left = answers.sent - answers.given
+                if not left:
+                    raise
+                answers.wait_until_left(left // 2)
+            except BaseException:
+                answers.sent -= 1
+                raise
+            else:
+                return

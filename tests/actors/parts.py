@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from queue import SimpleQueue
 from typing import Any, TypeAlias, TypeVar
 
-from pykka._envelope import Envelope
-
 from tallystick.actors.directory import Directory
 from tallystick.actors.dispatcher import Dispatcher
+from tallystick.actors.envelope import Envelope
 from tallystick.actors.future import LightFuture
 from tallystick.actors.journal import Committed, Journal
 from tallystick.actors.task import AwaitEnd, TaskActor

@@ -4,8 +4,8 @@ import threading
 from collections import deque
 
 import pytest
-from pykka._envelope import Envelope
 
+from tallystick.actors.envelope import Envelope
 from tallystick.actors.inbox import Inbox, Onward, Runnable
 from tallystick.ledger.errors import Busy
 from tallystick.ledger.limits import INBOX_DEPTH_MAX
@@ -41,11 +41,11 @@ class Reader:
         return self.next
 
 
-def letters(*messages: object) -> list[Envelope[object]]:
+def letters(*messages: object) -> list[Envelope]:
     return [Envelope(message) for message in messages]
 
 
-def texts(envelopes: list[Envelope[object]]) -> list[object]:
+def texts(envelopes: list[Envelope]) -> list[object]:
     return [envelope.message for envelope in envelopes]
 
 
