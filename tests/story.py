@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+from msgspec.structs import asdict
+
 from tallystick.ledger import intake
 from tallystick.ledger.commands import Command
 from tallystick.ledger.decide import Facts, Refusal, decide
@@ -127,3 +129,17 @@ class Story:
             actor=actor,
             data=data,
         )
+
+
+def differences(story: Story, data: TaskFact, *, occurred_at: int | None = None) -> dict[str, object]:
+    """Return what one more fact changes in a record, besides its version and its position, which count on."""
+    before = story.record
+    event = story.next_event(data, occurred_at=occurred_at)
+    after = evolve(before, event)
+    assert (before.version + 1, event.position) == (after.version, after.position)
+    known = asdict(before)
+    return {
+        name: value
+        for name, value in asdict(after).items()
+        if value != known[name] and name not in {"version", "position"}
+    }

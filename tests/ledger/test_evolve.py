@@ -2,11 +2,9 @@
 
 import msgspec
 import pytest
-from msgspec.structs import asdict
 
 from tallystick.ledger.events import (
     Origin,
-    TaskAmended,
     TaskBackingMissed,
     TaskBackingRestored,
     TaskCancelled,
@@ -26,11 +24,11 @@ from tallystick.ledger.events import (
     TaskSucceeded,
     TaskTimedOut,
 )
-from tallystick.ledger.evolve import evolve, signal_key
+from tallystick.ledger.evolve import fold, signal_key
 from tallystick.ledger.lifecycle import BLOCKED, DeliveryStatus, NotifyPolicy, Runtime, Scope, Status
 from tallystick.ledger.limits import LATE_SIGNALS_KEPT
 from tallystick.ledger.record import TaskRecord
-from tests.story import BEGIN_MS, OTHER_ID, STREAM, TASK_ID, Story, created
+from tests.story import BEGIN_MS, OTHER_ID, STREAM, TASK_ID, Story, created, differences
 
 CREATED_MS, STARTED_MS, THEN_MS = BEGIN_MS + 1_000, BEGIN_MS + 2_000, BEGIN_MS + 3_000
 FULL = created(
@@ -53,20 +51,6 @@ FULL = created(
     metadata={"repo": "a/b"},
     idempotency_key="key-1",
 )
-
-
-def differences(story: Story, data: TaskFact, *, occurred_at: int | None = None) -> dict[str, object]:
-    """Return what one more fact changes in a record, besides its version and its position, which count on."""
-    before = story.record
-    event = story.next_event(data, occurred_at=occurred_at)
-    after = evolve(before, event)
-    assert (before.version + 1, event.position) == (after.version, after.position)
-    known = asdict(before)
-    return {
-        name: value
-        for name, value in asdict(after).items()
-        if value != known[name] and name not in {"version", "position"}
-    }
 
 
 def running(**more: object) -> Story:
@@ -119,6 +103,12 @@ def test_a_creation_says_everything_that_a_record_begins_with() -> None:
         == story.record
     )
     assert STREAM == story.record.stream
+
+
+def test_a_history_folded_at_once_tells_what_it_told_event_by_event() -> None:
+    story = Story(FULL, TaskStarted(), TaskSucceeded(summary="42"))
+
+    assert story.record == fold(story.events) == fold(story.events[1:], fold(story.events[:1]))
 
 
 def test_a_task_without_a_parent_is_its_own_root_and_its_owner_asked_for_it() -> None:
@@ -179,6 +169,12 @@ def test_progress_counts_and_replaces_what_it_mentions() -> None:
         story, TaskProgressed(count=3, tools=2, usage={"tokens": 3, "costUsd": 0.5})
     )
     assert {"progress_count": 2, "progress_step": 0} == differences(story, TaskProgressed(step=0))
+
+
+def test_progress_that_says_nothing_is_only_counted() -> None:
+    assert {"last_event_at": THEN_MS, "progress_at": THEN_MS, "progress_count": 1} == differences(
+        running(), TaskProgressed()
+    )
 
 
 ENDINGS: list[tuple[TaskFact, dict[str, object]]] = [
@@ -352,45 +348,3 @@ def test_policies_holds_and_tombstones_change_nothing_else() -> None:
     assert {"pruned_at": THEN_MS - 5} == differences(story, TaskPruned(), occurred_at=THEN_MS - 5)
     story.happen([TaskHeld()])
     assert {"held_at": None} == differences(story, TaskReleased())
-
-
-def test_an_amendment_fills_blanks_only() -> None:
-    blank = TaskAmended(
-        kind="k",
-        source_id="s",
-        parent=TASK_ID,
-        flow="f",
-        agent="a",
-        requester_agent="r",
-        origin=Origin(channel="c", to="t"),
-        timeout_ms=1,
-        backing={"pid": 8},
-        metadata={"repo": "c/d", "branch": "main"},
-        idempotency_key="key-1",
-    )
-    full, story = Story(FULL), Story(created())
-
-    assert {"metadata": {"branch": "main", "repo": "a/b"}, "last_event_at": THEN_MS} == {
-        name: value for name, value in differences(full, blank, occurred_at=THEN_MS).items() if name != "further_keys"
-    }
-    assert {
-        "last_event_at": THEN_MS,
-        "task_kind": "k",
-        "source_id": "s",
-        "parent_task_id": TASK_ID,
-        "parent_flow_id": "f",
-        "agent_id": "a",
-        "requester_agent_id": "r",
-        "origin": Origin(channel="c", to="t"),
-        "timeout_ms": 1,
-        "backing": {"pid": 8},
-        "metadata": {"repo": "c/d", "branch": "main"},
-        "idempotency_key": "key-1",
-    } == differences(story, blank, occurred_at=THEN_MS)
-    assert {"root_task_id": OTHER_ID} == differences(story, TaskAmended(root=OTHER_ID))
-
-
-def test_a_further_key_is_kept_beside_the_first() -> None:
-    story = Story(FULL)
-
-    assert {"further_keys": ("key-2",)} == differences(story, TaskAmended(idempotency_key="key-2"))
