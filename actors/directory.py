@@ -4,6 +4,7 @@ from collections import deque
 
 from tallystick.actors.dispatcher import Dispatcher
 from tallystick.actors.envelope import Envelope
+from tallystick.actors.inbox import HandOn
 from tallystick.actors.journal import Journal
 from tallystick.actors.log import logger
 from tallystick.actors.task import TaskActor
@@ -11,21 +12,6 @@ from tallystick.ledger.limits import ACTORS_LIVE_MAX
 from tallystick.ledger.store.port import EventLog, Stored
 
 log = logger("actors")
-
-
-class Onward:
-    """Where actors queue that speak for no task any more: nowhere. What waits for one is handed on at once."""
-
-    def __init__(self, lock: RLock) -> None:
-        self._lock = lock
-
-    def schedule(self, actor: Runnable) -> None:
-        """Hand on what waits."""
-        assert isinstance(actor, TaskActor), actor
-        with self._lock:
-            envelopes = actor.inbox.take()
-            if envelopes:
-                actor.successor().inbox.put_behind(envelopes)
 
 
 class Directory:
@@ -41,7 +27,7 @@ class Directory:
     ) -> None:
         self._log, self.journal, self.schedule, self._live_max = event_log, journal, dispatcher, live_max
         self._actors: dict[bytes, TaskActor] = {}
-        self._onward = Onward(dispatcher.lock)
+        self._onward = HandOn(dispatcher.lock)
         self._in_order: deque[TaskActor] = deque()
         self._resting: list[TaskActor] = []
         self._holding: set[TaskActor] = set()
@@ -131,7 +117,10 @@ class Directory:
             return False
         del self._actors[actor.stream]  # first: once it is let go it asks for its successor
         actor.let_go()
-        self.hand_on(actor)
+        actor.inbox.hand_on(self._onward)
+        if not actor.inbox.empty():  # it came meanwhile, and is older than what the successor has
+            with self.schedule.lock:
+                self.actor(actor.stream).inbox.put_before(actor.inbox.take())
         return True
 
     def hand_on(self, actor: TaskActor) -> None:

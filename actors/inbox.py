@@ -1,5 +1,6 @@
 """The inbox: what waits for one actor, bounded, and the signal that makes its dispatcher run it."""
 
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from tallystick.actors.envelope import Envelope
@@ -92,6 +93,21 @@ class Inbox:
     def depth(self) -> int:
         """How many envelopes wait."""
         return len(self._queue)
+
+
+class HandOn:
+    """Where actors queue that speak for no task any more: nowhere. What waits for one is handed on at once."""
+
+    def __init__(self, lock: AbstractContextManager[object]) -> None:
+        self._lock = lock
+
+    def schedule(self, actor: Runnable) -> None:
+        """Give what waits for the actor to its successor."""
+        with self._lock:  # for any thread may come here, and an inbox has one taker
+            inbox: Inbox = actor.actor_inbox  # type: ignore[attr-defined]  # whoever hands on has one
+            envelopes = inbox.take()
+            if envelopes:
+                actor.successor().actor_inbox.put_behind(envelopes)  # type: ignore[attr-defined]  # and one of these
 
 
 class Onward(Inbox):

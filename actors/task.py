@@ -73,10 +73,11 @@ class TaskActor(DispatchedActor):
 
     def drain(self) -> None:
         """Handle what waits; hand it on when another actor speaks for the task now."""
-        if not self._let_go and self.stands_for is None:
+        if not self._let_go:
             super().drain()
             if self.stands_for is None:
                 return
+            self.let_go()
             self._directory.let_go_later(self)
         self._directory.hand_on(self)
 
@@ -300,7 +301,7 @@ class TaskActor(DispatchedActor):
 
     def successor(self) -> "TaskActor":
         """Return the actor that speaks for the task now that this one does not."""
-        return self._directory.actor(self.stream if self.stands_for is None else self.stands_for)
+        return self._directory.actor(self.stands_for or self.stream)
 
 
 def _fits(progress: TaskProgressed) -> bool:

@@ -128,7 +128,7 @@ def send(actor: TaskActor, data: TaskFact | AwaitEnd, speaker: str = "agent", **
     """Put a command into an actor's inbox."""
     future = LightFuture()
     message = data if isinstance(data, AwaitEnd) else Command(data, speaker, **more)
-    actor.actor_inbox.put(Envelope(message, reply_to=future))
+    actor.inbox.put(Envelope(message, future))
     return future
 
 

@@ -6,7 +6,7 @@ from collections import deque
 import pytest
 
 from tallystick.actors.envelope import Envelope
-from tallystick.actors.inbox import Inbox, Onward, Runnable
+from tallystick.actors.inbox import HandOn, Inbox, Runnable
 from tallystick.ledger.errors import Busy
 from tallystick.ledger.limits import INBOX_DEPTH_MAX
 from tests.actors.parts import at_once
@@ -136,14 +136,29 @@ def test_an_actor_can_be_woken_without_mail(inbox: Inbox, line: Line, reader: Re
 def test_the_inbox_of_a_gone_actor_hands_on_to_whoever_is_there_now(line: Line) -> None:
     first, second, third = Reader(line), Reader(line), Reader(line)
     first.next, second.next = second, third
+    onward = HandOn(threading.RLock())
     first.actor_inbox.put(Envelope(1))
-    first.actor_inbox.__class__ = Onward
+    first.actor_inbox.hand_on(onward)
     first.actor_inbox.put(Envelope(2))
-    second.actor_inbox.__class__ = Onward
+    second.actor_inbox.hand_on(onward)
     first.actor_inbox.put(Envelope(3))
 
     assert [[1], [2], [3]] == [texts(reader.actor_inbox.take()) for reader in (first, second, third)]
     assert [first, second, third] == list(line.waiting)
+
+
+def test_a_sender_that_was_inside_put_hands_on_what_it_put(line: Line) -> None:
+    first, second = Reader(line), Reader(line)
+    first.next = second
+    first.actor_inbox.put(Envelope(1))
+    first.actor_inbox.take()
+    first.actor_inbox.hand_on(HandOn(threading.RLock()))
+    for number in (2, 3):
+        Inbox.put(first.actor_inbox, Envelope(number))
+    first.actor_inbox.put_behind(letters(4))
+
+    assert [[], [2, 3, 4]] == [texts(reader.actor_inbox.take()) for reader in (first, second)]
+    assert [first, second] == list(line.waiting)[:2]
 
 
 @pytest.mark.usefixtures("restless")
