@@ -338,6 +338,7 @@ def test_a_late_signal_is_recognised_whatever_bytes_it_was_read_from() -> None:
 
     assert signal_key(told) == signal_key(read) == signal_key(turned)
     assert signal_key(told) != signal_key(late())
+    assert "2275eed741f84c0a" == signal_key(late()), "records that were written before have these"
 
 
 def test_policies_holds_and_tombstones_change_nothing_else() -> None:
