@@ -107,9 +107,12 @@ class DispatchedActor(pykka.Actor):
 
     def _failed(self, envelope: "Envelope", error: BaseException) -> None:
         trace = error.__traceback__
-        if envelope.reply_to is not None:
+        reply = envelope.reply_to
+        if reply is not None:
+            # The answer has the trace, the trace this envelope: a circle that the collector would not see through.
+            envelope.reply_to = None
             with suppress(queue.Full):  # its owner has answered it: nobody waits
-                envelope.reply_to.set_exception((type(error), error, trace))
+                reply.set_exception((type(error), error, trace))
             return
         self._handle_failure(type(error), error, trace)
         try:

@@ -19,7 +19,7 @@ from tallystick.ledger.errors import Closed, Corrupt, NotFound, Refused
 from tallystick.ledger.events import Event, TaskCreated, TaskFact, TaskProgressed
 from tallystick.ledger.evolve import evolve
 from tallystick.ledger.ids import id_text
-from tallystick.ledger.limits import COUNT_MAX, PROGRESS_MS_MIN, USAGE_KEYS_MAX
+from tallystick.ledger.limits import PROGRESS_MS_MIN, USAGE_KEYS_MAX
 from tallystick.ledger.progress import is_too_soon, merged
 from tallystick.ledger.record import TaskRecord
 
@@ -114,9 +114,8 @@ class TaskActor(DispatchedActor):
     def _failed(self, envelope: Envelope, error: BaseException) -> None:
         if envelope.reply_to is None:
             self._handle_failure(type(error), error, error.__traceback__)
-            return
-        with suppress(queue.Full):  # its owner has answered it: nobody waits
-            envelope.reply_to.set_exception((type(error), error, error.__traceback__))
+        else:
+            super()._failed(envelope, error)
 
     def _handle_failure(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -236,8 +235,8 @@ class TaskActor(DispatchedActor):
         else:
             until_ms = held.until_ms
             data = merged(held.command.data, data)  # type: ignore[arg-type]  # both are progress
-            if not _fits(data):
-                return False
+            if len(data.usage or ()) > USAGE_KEYS_MAX:
+                return False  # one event cannot say it
         directory.journal.undo(partial(self._hold_again, held))
         self._held = _Held(Command(data, command.actor, command.occurred_at), until_ms)
         return True
@@ -302,9 +301,3 @@ class TaskActor(DispatchedActor):
     def successor(self) -> "TaskActor":
         """Return the actor that speaks for the task now that this one does not."""
         return self._directory.actor(self.stands_for or self.stream)
-
-
-def _fits(progress: TaskProgressed) -> bool:
-    """Whether an event can say it: the sum of many updates may be more than one may say."""
-    usage = progress.usage or {}
-    return len(usage) <= USAGE_KEYS_MAX and all(amount <= COUNT_MAX for amount in usage.values())

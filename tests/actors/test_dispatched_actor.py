@@ -1,6 +1,8 @@
 """Dispatched actors are Pykka actors: every test with both casts holds for a `ThreadingActor` just as well."""
 
+import gc
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -323,6 +325,20 @@ def test_whatever_a_hook_raises_stops_that_actor_alone(
         behind.get(timeout=PATIENCE_S)
     assert "here" == ours.ask("here", timeout=PATIENCE_S)
     assert [ours] == ActorRegistry.get_all()
+
+
+def test_an_error_that_was_answered_does_not_stay_in_memory(ours: "pykka.ActorRef[Any]") -> None:
+    def ask() -> "weakref.ref[pykka.Future[Any]]":
+        asked = ours.ask(BoomError(), block=False)
+        with pytest.raises(BoomError):
+            asked.get(timeout=PATIENCE_S)
+        return weakref.ref(asked)
+
+    asked = ask()
+    ours.ask("the turn is over", timeout=PATIENCE_S)
+    gc.collect()
+
+    assert asked() is None
 
 
 def test_an_answer_that_the_caller_gave_itself_hurts_nobody(ours: "pykka.ActorRef[Any]") -> None:
