@@ -1,19 +1,22 @@
 """Logging: named events with key-values, handed to the standard library's loggers; the application configures them."""
 
 import logging
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-import structlog
+if TYPE_CHECKING:
+    import structlog
 
 logging.getLogger("tallystick").addHandler(logging.NullHandler())
 
 
-def logger(name: str) -> structlog.stdlib.BoundLogger:
-    """Return the logger of a part. Nothing is printed unless the application gives `tallystick` a handler.
+@cache
+def _bound(name: str) -> "structlog.stdlib.BoundLogger":
+    # Loaded with the first event: structlog brings a console renderer along, half of what opening a ledger would load.
+    import structlog  # noqa: PLC0415
 
-    structlog's global configuration is the application's: this one does not read it, and does not touch it.
-    """
     bound: structlog.stdlib.BoundLogger = structlog.wrap_logger(
-        logging.getLogger(f"tallystick.{name}"),
+        logging.getLogger(name),
         processors=[
             structlog.stdlib.filter_by_level,
             structlog.stdlib.add_log_level,
@@ -24,3 +27,26 @@ def logger(name: str) -> structlog.stdlib.BoundLogger:
         cache_logger_on_first_use=True,
     )
     return bound
+
+
+class Logger:
+    """The logger of a part. Nothing is printed unless the application gives `tallystick` a handler.
+
+    structlog's global configuration is the application's: this one does not read it, and does not touch it.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = f"tallystick.{name}"
+
+    def error(self, event: str, **values: Any) -> None:
+        """Tell that something failed, by the name of the event."""
+        _bound(self._name).error(event, **values)
+
+    def exception(self, event: str, **values: Any) -> None:
+        """Tell that something failed, with the exception that is being handled."""
+        _bound(self._name).exception(event, **values)
+
+
+def logger(name: str) -> Logger:
+    """Return the logger of a part of tallystick."""
+    return Logger(name)

@@ -57,24 +57,34 @@ def prepare(tree: Tree, events: Sequence[Event]) -> Batch:
 
 
 def _index(events: Sequence[Event], places: Sequence[bytes]) -> Index | None:
+    """Place the events in their streams. Neighbours are mostly of one stream, for an actor's events come together."""
     versions: dict[bytes, int] = {}
     index = Index([], [], {})
+    follow = index.next.append
+    current: bytes | None = None
+    last = 0
     for event, place in zip(events, places, strict=True):
         stream, version = event.stream, event.version
-        last = versions.get(stream)
-        if last is None:
-            if len(stream) != ID_BYTES:
-                raise InvalidInput("stream", stream, f"{ID_BYTES} bytes")
-            if version == 1:
-                index.first.append((stream, place))
-            else:
-                index.counts[stream] = version - 1
-                index.next.append((stream, place))
-        elif version == last + 1:
-            index.next.append((stream, place))
+        if stream is current and version == last + 1:
+            follow((stream, place))
         else:
-            return None
-        versions[stream] = version
+            if current is not None:
+                versions[current] = last
+            known = versions.get(stream)
+            if known is None:
+                if len(stream) != ID_BYTES:
+                    raise InvalidInput("stream", stream, f"{ID_BYTES} bytes")
+                if version == 1:
+                    index.first.append((stream, place))
+                else:
+                    index.counts[stream] = version - 1
+                    follow((stream, place))
+            elif version == known + 1:
+                follow((stream, place))
+            else:
+                return None
+            current = stream
+        last = version
     return index
 
 
