@@ -42,7 +42,10 @@ class Process:
 
     @classmethod
     def start(cls, words: Sequence[str], out: IO[bytes] | None, err: IO[bytes] | None) -> Self:
-        """Start a command. It reads what this process would read, but no terminal. Raises `OSError`."""
+        """Start a command. It reads what this process would read, but no terminal. Raises `OSError`.
+
+        Not to be called where a signal's handler may raise: there the command could run and nobody know it.
+        """
         no_input = sys.stdin is None or sys.stdin.closed or sys.stdin.isatty()
         popen = subprocess.Popen(
             words,
@@ -95,7 +98,7 @@ class Process:
     def drain(self, timeout_s: float | None = None) -> None:
         """Wait until all that the command wrote has been passed on."""
         for stream in self._streams:
-            stream.thread.join(timeout_s)
+            stream.done.wait(timeout_s)
 
     def _wait(self) -> None:
         self._popen.wait()
@@ -126,6 +129,32 @@ class Process:
         return any(_is_living_member(process.pid, self.pid) for process in psutil.process_iter())
 
 
+class Starting:
+    """A command that is being started, on a thread of its own: only the main thread is interrupted by signals."""
+
+    def __init__(self, words: Sequence[str], out: IO[bytes] | None, err: IO[bytes] | None) -> None:
+        self._words, self._out, self._err = words, out, err
+        self._process: Process | None = None
+        self._error: OSError | None = None
+        self._known = threading.Event()  # a join that is interrupted would take the thread for ended
+        threading.Thread(target=self._start, name="tallystick-start").start()
+
+    def wait(self) -> Process | OSError:
+        """Return the process, or why there is none. May be interrupted, and called again."""
+        self._known.wait()
+        answer = self._process or self._error
+        assert answer is not None, "it was neither started nor refused"
+        return answer
+
+    def _start(self) -> None:
+        try:
+            self._process = Process.start(self._words, self._out, self._err)
+        except OSError as error:
+            self._error = error
+        finally:
+            self._known.set()
+
+
 def _is_living_member(pid: int, group: int) -> bool:
     try:
         return os.getpgid(pid) == group and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
@@ -140,8 +169,14 @@ class _Stream:
         self._process, self._source, self._sink = process, source, sink
         self._tail = b""
         self.last_line = ""
-        self.thread = threading.Thread(target=self._copy, name="tallystick-output", daemon=True)
-        self.thread.start()
+        self.done = threading.Event()
+        threading.Thread(target=self._run, name="tallystick-output", daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            self._copy()
+        finally:
+            self.done.set()
 
     def _copy(self) -> None:
         with self._source:

@@ -72,13 +72,13 @@ class Call:
         """
         from tallystick.readings import LOG_FOLDER, Readings, due_rules
 
-        rules = due_rules(self.settings)
         if or_none_yet and self.is_default and not (self.folder / LOG_FOLDER).exists():
             from tallystick.ledger.store.memory import MemoryLog
 
-            readings = Readings(MemoryLog(), None, rules=rules, folder=self.folder)
+            readings = Readings(MemoryLog(), None, rules=due_rules(self.settings), folder=self.folder)
         else:
-            readings = Readings.open(self.require(), rules=rules)
+            folder = self.require()
+            readings = Readings.open(folder, rules=due_rules(self.settings))
         try:
             yield readings
         finally:

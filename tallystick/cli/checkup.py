@@ -75,7 +75,8 @@ def worst(found: list[Finding]) -> Level:
 
 
 def _place(folder: Path) -> Iterator[Finding]:
-    yield _permissions(folder)
+    if folder.is_dir():
+        yield _permissions(folder)
     yield _file_system(folder)
     try:
         free = os.statvfs(folder)
@@ -94,7 +95,7 @@ def _place(folder: Path) -> Iterator[Finding]:
 
 def _permissions(folder: Path) -> Finding:
     open_to_others: list[str] = []
-    for path in [folder, *folder.rglob("*")] if folder.is_dir() else []:
+    for path in [folder, *folder.rglob("*")]:
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & ~(MODE_FOLDER if path.is_dir() else MODE_FILE):
             open_to_others.append(f"{path} is {mode:04o}")

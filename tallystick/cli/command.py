@@ -13,8 +13,7 @@ from tallystick.cli.menu import HELP
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-_FILE = click.Path(path_type=Path)
-_FOLDER = click.Path(path_type=Path, file_okay=False)
+_PATH = click.Path(path_type=Path, readable=False)  # whoever opens it says what is wrong with it, the same everywhere
 
 
 def _keep(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
@@ -30,7 +29,7 @@ def common_options() -> list[click.Parameter]:
     return [
         click.Option(
             ["--ledger"],
-            type=_FOLDER,
+            type=_PATH,
             metavar="PATH",
             expose_value=False,
             callback=_keep,
@@ -38,7 +37,7 @@ def common_options() -> list[click.Parameter]:
         ),
         click.Option(
             ["--config"],
-            type=_FILE,
+            type=_PATH,
             metavar="FILE",
             expose_value=False,
             callback=_keep,
@@ -54,8 +53,8 @@ class LedgerCommand(click.Command):
     """A command with the common options; its first line of help is the menu's, its last the shape of its JSON."""
 
     def __init__(self, name: str, *, json: str = "", **attributes: Any) -> None:
-        self.json = json
-        attributes["epilog"] = f"\b\n--json: {json}" if json else None
+        self.json = cleandoc(json)
+        attributes["epilog"] = f"\b\nJSON: {self.json}" if json else None
         attributes["params"] = [*attributes.get("params", ()), *common_options()]
         attributes["help"] = "\n\n".join(filter(None, (HELP.get(name), cleandoc(attributes.get("help") or ""))))
         settings = {"help_option_names": ["-h", "--help"], **attributes.pop("context_settings", {})}

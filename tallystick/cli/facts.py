@@ -31,9 +31,9 @@ _FIRST: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def verb(fact: Fact) -> str:
-    """Return what happened, in a word or two: created, timed out, late signal."""
-    return NAMES[type(fact)].removeprefix("task-").partition(".")[0].replace("-", " ")
+def verb(type_name: str) -> str:
+    """Return what happened, in a word or two, by an event's type: created, timed out, late signal."""
+    return type_name.removeprefix("task-").partition(".")[0].replace("-", " ")
 
 
 def fact_data(fact: Fact) -> dict[str, Any]:

@@ -42,7 +42,11 @@ class Program(click.Group):
         place = 0
         while place < len(args) and (args[place] == "--json" or args[place].partition("=")[0] in takes_value):
             place += 2 if args[place] in takes_value else 1
-        if place >= len(args) or (args[place].startswith("-") and args[place] not in _OWN_OPTIONS):
+        if place < len(args):
+            wants_default = args[place].startswith("-") and args[place] not in _OWN_OPTIONS
+        else:
+            wants_default = not ctx.resilient_parsing  # a shell that completes has not said yet what comes
+        if wants_default:
             args = [*args[:place], menu.DEFAULT, *args[place:]]
         return super().parse_args(ctx, args)
 

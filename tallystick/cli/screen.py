@@ -1,7 +1,6 @@
 """The screen: how wide it is, whether it has colours, and what they mean. Words always say what colours say."""
 
 import os
-import shutil
 from collections.abc import Mapping
 from typing import IO
 
@@ -12,7 +11,7 @@ from tallystick.cli.cells import fill, wrap
 
 PIPED_COLUMNS = 160  # what is piped is read by programs, and by people with wide windows: ids stay whole
 COLUMNS_MIN = 40
-INDENT = 14
+INDENT = 16  # of what stands beside a name
 
 STATUS_COLOURS: Mapping[str, str] = {
     "queued": "cyan",
@@ -62,6 +61,16 @@ def screen_of(stream: IO[str]) -> Screen:
     """Return the screen that a stream writes to. Colours only on a terminal, and never with `NO_COLOR`."""
     if not stream.isatty():
         return Screen()
-    columns = shutil.get_terminal_size().columns
+    columns = _columns(stream)
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
     return Screen(max(columns, COLUMNS_MIN), not plain)
+
+
+def _columns(stream: IO[str]) -> int:
+    named = os.environ.get("COLUMNS", "")
+    if named.isdecimal() and int(named):
+        return int(named)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns
+    except OSError:
+        return PIPED_COLUMNS

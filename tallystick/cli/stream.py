@@ -35,7 +35,7 @@ def event_line(screen: Screen, event: Event) -> str:
     """Return an event on one line: position, time, task, what, by whom."""
     said = fact_words(event.data)
     head = f"{event.position:>8}  {stamp(event.recorded_at)[CLOCK]}  {event.task_id[-ID_TAIL:]}  "
-    what = f"{verb(event.data)}: {said}" if said else verb(event.data)
+    what = f"{verb(event.type)}: {said}" if said else verb(event.type)
     by = f"  by {plain(event.actor)}"
     room = max(screen.columns - len(head) - len(by), 20)
     return f"{head}{cut(what, room)}{screen.dim(by)}"

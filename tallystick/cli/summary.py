@@ -19,8 +19,8 @@ WORK_MOST = 200
 
 def pressure(counts: Counts) -> str:
     """Return how much there is to do and to worry about: 3 queued · 2 running · 1 issue."""
-    issues = f"{counts.issues} issue{'' if counts.issues == 1 else 's'}"
-    return f"{counts.by_status[Status.QUEUED]} queued · {counts.by_status[Status.RUNNING]} running · {issues}"
+    issues = f"{counts.issues:,} issue{'' if counts.issues == 1 else 's'}"
+    return f"{counts.by_status[Status.QUEUED]:,} queued · {counts.by_status[Status.RUNNING]:,} running · {issues}"
 
 
 def work(record: TaskRecord) -> str:

@@ -22,6 +22,7 @@ EXTRAS = "Install what the peers need: pip install 'tallystick[bench]'"
 
 @_command(
     "bench",
+    json="{benches: [{name, question}]}",
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
     help="""Without NAME the questions that can be asked; with one, its answer on this machine, and what it takes:
     "tally bench NAME --help". They make ledgers of their own in temporary folders.""",

@@ -18,6 +18,7 @@ from tallystick.plain import plain
 
 @_command(
     "board",
+    json="{session, count, tasks: [record]}",
     help="""SESSION is a session key: of the owner, of who asked, or of the child that does the work. Active tasks come
     first, then the newest of those that have ended.""",
 )

@@ -12,6 +12,7 @@ _VARIABLE = "_TALLY_COMPLETE"
 
 @_command(
     "completion",
+    json="{shell, script}",
     help="""Write it to a file once; then a new shell starts nothing for it.
 
     \b

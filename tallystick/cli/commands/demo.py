@@ -12,6 +12,7 @@ from tallystick.cli.command import command as _command
 
 @_command(
     "demo",
+    json="{ok, ledger, tasks: [record]}",
     help="""Runs a build, tests, a command that fails, one that times out, one that is killed with SIGKILL, and one that
     is cancelled while it waits, in a new ledger in a temporary folder; shows them live, then what the ledger tells of
     them. Under a minute. The folder is kept and named.""",

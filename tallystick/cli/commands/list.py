@@ -11,9 +11,10 @@ from tallystick.cli.answer import Answer, present
 from tallystick.cli.call import Call
 from tallystick.cli.command import OneOf
 from tallystick.cli.command import command as _command
+from tallystick.cli.facts import value_words
 from tallystick.cli.screen import Screen
 from tallystick.cli.summary import pressure, task_table
-from tallystick.cli.times import moment, now_ms
+from tallystick.cli.times import moment, now_ms, stamp
 from tallystick.ledger.errors import InvalidInput
 from tallystick.ledger.lifecycle import Runtime
 from tallystick.ledger.limits import PAGE_ROWS_DEFAULT
@@ -33,6 +34,7 @@ _METADATA = "key=value"
 
 @_command(
     "list",
+    json="{count, runtime, status, nextCursor, tasks: [record]}",
     help="""Text is looked for in labels, tasks, summaries and errors. T is a moment ("2026-09-21T14:15"), a duration
     until now ("2h") or milliseconds. A cursor belongs to the query that it came from.""",
 )
@@ -89,9 +91,9 @@ def _lines(screen: Screen, found: _Found, where: Sequence[str]) -> Iterator[str]
         return
     noun = "task" if total == 1 else "tasks"
     yield f"{screen.bold(f'{total:,} {noun}')} · {pressure(found.counts)}"
-    wanted = _options({name: value for name, value in filters.items() if name not in ("limit", "cursor")})
+    wanted = ", ".join(_wanted(filters))
     if wanted:
-        yield screen.dim(f"only {plain(shlex.join(wanted))}")
+        yield screen.dim(f"only {wanted}")
     if not page.tasks:
         yield "None of them is meant."
         return
@@ -101,6 +103,15 @@ def _lines(screen: Screen, found: _Found, where: Sequence[str]) -> Iterator[str]
         again = _options({**filters, "cursor": page.next_cursor})
         yield ""
         yield f"more: {plain(shlex.join(['tally', 'list', *where, *again]))}"
+
+
+def _wanted(filters: Filters) -> Iterator[str]:
+    """What the filters let through, in words."""
+    for name, value in filters.items():
+        if name in ("since", "until"):
+            yield f"{'from' if name == 'since' else 'before'} {stamp(value)}"
+        elif name not in ("limit", "cursor"):
+            yield f"{name} {value_words(name, value)}"
 
 
 def _options(filters: Filters) -> list[str]:

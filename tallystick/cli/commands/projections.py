@@ -25,6 +25,9 @@ _NONE = "There are no read models that can be read: answers come from the log it
 
 @_command(
     "projections",
+    json="""{projections: [{name, position, lag}]}
+    check: {ok, projections: [{ok, name, position, entries, different, differences}]}
+    rebuild: {rebuilt: [{name, position}]}""",
     help="""Without an action, or with "list": how far each is. "check" folds the log and compares every byte; it exits
     with 4 when one differs. "rebuild" folds the log anew beside the old ones and swaps them in; for that nobody else
     may own the ledger. NAME is one of them; all if it is left out.

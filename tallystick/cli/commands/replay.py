@@ -32,6 +32,10 @@ _NUMBERS = frozenset({"version", "position"})  # they change with every event an
 
 @_command(
     "replay",
+    json="""{position, at, eventsPerSecond, damaged, counts, count, tasks: [record]}
+    with LOOKUP: {position, at, task: record}
+    with --diff: {from, to, events, count, tasks: [{taskId, statusBefore, status, changes}]},
+    where changes is {field: {before, after}}""",
     help="""Folds the events themselves and reads no read model. With LOOKUP one task, else the whole ledger: counts
     and the newest tasks. As of now, of a position, or of a moment T (a moment, "2h" ago, or milliseconds, as recorded).
     --diff N says what changed between position N and there.""",

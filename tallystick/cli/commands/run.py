@@ -18,6 +18,7 @@ from tallystick.run import Terminated, run_command
 
 @_command(
     "run",
+    json="nothing but failures: standard output is the command's",
     context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False},
     help="""The command has a process group of its own and no terminal to read from. Its output goes through as it is;
     its last line becomes the task's progress. Put "--" before the command.
@@ -58,12 +59,13 @@ def _user() -> str:
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[None]:
-    """What ends this process ends the command first."""
+    """What ends this process ends the command first; what it ignores, as under `nohup`, it goes on ignoring."""
 
     def stop(number: int, _frame: FrameType | None) -> None:
         raise Terminated(signal.Signals(number))
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    heeded = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in heeded}
     try:
         yield
     finally:

@@ -55,7 +55,9 @@ _NAMES: Mapping[str, str] = {
     "toolUseCount": "tool uses",
     "lastToolName": "last tool",
     "lateSignals": "late signals",
+    "lateSignalCount": "late count",
     "backingMissedAt": "missing since",
+    "cancelRequestedAt": "cancel asked",
 }
 _WARNINGS = frozenset({"error", "lateSignalCount", "lateSignals", "backingMissedAt", "cancelRequestedAt"})
 _HEADLINE = frozenset({"taskId", "status"})
@@ -63,6 +65,7 @@ _HEADLINE = frozenset({"taskId", "status"})
 
 @_command(
     "show",
+    json="the record, and deliveries: []",
     help="""LOOKUP is a task id, a run id or a session key (the newest task of it), or 6 or more characters from the
     begin or the end of a recent task's id.""",
 )

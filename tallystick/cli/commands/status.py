@@ -14,12 +14,18 @@ from tallystick.cli.times import now_ms, relative
 from tallystick.plain import plain
 
 if TYPE_CHECKING:
+    from tallystick.projections.counts import Counts
     from tallystick.readings import LedgerStatus
 
 TELLING_EVENTS = 1_000  # a store has a size of its own; below so many events their share of it says nothing
 
 
-@_command("status", help="Counts and pressure first, then who owns the ledger, its log and its read models.")
+@_command(
+    "status",
+    json="""{tasks: {total, active, terminal, failures, issues, blocked, byStatus, byRuntime}, owner,
+    log: {head, bytes, mapBytes}, projections: [{name, position, lag}]}""",
+    help="Counts and pressure first, then who owns the ledger, its log and its read models.",
+)
 def command(call: Call) -> Answer:
     """Show how the ledger is."""
     with call.readings(or_none_yet=True) as readings:
@@ -44,7 +50,7 @@ def _lines(screen: Screen, status: "LedgerStatus", folder: str, now: int) -> Ite
     counts = status.tasks
     noun = "task" if counts.total == 1 else "tasks"
     yield f"{screen.bold(f'{counts.total:,} {noun}')} · {pressure(counts)} · {counts.terminal:,} ended"
-    yield from screen.named("by status", _listed({**counts.by_status, "blocked": counts.blocked}))
+    yield from screen.named("by status", _statuses(counts))
     yield from screen.named("by runtime", _listed(counts.by_runtime))
     yield from screen.named("ledger", plain(folder))
     yield from screen.named("owner", _owner(status, now))
@@ -58,6 +64,11 @@ def _lines(screen: Screen, status: "LedgerStatus", folder: str, now: int) -> Ite
 
 def _listed(counts: dict[str, int]) -> str:
     return " · ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "none"
+
+
+def _statuses(counts: "Counts") -> str:
+    listed = _listed(counts.by_status)
+    return f"{listed} ({counts.blocked:,} of the succeeded blocked)" if counts.blocked else listed
 
 
 def _owner(status: "LedgerStatus", now: int) -> str:

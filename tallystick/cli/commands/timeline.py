@@ -20,6 +20,7 @@ from tallystick.plain import plain
 
 @_command(
     "timeline",
+    json="{taskId, events: [{position, version, type, occurredAt, recordedAt, actor, data}]}",
     help="""LOOKUP as in "tally show". A pruned task has a timeline too: the log keeps what the lists forget.""",
 )
 @click.argument("lookup", type=LOOKUP)
@@ -40,7 +41,7 @@ def _lines(screen: Screen, task_id: str, events: Sequence[Event]) -> Iterator[st
         since = "" if before is None else f"+{took(event.recorded_at - before.recorded_at)}"
         late = event.recorded_at - event.occurred_at
         reported = f"  happened {stamp(event.occurred_at)}" if late else ""
-        what = f"v{event.version} {screen.bold(verb(event.data))}  {screen.dim(f'by {plain(event.actor)}')}"
+        what = f"v{event.version} {screen.bold(verb(event.type))}  {screen.dim(f'by {plain(event.actor)}')}"
         yield f"{event.position:>8}  {stamp(event.recorded_at)}  {since:>8}  {what}{reported}"
         said = fact_words(event.data)
         if said:

@@ -20,6 +20,7 @@ PROBLEMS_SHOWN = 20
 
 @_command(
     "verify",
+    json="{ok, events, head, rootHash, firstBad, problemCount, problems: [{position, kind, detail}], eventsPerSecond}",
     help="""Every record is held to its leaf hash, these to the tree, the tree to its root, and the indexes to the
     records. Changes nothing. Exits with 4 when something is not as it was written.
 

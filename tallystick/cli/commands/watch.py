@@ -15,6 +15,7 @@ from tallystick.ledger.errors import InvalidInput
 
 @_command(
     "watch",
+    json="a line for each event: {taskId, position, version, type, occurredAt, recordedAt, actor, data}",
     help="""Begins at the end of the log unless told otherwise, and goes on until Ctrl-C (which exits with 130). With
     --json every event is one line of JSON.""",
 )
