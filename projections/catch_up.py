@@ -64,6 +64,8 @@ def catch_up(
 
 def known_at(sight: Sight, log: EventLog, position: int) -> Lookup:
     """Return what tells how a task stood at a position: the rows if they stand there, else the task's own events."""
+    if position == 0:
+        return nothing_known
     if sight.position(board.NAME) == position:
         tables = sight.tables[board.NAME]
 

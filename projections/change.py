@@ -9,8 +9,8 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from tallystick.ledger.errors import Corrupt
+from tallystick.ledger.events import Event
 from tallystick.ledger.evolve import evolve
-from tallystick.ledger.ids import id_text
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import Damaged, Stored
 
@@ -63,23 +63,23 @@ def changes_of(events: Iterable[Stored], lookup: Lookup, known: Folded | None = 
     latest: dict[bytes, Known] = {}
     befores: dict[bytes, TaskRecord | None] = {}
     for event in events:
-        if event.__class__ is Damaged:
+        if isinstance(event, Damaged):
             damaged.append(event.position)
             continue
-        assert not isinstance(event, Damaged)
         stream = event.stream
         record: Known
         if stream in latest:
             record = latest[stream]
         else:
             change = changes.get(stream)
-            record = change.after if change else lookup(stream)
+            record = latest[stream] = change.after if change else lookup(stream)
             if not isinstance(record, Tombstone):
                 befores[stream] = change.before if change else record
         try:
-            latest[stream] = evolve(_living(record, stream, event.position), event)
+            if record is not None and (record.__class__ is Tombstone or record.pruned_at is not None):
+                raise _goes_on_after_pruning(event)
+            latest[stream] = evolve(record, event)
         except Corrupt as error:
-            latest[stream] = record
             skipped.setdefault(stream, error)
     for stream, before in befores.items():
         after = latest[stream]
@@ -88,11 +88,9 @@ def changes_of(events: Iterable[Stored], lookup: Lookup, known: Folded | None = 
     return Folded(changes, skipped, tuple(damaged))
 
 
-def _living(record: Known, stream: bytes, position: int) -> TaskRecord | None:
+def _goes_on_after_pruning(event: Event) -> Corrupt:
     """Nothing follows a pruning: what comes after it would have nothing left to change."""
-    if isinstance(record, Tombstone) or (record is not None and record.pruned_at is not None):
-        raise Corrupt(f"task {id_text(stream)} goes on after it was pruned", position=position)
-    return record
+    return Corrupt(f"task {event.task_id} goes on after it was pruned", position=event.position)
 
 
 def merge(first: Changes, second: Changes) -> Changes:

@@ -156,11 +156,12 @@ def matcher(query: Query) -> Callable[[Any], bool] | None:
     if query.metadata:
         pairs = query.metadata.items()
         tests.append(lambda row: row.metadata is not None and pairs <= row.metadata.items())
-    if query.text is not None:
-        tests.append(lambda row: _says(row, query.text))
-    if not tests:
-        return None
-    return lambda row: all(test(row) for test in tests)
+    text = query.text
+    if text is not None:
+        tests.append(lambda row: _says(row, text))
+    if len(tests) > 1:
+        return lambda row: all(test(row) for test in tests)
+    return tests[0] if tests else None
 
 
 def is_of_session(row: Any, session: str | None) -> bool:
@@ -168,7 +169,11 @@ def is_of_session(row: Any, session: str | None) -> bool:
     return session in (row.owner_key, row.requester_session_key, row.child_session_key)
 
 
-def _says(row: Any, text: str | None) -> bool:
-    assert text is not None
-    told = (row.task, row.label, row.terminal_summary, row.error, row.progress_summary)
-    return any(part is not None and text in part.casefold() for part in told)
+def _says(row: Any, text: str) -> bool:
+    """Whether a task says so anywhere: asked of every row, so the likely places come first and nothing is built."""
+    if text in row.task.casefold():
+        return True
+    for told in (row.terminal_summary, row.label, row.error, row.progress_summary):
+        if told is not None and text in told.casefold():
+            return True
+    return False

@@ -136,19 +136,20 @@ class Seen:
         )
         if self._sight is None:
             return unseen
-        stored = (
-            entry
-            for entry in self._rows(self._sight, query, cells, where)
-            if _row_cell(entry[1]) in cells and (passes is None or passes(entry[1]))
-        )
+        stored = self._stored(self._sight, query, cells, where)
+        if passes is not None:
+            stored = (entry for entry in stored if passes(entry[1]))
         return heapq.merge(stored, unseen, key=itemgetter(0), reverse=True) if self._overlay.changes else stored
 
-    def _rows(self, sight: Sight, query: Query, cells: Collection[Cell], where: Span) -> Iterator[Found]:
+    def _stored(self, sight: Sight, query: Query, cells: Collection[Cell], where: Span) -> Iterator[Found]:
+        """Yield the stored rows that are in one of the cells, found on the shortest way that the query leaves."""
         tables = sight.tables[board.NAME]
         sizes = counts.read_cells(sight.txn, sight.tables[counts.NAME][0])  # about: they only choose the way
         plan = plan_of(query, cells, sizes)
-        places = newest_first(sight.txn, tables[plan.table], plan.headings, where)
-        return self._rows_at(sight, places)
+        rows = self._rows_at(sight, newest_first(sight.txn, tables[plan.table], plan.headings, where))
+        if plan.table == board.INDEX:
+            return rows
+        return (entry for entry in rows if _row_cell(entry[1]) in cells)
 
     def _rows_at(self, sight: Sight, places: Iterator[bytes]) -> Iterator[Found]:
         """Yield the stored rows of what the overlay does not know better."""

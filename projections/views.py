@@ -124,6 +124,8 @@ class Views:
         trust.expect_writes(path, life)
         views.environment.write_batch(lambda txn: txn.put(_FORMAT_KEY, _FORMAT, db=views.environment.databases[_META]))
         views.clear_shadows()
+        while 2 * views.environment.info().used_bytes > views.environment.info().map_bytes:
+            views.environment.grow()  # now, when nobody reads
         return views
 
     @classmethod

@@ -1,8 +1,5 @@
 """One reader over time: the log grows, the views follow, are rebuilt, or break, and every answer stays exact."""
 
-import subprocess
-import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,22 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallystick.ledger.errors import Corrupt, InvalidInput, NotFound, Pruned
-from tallystick.ledger.events import Event, TaskFailed, TaskStarted, TaskSucceeded
-from tallystick.ledger.ids import id_text, new_id
-from tallystick.ledger.store.disk import DiskLog
+from tallystick.ledger.errors import Corrupt
+from tallystick.ledger.events import Event
 from tallystick.ledger.store.mapping import Transaction
 from tallystick.ledger.store.memory import MemoryLog
 from tallystick.ledger.store.port import Stored
 from tallystick.projections.catch_up import catch_up
-from tallystick.projections.keys import NameKind, name_heading, place
 from tallystick.projections.query import Query
 from tallystick.projections.reader import Reader
 from tallystick.projections.rebuild import rebuild
 from tallystick.projections.rows import ViewsDamaged
 from tallystick.projections.views import Views
-from tests.projections.histories import STREAMS, caught_up_views, histories, live, logged, told, views_folder
-from tests.story import Story, created
+from tests.projections.histories import caught_up_views, histories, live, logged, told, views_folder
 
 steps = st.lists(
     st.one_of(
@@ -58,6 +51,20 @@ def test_one_reader_is_exact_whoever_moves_in_between(events: list[Event], steps
                         assert head == seen.head
                         assert live(events[:head]) == seen.list(Query()).tasks
                         assert len(live(events[:head])) == seen.counts().total
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 5])
+def test_an_overlay_is_right_over_every_place_where_the_views_may_stand(tmp_path: Path, step: int) -> None:
+    events = told()
+    log = logged(events[:-2])
+    with Views.open(tmp_path, log) as views:
+        reader = Reader(log, views)
+        for position in range(0, log.head() + step, step):
+            catch_up(views, log, until=position)
+            assert live(events[:-2]) == reader.list(Query()).tasks
+            assert Reader(log, None).counts() == reader.counts()
+        log.append(events[-2:])
+        assert live(events) == reader.list(Query()).tasks
 
 
 def test_what_is_written_after_a_snapshot_began_is_not_in_it(tmp_path: Path) -> None:
@@ -221,185 +228,3 @@ def test_views_of_another_version_are_not_asked(tmp_path: Path) -> None:
         meta = views.environment.databases[b"meta"]
         views.environment.write_batch(lambda txn: txn.put(b"format", b"\x09", db=meta))
         assert live(events) == Reader(log, views).list(Query()).tasks
-
-
-# What indexes alone would get wrong.
-
-
-def test_a_name_with_the_digest_of_another_is_told_apart(tmp_path: Path) -> None:
-    events = told()
-    log = logged(events)
-    with caught_up_views(tmp_path, log) as views:
-
-        def collide(txn: Transaction) -> None:
-            """Enter a task under a name that it does not have."""
-            sight = views.seen(txn)
-            assert sight is not None
-            record = live(events)[0]
-            entry = name_heading(NameKind.RUN, "run-of-another"), place(record.stream, record)
-            txn.put(*entry, db=sight.tables["board"][2])
-
-        views.environment.write_batch(collide)
-        reader = Reader(log, views)
-        assert [] == reader.list(Query(run_id="run-of-another")).tasks
-        with pytest.raises(NotFound):
-            reader.find("run-of-another")
-
-
-def test_an_id_wins_over_a_run_and_a_run_over_a_session(tmp_path: Path) -> None:
-    first = Story(created(run_id="both", owner="mine"), stream=STREAMS[0])
-    second = Story(created(run_id=id_text(STREAMS[0]), owner="both"), stream=STREAMS[1], position=1)
-    log = logged([*first.events, *second.events])
-    with caught_up_views(tmp_path, log) as views:
-        reader = Reader(log, views)
-        assert first.record == reader.find(id_text(STREAMS[0]))
-        assert first.record == reader.find("both")
-        assert second.record == reader.find(id_text(STREAMS[1]))
-        for token in (" ", "a\nb", "x" * 600):
-            with pytest.raises(InvalidInput):
-                reader.find(token)
-        with pytest.raises(NotFound, match="nobody"):
-            reader.find("nobody")
-        with pytest.raises(NotFound):
-            reader.get("not an id")
-
-
-@pytest.mark.parametrize("seen_by_views", [0, 8, 100])
-def test_a_pruned_task_answers_with_what_it_was(tmp_path: Path, seen_by_views: int) -> None:
-    events = told()
-    log = logged(events)
-    task_id = id_text(STREAMS[3])
-    with caught_up_views(tmp_path, log, until=seen_by_views) as views:
-        reader = Reader(log, views)
-        for ask in (reader.get, reader.find):
-            with pytest.raises(Pruned, match="was cancelled") as caught:
-                ask(task_id)
-            ended, pruned = events[-2:]
-            assert (ended.occurred_at, pruned.occurred_at) == (caught.value.ended_at, caught.value.pruned_at)
-        with pytest.raises(NotFound):
-            reader.find("run-3")
-        assert [] == reader.list(Query(run_id="run-3")).tasks
-
-
-def test_a_session_that_is_owner_and_child_at_once_is_shown_once(tmp_path: Path) -> None:
-    story = Story(created(owner="s", requester="r", child_session="s"))
-    log = logged(story.events)
-    with caught_up_views(tmp_path, log) as views:
-        reader = Reader(log, views)
-        assert [story.record] == reader.list(Query(session="s")).tasks == reader.board("s")
-        assert [story.record] == reader.board("r")
-        assert [] == reader.board("t")
-        with pytest.raises(InvalidInput, match="limit"):
-            reader.board("s", 0)
-
-
-@pytest.mark.parametrize("count", [3, 2_100])
-def test_children_and_sessions_are_found_among_few_tasks_and_among_many(tmp_path: Path, count: int) -> None:
-    """Few tasks are looked at one by one; among many only those under the name."""
-    parent = id_text(STREAMS[3])
-    mine = Story(created(parent=parent, owner="mine", run_id="mine"), TaskStarted(), TaskFailed(error="no"))
-    events = list(mine.events)
-    for number in range(count):
-        stream = bytes(14) + number.to_bytes(2)
-        events.extend(Story(created(owner="all"), TaskFailed(error="no"), stream=stream, position=len(events)).events)
-    log = logged(events)
-    with caught_up_views(tmp_path, log) as views:
-        reader = Reader(log, views)
-        for query in (
-            Query(parent=parent, status="failed"),
-            Query(owner="mine", status="failed"),
-            Query(session="mine"),
-            Query(run_id="mine", owner="mine", parent=parent),
-        ):
-            assert [mine.record] == reader.list(query).tasks
-        assert [] == reader.list(Query(owner="mine", status="running")).tasks
-        assert count == len(reader.list(Query(owner="all", limit=10_000)).tasks)
-
-
-def test_what_ended_in_a_batch_is_counted_by_the_index_when_the_counts_stand_elsewhere(tmp_path: Path) -> None:
-    events = told()
-    log = logged(events)
-    with caught_up_views(tmp_path, log, until=2) as views:
-        catch_up(views, log, names={"board"})
-        expected = Reader(log, None).counts()
-        assert expected == Reader(log, views).counts()
-
-
-# Other threads and other processes.
-
-
-def test_many_threads_ask_one_reader_while_the_log_grows(tmp_path: Path) -> None:
-    with DiskLog.open(tmp_path / "log") as log, Views.open(tmp_path / "views", log) as views:
-        reader = Reader(log, views)
-        wrong: list[tuple[int, int]] = []
-        done = threading.Event()
-
-        def ask() -> None:
-            while not done.is_set():
-                with reader.snapshot() as seen:
-                    shown = len(seen.list(Query(limit=1_000)).tasks)
-                    if not shown == seen.counts().total == seen.head // 2:
-                        wrong.append((shown, seen.head))
-
-        askers = [threading.Thread(target=ask) for _ in range(3)]
-        for asker in askers:
-            asker.start()
-        for number in range(100):
-            story = Story(created(), TaskStarted(), stream=new_id(), position=2 * number)
-            log.append(story.events)
-            if number % 3 == 0:
-                catch_up(views, log)
-        done.set()
-        for asker in askers:
-            asker.join()
-        assert [] == wrong
-
-
-SCRIPT = """
-import sys
-from pathlib import Path
-from tallystick.ledger.store.disk import DiskLog
-from tallystick.projections.query import Query
-from tallystick.projections.reader import Reader
-from tallystick.projections.views import Views
-
-folder = Path(sys.argv[1])
-with DiskLog.open(folder / "log", readonly=True) as log:
-    views = Views.open_readonly(folder / "views", log)
-    assert views is not None
-    with views:
-        reader = Reader(log, views)
-        for line in sys.stdin:
-            status = line.strip() or None
-            page = reader.list(Query(status=status))
-            print(log.head(), len(page.tasks), reader.counts().total, flush=True)
-loaded = {"pykka", "structlog", "asyncio", "rich", "click", "logging"} & set(sys.modules)
-assert not loaded, loaded
-"""
-
-
-def test_another_process_sees_what_the_owner_has_written_and_its_views_have_not(tmp_path: Path) -> None:
-    with DiskLog.open(tmp_path / "log") as log, Views.open(tmp_path / "views", log) as views:
-        log.append(Story(created(), TaskStarted(), stream=new_id()).events)
-        catch_up(views, log)
-        log.append(Story(created(), TaskSucceeded(), stream=new_id(), position=2).events)
-        beside = subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        questions, answers = beside.stdin, beside.stdout
-        assert questions is not None
-        assert answers is not None
-
-        def ask(status: str) -> str:
-            print(status, file=questions, flush=True)
-            return answers.readline().strip()
-
-        assert f"{log.head()} 2 2" == ask("")
-        assert f"{log.head()} 1 2" == ask("running")
-        log.append(Story(created(), stream=new_id(), position=log.head()).events)
-        assert f"{log.head()} 3 3" == ask("")
-        catch_up(views, log)
-        rebuild(views, log)
-        assert f"{log.head()} 1 3" == ask("queued")
-        beside.communicate()
-        assert 0 == beside.returncode
