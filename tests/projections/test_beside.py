@@ -5,14 +5,18 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from tallystick.ledger.events import TaskStarted, TaskSucceeded
 from tallystick.ledger.ids import new_id
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.projections.catch_up import catch_up
+from tallystick.projections.check import check
 from tallystick.projections.query import Query
 from tallystick.projections.reader import Reader
 from tallystick.projections.rebuild import rebuild
 from tallystick.projections.views import Views
+from tests.projections.histories import caught_up_views, dump
 from tests.story import Story, created
 
 
@@ -47,6 +51,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from tallystick.ledger.store.disk import DiskLog
+from tallystick.projections.check import check
 from tallystick.projections.query import Query
 from tallystick.projections.reader import Reader
 from tallystick.projections.views import Views
@@ -91,3 +96,45 @@ def test_another_process_sees_what_the_owner_has_written_and_its_views_have_not(
         assert f"{log.head()} 1 3" == ask("queued")
         beside.communicate()
         assert 0 == beside.returncode
+
+
+FOLLOWING = """
+import sys
+from pathlib import Path
+from tallystick.ledger.store.disk import DiskLog
+from tallystick.projections.catch_up import catch_up
+from tallystick.projections.rebuild import rebuild
+from tallystick.projections.views import Views
+
+folder = Path(sys.argv[1])
+log = DiskLog.open(folder / "log", readonly=True)
+views = Views.open(folder / "views", log)
+catch_up(views, log, until=int(sys.argv[2]), slice_events=3)
+print("there", flush=True)
+while True:
+    rebuild(views, log, slice_events=2, progressed=lambda done, total: print(done, flush=True))
+    catch_up(views, log, until=views.positions()["board"] + 1)
+"""
+
+
+@pytest.mark.parametrize("lines", [1, 2, 5, 11, 23])
+def test_views_whose_owner_is_killed_are_whole_and_go_on(tmp_path: Path, lines: int) -> None:
+    with DiskLog.open(tmp_path / "log") as log:
+        for _ in range(20):
+            log.append(Story(created(), TaskStarted(), stream=new_id(), position=log.head()).events)
+        owner = subprocess.Popen(
+            [sys.executable, "-c", FOLLOWING, str(tmp_path), "10"], stdout=subprocess.PIPE, text=True
+        )
+        assert owner.stdout is not None
+        for _ in range(lines):
+            owner.stdout.readline()
+        owner.kill()
+        owner.communicate()
+
+        with Views.open(tmp_path / "views", log) as views:
+            [position] = set(views.positions().values())
+            assert 10 <= position < 40
+            with caught_up_views(tmp_path / "twin", log, until=position) as twin:
+                assert dump(twin) == dump(views)
+            catch_up(views, log)
+            assert all(check(views, log, name).ok for name in views.positions())

@@ -20,6 +20,7 @@ from tallystick.projections.check import check
 from tallystick.projections.follower import Follower
 from tallystick.projections.projection import Contents, Table
 from tallystick.projections.rebuild import rebuild
+from tallystick.projections.trust import life_of_the_machine
 from tallystick.projections.views import Views
 from tests.projections.histories import (
     PlainError,
@@ -186,6 +187,12 @@ def test_views_of_a_killed_process_are_believed_until_the_machine_starts_anew(tm
     (tmp_path / "unflushed").write_bytes(left)
     with Views.open(tmp_path, log, life="tuesday") as views:
         assert {"board": 0, "counts": 0, "due": 0} == views.positions()
+
+
+def test_a_system_that_does_not_tell_its_life_has_none(tmp_path: Path) -> None:
+    (tmp_path / "boot_id").write_text("monday\n")
+    assert "monday" == life_of_the_machine(tmp_path / "boot_id")
+    assert "" == life_of_the_machine(tmp_path / "nothing")
 
 
 def test_flushed_views_are_believed_after_every_start_of_the_machine(tmp_path: Path) -> None:
