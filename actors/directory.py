@@ -1,10 +1,8 @@
 """The directory: which task actors are in memory, and who speaks for a task."""
 
-from collections import deque
-
 from tallystick.actors.dispatcher import Dispatcher
 from tallystick.actors.envelope import Envelope
-from tallystick.actors.inbox import HandOn
+from tallystick.actors.inbox import Address, HandOn
 from tallystick.actors.journal import Journal
 from tallystick.actors.log import logger
 from tallystick.actors.task import TaskActor
@@ -12,6 +10,8 @@ from tallystick.ledger.limits import ACTORS_LIVE_MAX
 from tallystick.ledger.store.port import EventLog, Stored
 
 log = logger("actors")
+
+ROOM = 10  # when there are too many, one in so many is let go beyond what must be
 
 
 class Directory:
@@ -28,7 +28,7 @@ class Directory:
         self._log, self.journal, self.schedule, self._live_max = event_log, journal, dispatcher, live_max
         self._actors: dict[bytes, TaskActor] = {}
         self._onward = HandOn(dispatcher.lock)
-        self._in_order: deque[TaskActor] = deque()
+        self._find = self.actor
         self._resting: list[TaskActor] = []
         self._holding: set[TaskActor] = set()
         self.holds = True
@@ -38,18 +38,14 @@ class Directory:
         """Return the actor of this task, made anew from the log's truth when it is not in memory."""
         found = self._actors.get(stream)
         if found is None:
-            made = TaskActor(stream, self)
             # setdefault is one step: of two threads that make the actor, one wins for both.
-            found = self._actors.setdefault(stream, made)
-            if found is made:
-                self._in_order.append(made)
+            found = self._actors.setdefault(stream, TaskActor(stream, self))
         found.used = True
         return found
 
     def newborn(self, stream: bytes) -> TaskActor:
         """Return an actor for an id that was made just now: the log is not asked for its history."""
         actor = self._actors[stream] = TaskActor(stream, self, newborn=True)
-        self._in_order.append(actor)
         return actor
 
     def history(self, stream: bytes) -> list[Stored]:
@@ -88,45 +84,37 @@ class Directory:
         resting, self._resting = self._resting, []
         for actor in resting:
             self._let_go(actor)
-        surplus = len(self._actors) - self._live_max
-        if surplus > 0:
-            self._passivate(surplus)
-        elif len(self._in_order) > 2 * self._live_max:  # most of it names actors that have gone
-            for _ in range(len(self._in_order)):  # in place, for other threads append
-                actor = self._in_order.popleft()
-                if not actor.is_gone:
-                    self._in_order.append(actor)
+        if len(self._actors) > self._live_max:
+            self._passivate(len(self._actors) - self._live_max + self._live_max // ROOM)
 
     def _passivate(self, surplus: int) -> None:
-        """Second chance: an actor that was used since it was last looked at goes to the end of the line."""
-        in_order = self._in_order
-        for _ in range(len(in_order)):
-            actor = in_order.popleft()
-            if actor.is_gone:
-                continue
-            if not actor.used and self._let_go(actor):
-                surplus -= 1
-            else:
+        """Let go of the idlest, oldest first; who was used since the last look is spared once.
+
+        Some room is made at once, so that not every turn has to look at everybody.
+        """
+        for actor in list(self._actors.values()):  # a copy in one step, for other threads add to it
+            if actor.used:
                 actor.used = False
-                in_order.append(actor)
-            if surplus <= 0:
-                return
+            elif self._let_go(actor):
+                surplus -= 1
+                if surplus <= 0:
+                    return
 
     def _let_go(self, actor: TaskActor) -> bool:
         if not actor.is_idle() or self._actors.get(actor.stream) is not actor:
             return False
         del self._actors[actor.stream]  # first: once it is let go it asks for its successor
         actor.let_go()
-        actor.inbox.hand_on(self._onward)
+        actor.inbox.hand_on(self._onward, Address(self._find, actor.address))
         if not actor.inbox.empty():  # it came meanwhile, and is older than what the successor has
             with self.schedule.lock:
-                self.actor(actor.stream).inbox.put_before(actor.inbox.take())
+                self.actor(actor.address).inbox.put_before(actor.inbox.take())
         return True
 
     def hand_on(self, actor: TaskActor) -> None:
-        """Let an actor that speaks for no task any more hand on what reaches it, and what has."""
-        actor.inbox.hand_on(self._onward)
-        self._onward.schedule(actor)
+        """Let an actor that speaks for no task any more hand on what reaches it, and what has, to who does."""
+        actor.inbox.hand_on(self._onward, Address(self._find, actor.address))
+        self._onward.schedule(actor.inbox)
 
     def pass_on(self, envelope: Envelope, stream: bytes) -> None:
         """Give an envelope that reached an id that names no task of its own to the task that it stands for."""

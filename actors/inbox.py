@@ -1,7 +1,10 @@
 """The inbox: what waits for one actor, bounded, and the signal that makes its dispatcher run it."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
+
+from msgspec import Struct
 
 from tallystick.actors.envelope import Envelope
 from tallystick.ledger.errors import Busy
@@ -49,7 +52,7 @@ class Inbox:
         waiting.append(envelope)
         if not self._scheduled:
             self._scheduled = True
-            self._schedule.schedule(self._actor)
+            self._schedule.schedule(self)
 
     def put_before(self, envelopes: "list[Envelope]") -> None:
         """Add envelopes that are older than all that wait here. They were admitted once: the bound is not asked."""
@@ -64,13 +67,23 @@ class Inbox:
     def wake(self) -> None:
         """Schedule the actor although nothing has arrived: its first turn."""
         self._scheduled = True
-        self._schedule.schedule(self._actor)
+        self._schedule.schedule(self)
 
-    def hand_on(self, onward: Schedule) -> None:
-        """From now on hand on what is put here, on the thread of whoever puts it.
+    def drain(self) -> None:
+        """Let the actor handle what waits: its turn has come."""
+        self._actor.drain()
+
+    def abandon(self) -> None:
+        """Let the actor answer what waits without handling it: the dispatcher has ended."""
+        self._actor.abandon()
+
+    def hand_on(self, onward: "HandOn", address: "Address") -> None:
+        """From now on hand on what is put here, on the thread of whoever puts it, to who has the address then.
 
         If the actor had to, mail that the same sender gives to the successor could come first.
+        The inbox forgets its actor: the two need no garbage collector to go.
         """
+        self._actor = address
         self._schedule = onward  # for a sender that is inside `put` now
         self.__class__ = Onward  # and for all others, so that nobody's `put` has to look
 
@@ -95,19 +108,37 @@ class Inbox:
         return len(self._queue)
 
 
+class Address(Struct, frozen=True, gc=False):
+    """The task that an actor spoke for: whoever speaks for it now is found there."""
+
+    find: Callable[[bytes], Any]
+    stream: bytes
+
+    def successor(self) -> Inbox:
+        """Return the inbox of the actor that speaks for the task now."""
+        inbox: Inbox = self.find(self.stream).inbox
+        return inbox
+
+    def drain(self) -> None:
+        """Nobody is here to handle anything."""
+
+    def abandon(self) -> None:
+        """Nobody is here to answer anything."""
+
+
 class HandOn:
-    """Where actors queue that speak for no task any more: nowhere. What waits for one is handed on at once."""
+    """Where inboxes queue whose actors speak for no task any more: nowhere. What waits in one is handed on at once."""
 
     def __init__(self, lock: AbstractContextManager[object]) -> None:
         self._lock = lock
 
-    def schedule(self, actor: Runnable) -> None:
-        """Give what waits for the actor to its successor."""
+    def schedule(self, inbox: Runnable) -> None:
+        """Give what waits in the inbox to the successor of its actor."""
+        assert isinstance(inbox, Onward)
         with self._lock:  # for any thread may come here, and an inbox has one taker
-            inbox: Inbox = actor.actor_inbox  # type: ignore[attr-defined]  # whoever hands on has one
             envelopes = inbox.take()
             if envelopes:
-                actor.successor().actor_inbox.put_behind(envelopes)  # type: ignore[attr-defined]  # and one of these
+                inbox.successor().put_behind(envelopes)
 
 
 class Onward(Inbox):
@@ -117,4 +148,15 @@ class Onward(Inbox):
 
     def put(self, envelope: "Envelope", /) -> None:
         """Put the envelope into the successor's inbox."""
-        self._actor.successor().actor_inbox.put(envelope)  # type: ignore[attr-defined]  # whoever hands on has one
+        self.successor().put(envelope)
+
+    def successor(self) -> Inbox:
+        """Return the inbox of the actor that speaks for the task now."""
+        assert isinstance(self._actor, Address)
+        return self._actor.successor()
+
+    def drain(self) -> None:
+        """Hand on what was put here just before its actor went."""
+        self._schedule.schedule(self)
+
+    abandon = drain

@@ -73,13 +73,11 @@ class TaskActor(DispatchedActor):
 
     def drain(self) -> None:
         """Handle what waits; hand it on when another actor speaks for the task now."""
-        if not self._let_go:
-            super().drain()
-            if self.stands_for is None:
-                return
+        super().drain()
+        if self.stands_for is not None and not self._let_go:
             self.let_go()
             self._directory.let_go_later(self)
-        self._directory.hand_on(self)
+            self._directory.hand_on(self)
 
     def abandon(self) -> None:
         """Answer what waits, and who awaits the end: the dispatcher has ended."""
@@ -293,11 +291,12 @@ class TaskActor(DispatchedActor):
         """Whether the directory has let it go."""
         return self._let_go
 
+    @property
+    def address(self) -> bytes:
+        """The task that mail for this actor is for: its own, or the one that its id stands for."""
+        return self.stands_for or self.stream
+
     def let_go(self) -> None:
         """Stop; what still arrives is passed on to the actor that speaks for the task then."""
         self._let_go = True
         self.actor_stopped.set()
-
-    def successor(self) -> "TaskActor":
-        """Return the actor that speaks for the task now that this one does not."""
-        return self._directory.actor(self.stands_for or self.stream)

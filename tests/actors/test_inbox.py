@@ -6,7 +6,7 @@ from collections import deque
 import pytest
 
 from tallystick.actors.envelope import Envelope
-from tallystick.actors.inbox import HandOn, Inbox, Runnable
+from tallystick.actors.inbox import Address, HandOn, Inbox, Runnable
 from tallystick.ledger.errors import Busy
 from tallystick.ledger.limits import INBOX_DEPTH_MAX
 from tests.actors.parts import at_once
@@ -23,12 +23,11 @@ class Line:
 
 
 class Reader:
-    """An actor that keeps what it takes out of its inbox; `successor` is who is there after it."""
+    """An actor that keeps what it takes out of its inbox."""
 
     def __init__(self, line: Line) -> None:
-        self.actor_inbox = Inbox(self, line)
+        self.inbox = self.actor_inbox = Inbox(self, line)
         self.read: list[object] = []
-        self.next: Reader | None = None
 
     def drain(self) -> None:
         self.read += texts(self.actor_inbox.take())
@@ -36,9 +35,10 @@ class Reader:
     def abandon(self) -> None:
         raise AssertionError("nobody ends here")
 
-    def successor(self) -> "Reader":
-        assert self.next is not None
-        return self.next
+
+def address_of(reader: Reader) -> Address:
+    """Where somebody else is found from now on."""
+    return Address(lambda _stream: reader, b"a task")
 
 
 def letters(*messages: object) -> list[Envelope]:
@@ -81,8 +81,8 @@ def test_an_actor_is_scheduled_once_until_its_mail_is_taken(inbox: Inbox, line: 
     inbox.take()
     inbox.put(Envelope(3))
 
-    assert [reader] == once
-    assert [reader, reader] == list(line.waiting)
+    assert [inbox] == once
+    assert [inbox, inbox] == list(line.waiting)
 
 
 def test_one_by_one_it_gives_what_waits_and_never_waits_itself(inbox: Inbox) -> None:
@@ -126,39 +126,37 @@ def test_what_was_admitted_elsewhere_comes_before_or_behind_and_is_never_turned_
     assert 3 == len(line.waiting)
 
 
-def test_an_actor_can_be_woken_without_mail(inbox: Inbox, line: Line, reader: Reader) -> None:
+def test_an_actor_can_be_woken_without_mail(inbox: Inbox, line: Line) -> None:
     inbox.wake()
     inbox.put(Envelope("it is in the line already"))
 
-    assert [reader] == list(line.waiting)
+    assert [inbox] == list(line.waiting)
 
 
 def test_the_inbox_of_a_gone_actor_hands_on_to_whoever_is_there_now(line: Line) -> None:
     first, second, third = Reader(line), Reader(line), Reader(line)
-    first.next, second.next = second, third
     onward = HandOn(threading.RLock())
     first.actor_inbox.put(Envelope(1))
-    first.actor_inbox.hand_on(onward)
+    first.actor_inbox.hand_on(onward, address_of(second))
     first.actor_inbox.put(Envelope(2))
-    second.actor_inbox.hand_on(onward)
+    second.actor_inbox.hand_on(onward, address_of(third))
     first.actor_inbox.put(Envelope(3))
 
     assert [[1], [2], [3]] == [texts(reader.actor_inbox.take()) for reader in (first, second, third)]
-    assert [first, second, third] == list(line.waiting)
+    assert [reader.inbox for reader in (first, second, third)] == list(line.waiting)
 
 
 def test_a_sender_that_was_inside_put_hands_on_what_it_put(line: Line) -> None:
     first, second = Reader(line), Reader(line)
-    first.next = second
     first.actor_inbox.put(Envelope(1))
     first.actor_inbox.take()
-    first.actor_inbox.hand_on(HandOn(threading.RLock()))
+    first.actor_inbox.hand_on(HandOn(threading.RLock()), address_of(second))
     for number in (2, 3):
         Inbox.put(first.actor_inbox, Envelope(number))
     first.actor_inbox.put_behind(letters(4))
 
     assert [[], [2, 3, 4]] == [texts(reader.actor_inbox.take()) for reader in (first, second)]
-    assert [first, second] == list(line.waiting)[:2]
+    assert [first.inbox, second.inbox] == list(line.waiting)[:2]
 
 
 @pytest.mark.usefixtures("restless")
