@@ -84,6 +84,12 @@ def test_a_cursor_with_another_byte_is_refused(place: int, other: int) -> None:
         Query(cursor=urlsafe_b64encode(raw).decode())
 
 
+@pytest.mark.parametrize("place", [b"", PLACE[1:], PLACE + b"x"])
+def test_a_cursor_to_what_is_no_place_is_refused(place: bytes) -> None:
+    with pytest.raises(InvalidInput):
+        Query(cursor=Query().cursor_at(place))
+
+
 @given(st.text(max_size=60))
 def test_a_cursor_that_was_made_up_is_refused(cursor: str) -> None:
     with pytest.raises(InvalidInput):
