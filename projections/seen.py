@@ -23,7 +23,7 @@ from tallystick.projections.overlay import Overlay
 from tallystick.projections.places import Span, newest_first, stream_of
 from tallystick.projections.plan import ACTIVE_CELLS, ENDED_CELLS, cells_of, plan_of, row_cell
 from tallystick.projections.query import Page, Query, matcher
-from tallystick.projections.rows import ViewsDamaged, as_record, read_row, unpack
+from tallystick.projections.rows import ViewsDamaged, as_record, read_row
 from tallystick.projections.views import Sight
 
 Found: TypeAlias = tuple[bytes, Any]
@@ -33,8 +33,6 @@ Records: TypeAlias = list[TaskRecord]
 Dues: TypeAlias = list[Due]
 
 _ALL_CELLS = frozenset(CELLS)
-
-FEW_EVENTS = 16_384  # read one by one, and their tasks looked up, rather than looking at every task
 
 
 class Seen:
@@ -105,8 +103,6 @@ class Seen:
         stored: Iterator[Due] = iter(())
         if self._sight is not None:
             position = self._sight.position(due.NAME)
-            if self._overlay.base - position > FEW_EVENTS:
-                return sorted(_due_among(self._records(self._sight), until, rules))[:limit]
             # What the marks do not know, although the rows do: the tasks of the events in between.
             for stream in {event.stream for event in self._events(position, self._overlay.base)} - set(unseen):
                 unseen[stream] = self._known(stream)
@@ -161,15 +157,6 @@ class Seen:
                 if row is None:
                     raise ViewsDamaged(f"the row of {stream.hex()} is missing")
                 yield place, read_row(row)
-
-    def _records(self, sight: Sight) -> Iterator[tuple[bytes, TaskRecord]]:
-        """Yield every task that is not pruned: what is left when nothing else can tell."""
-        unseen = self._overlay.changes
-        for stream, row in sight.txn.cursor(sight.tables[board.NAME][board.ROWS]):
-            if stream not in unseen:
-                yield stream, unpack(stream, row)
-        for stream, change in unseen.items():
-            yield stream, change.after
 
     def _events(self, after: int, until: int) -> Iterator[Event]:
         return (event for event in self._log.read(after, until) if isinstance(event, Event))
