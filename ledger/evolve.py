@@ -63,7 +63,9 @@ def evolve(record: TaskRecord | None, event: Event) -> TaskRecord:
             f"task {record.task_id} has version {record.version}, then {event.version}", position=event.position
         )
     changes = _EVOLVERS[data.__class__](record, event, data)
-    return replace(record, version=event.version, position=event.position, **changes)
+    changes["version"] = event.version
+    changes["position"] = event.position
+    return replace(record, **changes)
 
 
 def fold(events: Iterable[Event], record: TaskRecord | None = None) -> TaskRecord | None:
@@ -77,35 +79,40 @@ def _born(event: Event, data: TaskCreated) -> TaskRecord:
     if event.version != 1:
         raise Corrupt(f"task {event.task_id} is created at version {event.version}", position=event.position)
     task_id = event.task_id
+    # By place, in the order of the record's fields: by name, making a record would take twice as long.
     return TaskRecord(
-        task_id=task_id,
-        runtime=data.runtime,
-        task=data.task,
-        status=Status.QUEUED,
-        scope_kind=data.scope,
-        delivery_status=data.delivery,
-        notify_policy=data.notify,
-        created_at=event.occurred_at,
-        last_event_at=event.occurred_at,
-        version=1,
-        position=event.position,
-        task_kind=data.kind,
-        source_id=data.source_id,
-        owner_key=data.owner,
-        requester_session_key=data.requester or data.owner,
-        child_session_key=data.child_session,
-        parent_flow_id=data.flow,
-        parent_task_id=data.parent,
-        root_task_id=data.root or task_id,
-        agent_id=data.agent,
-        requester_agent_id=data.requester_agent,
-        run_id=data.run_id,
-        label=data.label,
-        origin=data.origin,
-        timeout_ms=data.timeout_ms,
-        backing=data.backing,
-        metadata=data.metadata,
-        idempotency_key=data.idempotency_key,
+        task_id,
+        data.runtime,
+        data.task,
+        Status.QUEUED,
+        data.scope,
+        data.delivery,
+        data.notify,
+        event.occurred_at,  # created
+        event.occurred_at,  # last event
+        1,
+        event.position,
+        data.kind,
+        data.source_id,
+        data.owner,
+        data.requester or data.owner,
+        data.child_session,
+        data.flow,
+        data.parent,
+        data.root or task_id,
+        data.agent,
+        data.requester_agent,
+        data.run_id,
+        data.label,
+        data.origin,
+        None,  # started
+        None,  # ended
+        None,  # cleanup
+        data.timeout_ms,
+        None,  # deadline
+        data.backing,
+        data.metadata,
+        data.idempotency_key,
     )
 
 
@@ -113,7 +120,10 @@ def _moved(record: TaskRecord, event: Event, status: Status) -> Changes:
     """Move along the table; whatever the table does not allow is damage, for `decide` never admits it."""
     if status not in ALLOWED[record.status]:
         raise Corrupt(f"task {record.task_id}: {event.type} cannot follow {record.status}", position=event.position)
-    return {"status": status, "last_event_at": event.occurred_at, "backing_missed_at": None}
+    changes: Changes = {"status": status, "last_event_at": event.occurred_at}
+    if record.backing_missed_at is not None:
+        changes["backing_missed_at"] = None
+    return changes
 
 
 def _ended(record: TaskRecord, event: Event, status: Status, usage: Usage | None = None) -> Changes:
@@ -198,8 +208,10 @@ def _progressed(record: TaskRecord, event: Event, data: TaskProgressed) -> Chang
 def _succeeded(record: TaskRecord, event: Event, data: TaskSucceeded) -> Changes:
     changes = _ended(record, event, Status.SUCCEEDED, data.usage)
     changes["terminal_summary"] = data.summary
-    changes["terminal_outcome"] = data.outcome
-    changes["artifacts"] = data.artifacts
+    if data.outcome is not None:
+        changes["terminal_outcome"] = data.outcome
+    if data.artifacts:
+        changes["artifacts"] = data.artifacts
     return changes
 
 
@@ -258,8 +270,10 @@ def _recovered(record: TaskRecord, event: Event, data: TaskRecovered) -> Changes
     changes = _ended(record, event, data.status, data.usage)
     changes["error"] = data.error
     changes["terminal_summary"] = data.summary
-    changes["terminal_outcome"] = data.outcome
-    changes["artifacts"] = data.artifacts
+    if data.outcome is not None:
+        changes["terminal_outcome"] = data.outcome
+    if data.artifacts:
+        changes["artifacts"] = data.artifacts
     return changes
 
 

@@ -8,7 +8,7 @@ from tallystick.ledger.ids import id_bytes
 from tallystick.ledger.lifecycle import ACTIVE, BLOCKED, DeliveryStatus, NotifyPolicy, Runtime, Scope, Status
 
 
-class TaskRecord(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, rename="camel"):
+class TaskRecord(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
     """A frozen snapshot of one task. Encoded as JSON it has the names of the interface: camelCase, absent not null.
 
     All times are UTC milliseconds as reported (`occurred_at`); `version` counts the task's events, `position` is
