@@ -182,10 +182,11 @@ def test_notes_that_somebody_added_to_an_error_travel_with_it() -> None:
 def test_a_bad_value_is_shown_but_never_at_length() -> None:
     error = InvalidInput("task", "x" * 100_000, "less")
 
-    assert SHOWN_MAX == len(error.value)
+    assert 80 == SHOWN_MAX == len(error.value)
     assert error.value.startswith("'xxx")
     assert error.value.endswith("x…")
     assert f"task: {error.value} is not allowed; give less." == str(error)
+    assert f"'{'x' * 78}'" == InvalidInput("task", "x" * 78, "less").value
 
 
 def test_whoever_catches_the_root_catches_everything_and_a_tombstone_is_something_not_found() -> None:

@@ -258,6 +258,14 @@ def test_evidence_that_is_not_flat_or_not_finite_is_refused(bad: object, field: 
     refused(fields.evidence, bad, field)
 
 
+def test_evidence_may_be_as_large_as_its_limit_whatever_it_is_made_of() -> None:
+    numbers = {f"n{place}": place for place in range(4)}  # two bytes of a name and nine of a number each
+    text = "v" * (EVIDENCE_BYTES_MAX - 4 * (2 + 9) - 1)
+
+    assert {**numbers, "k": text} == fields.evidence("field", {**numbers, "k": text})
+    refused(fields.evidence, {**numbers, "k": f"{text}v"})
+
+
 def test_usage_is_amounts_by_name() -> None:
     assert {"tokens": 3, "costUsd": 0.25, "zero": 0} == fields.usage("field", {"tokens": 3, "costUsd": 0.25, "zero": 0})
     assert (None, None) == (fields.usage("field", None), fields.usage("field", {}))

@@ -82,7 +82,7 @@ def test_a_required_key_is_a_key() -> None:
     assert "grace-over" == fields.required_key("field", " grace-over ")
 
 
-@pytest.mark.parametrize("task", ["x", "  indented\n\ttask ", "ein Strich", "\x1b[1mbold", "t" * TASK_BYTES_MAX])
+@pytest.mark.parametrize("task", ["x", "  indented\n\ttask ", "für 🪵", "\x1b[1mbold", "t" * TASK_BYTES_MAX])
 def test_what_is_to_be_done_is_kept_to_the_letter(task: str) -> None:
     assert task == fields.task_text("field", task)
 
@@ -146,6 +146,8 @@ def test_a_label_that_is_too_long_or_no_text_is_refused(bad: object) -> None:
         (f"a{LONE_SURROGATE}b", True, "a\ufffdb"),
         ("0123456789abcdef", True, "0123456789abcdef"),
         ("0123456789abcdefg", True, "0123456789abc…"),
+        ("0123456789abcde\n", True, "0123456789abcde\n"),
+        ("éééééééé", True, "éééééééé"),
         ("ééééééééé", True, "éééééé…"),
         ("🪵🪵🪵🪵🪵", True, "🪵🪵🪵…"),
         ("0123456789abcde🪵", True, "0123456789abc…"),
