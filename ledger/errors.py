@@ -11,7 +11,7 @@ TallystickError
 │   ├── Full          the disk or the map is full: the bytes that are there
 │   ├── NewerFormat   written by a newer tallystick: found, known
 │   ├── ForkedStore   used in a child process after a fork
-│   └── NotOwner      another process is the live owner: who
+│   └── NotOwner      this ledger may not write: who is the live owner
 ├── BatchFailed       the refusals of a batch, each with its place; the rest is durable
 ├── Busy              a bounded queue is full: retry later
 └── Closed            the ledger is closed, or closing
@@ -134,12 +134,20 @@ class ForkedStore(StoreError):
 
 
 class NotOwner(StoreError):
-    """Another process is the live owner of this ledger."""
+    """Whoever asks may not write: another process is the live owner, or the ledger was opened to be read.
 
-    def __init__(self, path: str, *, who: str) -> None:
-        super().__init__(
-            f"{path} has a live owner: {who}. Write through that process, stop it, or open with read_only=True."
-        )
+    `who` says which process owns it, or is None when none does.
+    """
+
+    def __init__(self, path: str, *, who: str | None, read_only: bool = False) -> None:
+        if read_only:
+            owner = "it has no live owner" if who is None else f"its live owner is {who}"
+            message = f"{path} was opened with read_only=True; {owner}. Write through the owner, or become it."
+        else:
+            message = (
+                f"{path} has a live owner: {who}. Write through that process, stop it, or open with read_only=True."
+            )
+        super().__init__(message)
         self.path, self.who = path, who
 
 

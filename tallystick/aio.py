@@ -1,18 +1,22 @@
 """The face for asyncio: the same names, awaitable. The loop never waits for a disk or a lock."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Any, ParamSpec, Self, TypeVar, Unpack
 
-from tallystick.actors.envelope import ExcInfo
-from tallystick.actors.future import LightFuture
 from tallystick.actors.task import AwaitEnd, TaskActor
+from tallystick.async_batch import AsyncBatch
+from tallystick.bridge import Bridge, LoopFuture
 from tallystick.house import House
-from tallystick.ledger import intake
+from tallystick.ledger import fields, intake
 from tallystick.ledger.commands import Command
+from tallystick.ledger.errors import Closed
+from tallystick.ledger.events import Event
 from tallystick.ledger.intake import Creation
+from tallystick.ledger.limits import TIMEOUT_MS_MAX
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.verify import Verification
 from tallystick.projections.counts import Counts
@@ -26,65 +30,6 @@ READING_THREADS = 2
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class Bridge:
-    """Carries answers from the dispatcher's thread into a loop: one wake-up for all that arrived meanwhile."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self._arrived: list[LoopFuture] = []
-        self._woken = False
-
-    def arrived(self, future: "LoopFuture") -> None:
-        """Take an answer, on the dispatcher's thread."""
-        self._arrived.append(future)
-        if not self._woken:
-            self._woken = True
-            try:
-                self.loop.call_soon_threadsafe(self._hand_over)
-            except RuntimeError:
-                self._arrived.clear()  # the loop is closed: nobody waits any more
-
-    def _hand_over(self) -> None:
-        self._woken = False  # before the look: what arrives after it wakes the loop again
-        arrived = self._arrived
-        taken = arrived[:]
-        del arrived[: len(taken)]
-        for future in taken:
-            future.hand_over()
-
-
-class LoopFuture(LightFuture):
-    """A future whose answer a coroutine awaits."""
-
-    __slots__ = ("_bridge", "waiting")
-
-    def __init__(self, bridge: Bridge) -> None:
-        super().__init__()
-        self._bridge = bridge
-        self.waiting: asyncio.Future[TaskRecord] = bridge.loop.create_future()
-
-    def set(self, value: Any | None = None) -> None:
-        """Answer; called by the dispatcher."""
-        super().set(value)
-        self._bridge.arrived(self)
-
-    def set_exception(self, exc_info: ExcInfo | None = None) -> None:
-        """Answer with an exception; called by the dispatcher."""
-        super().set_exception(exc_info)
-        self._bridge.arrived(self)
-
-    def hand_over(self) -> None:
-        """Give the answer to the coroutine that waits, on the loop's thread; nothing when it was cancelled."""
-        if self.waiting.done():
-            return
-        if self._exc_info is None:
-            self.waiting.set_result(self._value)
-        else:
-            error = self._exc_info[1]
-            assert error is not None, "errors are answered as values"
-            self.waiting.set_exception(error)
 
 
 class AsyncTask(TaskVerbs[Awaitable[TaskRecord]]):
@@ -123,14 +68,13 @@ class AsyncTask(TaskVerbs[Awaitable[TaskRecord]]):
         expected_version: int | None = None,
     ) -> TaskRecord:
         """Ask for the work to be stopped; answer when the task has ended, or after `wait_ms` with what is known."""
+        wait_ms = fields.whole("wait_ms", wait_ms, most=TIMEOUT_MS_MAX)
         record = await self._request_cancel(reason, occurred_at, expected_version)
-        if record.is_active and wait_ms > 0:
+        if record.is_active and wait_ms:
             ended = self._ledger.put(self._speak(), AwaitEnd())
-            try:
-                self._record = await asyncio.wait_for(ended.waiting, wait_ms / MS_PER_S)
-            except TimeoutError:
-                return self._record
-        return self._record
+            with suppress(TimeoutError):
+                record = self.see(await asyncio.wait_for(ended.waiting, wait_ms / MS_PER_S))
+        return record
 
     def _actor_name(self) -> str:
         return self._ledger.house.actor
@@ -168,21 +112,50 @@ class AsyncLedger:
 
     def __init__(self, open_house: Callable[[], House]) -> None:
         self._open_house = open_house
-        self._executor = ThreadPoolExecutor(READING_THREADS, thread_name_prefix="tallystick-reading")
+        self._house: House | None = None
+        self._executor: ThreadPoolExecutor | None = None
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self.house = await loop.run_in_executor(self._executor, self._open_house)
-        self._bridge = Bridge(loop)
+        executor = ThreadPoolExecutor(READING_THREADS, thread_name_prefix="tallystick-reading")
+        opening = loop.run_in_executor(executor, self._open_house)
+        try:
+            self._house = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            with suppress(Exception):  # nobody can stop the thread; what it opens is closed again
+                house = await opening
+                await loop.run_in_executor(executor, house.close)
+            executor.shutdown(wait=False)
+            raise
+        except BaseException:
+            executor.shutdown(wait=False)
+            raise
+        self._executor, self._bridge = executor, Bridge(loop)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:
-        """Take no more commands, commit and answer what was accepted, and let go of the folder."""
-        await self._read(self.house.close)
-        self._executor.shutdown(wait=False)
+        """Take no more commands, commit and answer what was accepted, and let go of the folder.
+
+        Closing twice is allowed. A wait that is cancelled does not stop the closing.
+        """
+        executor = self._executor
+        if executor is None:
+            return
+        try:
+            await asyncio.get_running_loop().run_in_executor(executor, self.house.close)
+        finally:
+            self._executor = None
+            executor.shutdown(wait=False)
+
+    @property
+    def house(self) -> House:
+        """The parts of the ledger. Raises `Closed` before it was opened."""
+        if self._house is None:
+            raise Closed('The ledger, which "async with" opens,')
+        return self._house
 
     @property
     def path(self) -> str:
@@ -227,9 +200,22 @@ class AsyncLedger:
         """As `Ledger.state_at`."""
         return await self._read(self.house.readings.state_at, token, position=position, at=at)
 
+    def batch(self) -> AsyncBatch:
+        """As `Ledger.batch`, to be entered with `async with`; its verbs are awaited, and wait only for room."""
+        return AsyncBatch(self.house, self._bridge)
+
+    def events(self, after: int = 0) -> AsyncIterator[Event]:
+        """Return an async iterator over the log, from the event behind position `after` to the head as it is now."""
+        events = self.house.subscribe_async(after, self._read, live=False)
+        events.close()
+        return events
+
     def subscribe(self, after: int = 0) -> AsyncSubscription:
-        """Return the log from behind `after`, then live: an async iterator that misses nothing. Close it."""
-        return AsyncSubscription(self.house.readings.log, after, self.house.facts().listen, self._executor)
+        """Return the log from behind `after`, then live: an async iterator that misses nothing.
+
+        Close it, or use it as an async context manager; it also ends when the ledger is closed.
+        """
+        return self.house.subscribe_async(after, self._read)
 
     async def verify(self) -> Verification:
         """As `Ledger.verify`."""
@@ -248,4 +234,7 @@ class AsyncLedger:
         return await self._read(self.house.readings.status)
 
     async def _read(self, question: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, partial(question, *args, **kwargs))
+        executor = self._executor
+        if executor is None:
+            raise Closed
+        return await asyncio.get_running_loop().run_in_executor(executor, partial(question, *args, **kwargs))

@@ -1,81 +1,49 @@
 """The batch: one caller's commands, pipelined."""
 
-import threading
-from typing import Any, Self, Unpack
+from collections import deque
+from types import TracebackType
+from typing import Self, Unpack
 
-from msgspec import Struct
-
-from tallystick.actors.envelope import ExcInfo, Reply
 from tallystick.actors.future import LightFuture
 from tallystick.actors.task import TaskActor
 from tallystick.house import House
 from tallystick.ledger import intake
 from tallystick.ledger.commands import Command
-from tallystick.ledger.errors import BatchFailed, Busy
+from tallystick.ledger.errors import BatchFailed, Busy, Closed
+from tallystick.ledger.events import TaskCreated
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.intake import Creation
 from tallystick.ledger.record import TaskRecord
 from tallystick.verbs import TaskVerbs
 
-WINDOW = 8_192  # commands on their way at once; at that many the caller waits until half of them are answered
+WINDOW = 8_192  # commands on their way at once; the next one waits for the oldest answer
 
 
-class _Answers:
-    """Counts what was answered and keeps what was refused. One thread sends and waits, another one answers."""
+def may_exist(creation: TaskCreated) -> bool:
+    """Whether a creation may give back an existing task."""
+    return creation.run_id is not None or creation.idempotency_key is not None
+
+
+class Outcome:
+    """What became of a batch's commands so far, in the order in which they were given."""
 
     def __init__(self) -> None:
-        self.sent = self.given = 0
-        self.refusals: list[tuple[int, BaseException]] = []
-        self._awaited = -1
-        self._reached = threading.Event()
+        self.answered = 0
+        self.refusals: list[tuple[int, Exception]] = []
 
-    def give(self) -> None:
-        """One more command was answered."""
-        self.given += 1
-        if self.given == self._awaited:
-            self._reached.set()
+    def note(self, error: BaseException | None) -> None:
+        """Take the next answer: the error, or None for a command that is durable."""
+        if isinstance(error, Exception):
+            self.refusals.append((self.answered, error))
+        self.answered += 1
 
-    def refuse(self, place: int, error: BaseException) -> None:
-        """One more command was answered: it was refused."""
-        self.refusals.append((place, error))
-        self.give()
-
-    def wait_until_left(self, most: int) -> None:
-        """Wait until at most so many commands are still on their way."""
-        self._reached.clear()
-        self._awaited = self.sent - most
-        if self.given < self._awaited:
-            self._reached.wait()
-
-
-class _Ticket(Struct, gc=False):
-    """Where the answer to one command of a batch goes: a success is only counted, a refusal kept with its place."""
-
-    answers: _Answers
-    place: int
-
-    def set(self, _value: Any | None = None) -> None:
-        """It is durable."""
-        self.answers.give()
-
-    def set_exception(self, exc_info: ExcInfo | None = None) -> None:
-        """It was refused."""
-        error = None if exc_info is None else exc_info[1]
-        assert error is not None, "the journal and the actors say what they answer"
-        self.fail(error)
-
-    def fail(self, error: BaseException) -> None:
-        """It was refused."""
-        self.answers.refuse(self.place, error)
-
-    def take(self, future: LightFuture) -> None:
-        """Take over what a future was answered."""
-        try:
-            future.get()
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told at the end of the batch
-            self.fail(error)
-        else:
-            self.set()
+    def tell(self, raised: BaseException | None) -> None:
+        """Raise `BatchFailed` if anything was refused; what the block itself raised goes on, with a note of it."""
+        if self.refusals:
+            failed = BatchFailed(self.refusals)
+            if raised is None:
+                raise failed
+            raised.add_note(f"tallystick: {failed}")
 
 
 class BatchTask(TaskVerbs[None]):
@@ -109,66 +77,77 @@ class Batch:
     """Commands that return at once; leaving the block waits until every one of them is durable or refused.
 
     The commands of one task are decided in the order of the calls. Leaving raises `BatchFailed` with every refusal
-    and its place, counted from 0 over the batch's commands; whatever was not refused is durable then.
+    and its place, counted from 0 over the batch's commands; whatever was not refused is durable then. An exception of
+    the block itself goes on after the same wait. For one thread.
     """
 
     def __init__(self, house: House) -> None:
-        self._house, self._facts = house, house.facts()
+        house.facts()
+        self._house = house
         self.speaker = house.actor
-        self._answers = _Answers()
+        self._waiting: deque[LightFuture] = deque()
+        self._outcome = Outcome()
+        self._is_over = False
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._answers.wait_until_left(0)
-        if self._answers.refusals and kind is None:
-            raise BatchFailed(sorted(self._answers.refusals, key=lambda refusal: refusal[0]))
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._is_over = True
+        while self._waiting:
+            self._settle_oldest()
+        self._outcome.tell(error)
 
     def __len__(self) -> int:
         """How many commands were given."""
-        return self._answers.sent
+        return self._outcome.answered + len(self._waiting)
+
+    @property
+    def refusals(self) -> tuple[tuple[int, Exception], ...]:
+        """The refusals that are known so far, each with its place; after the block all of them."""
+        return tuple(self._outcome.refusals)
 
     def create(self, *, occurred_at: int | None = None, **given: Unpack[Creation]) -> BatchTask:
         """Record that somebody asked for work; returns at once."""
         fact = intake.created(**given)
         command = Command(fact, self.speaker, intake.moment(occurred_at))
-        actor = self._facts.newborn(self._house.new_id())
-        if fact.run_id is None and fact.idempotency_key is None:
-            self.put(actor, command)
-            return BatchTask(self, actor, None)
-        future = LightFuture()  # it may turn out to be a task that exists: its id is in the answer
-        future.when_done(self._ticket().take)
-        self._send(actor, command, future)
-        return BatchTask(self, actor, future)
+        actor = self._house.facts().newborn(self._house.new_id())
+        future = self.put(actor, command)
+        return BatchTask(self, actor, future if may_exist(fact) else None)
 
     def task(self, task_id: str) -> BatchTask:
         """Return a handle for a task that exists."""
-        return BatchTask(self, self._facts.actor(self._house.stream(task_id)), None)
+        return BatchTask(self, self._house.facts().actor(self._house.stream(task_id)), None)
 
-    def put(self, actor: TaskActor, command: Command) -> None:
-        """Send one command; waits while too many are on their way."""
-        self._send(actor, command, self._ticket())
-
-    def _ticket(self) -> _Ticket:
-        return _Ticket(self._answers, self._answers.sent)
-
-    def _send(self, actor: TaskActor, command: Command, reply: Reply) -> None:
-        answers = self._answers
-        if answers.sent - answers.given >= WINDOW:
-            answers.wait_until_left(WINDOW // 2)
+    def put(self, actor: TaskActor, command: Command) -> LightFuture:
+        """Send one command; waits for the oldest answer while too many are on their way."""
+        if self._is_over:
+            raise Closed("The batch")
+        if len(self._waiting) >= WINDOW:
+            self._settle_oldest()
+        future = LightFuture()
+        facts = self._house.facts()
         while True:
-            answers.sent += 1
             try:
-                self._facts.send(actor, command, reply)
+                facts.send(actor, command, future)
             except Busy:
-                answers.sent -= 1
-                left = answers.sent - answers.given
-                if not left:
+                if not self._waiting:
                     raise
-                answers.wait_until_left(left // 2)
-            except BaseException:
-                answers.sent -= 1
-                raise
+                self._settle_oldest()
             else:
-                return
+                self._waiting.append(future)
+                return future
+
+    def _settle_oldest(self) -> None:
+        future = self._waiting[0]
+        if not future.is_done():
+            self._house.facts()  # which raises in a forked child, where no answer comes
+        try:
+            future.get()
+        except Exception as error:  # noqa: BLE001 - every refusal is told at the end, whatever it is
+            self._outcome.note(error)
+        else:
+            self._outcome.note(None)
+        self._waiting.popleft()

@@ -2,26 +2,36 @@
 
 import getpass
 import os
+import threading
+import warnings
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+
+from pykka import Timeout
 
 from tallystick.actors.future import LightFuture
 from tallystick.actors.projector import ReadModel
 from tallystick.actors.system import System
 from tallystick.actors.task import TaskActor
 from tallystick.config import Config, load
+from tallystick.forks import leave_in_children
 from tallystick.ledger import fields, ids
 from tallystick.ledger.clock import Clock, system_clock
 from tallystick.ledger.commands import Command
-from tallystick.ledger.errors import NotOwner
+from tallystick.ledger.errors import Closed, ForkedStore, InvalidInput, NotOwner
+from tallystick.ledger.limits import KEY_BYTES_MAX, TIME_MS_MAX
 from tallystick.ledger.store.port import EventLog
-from tallystick.owner import OwnerLock, this_process
+from tallystick.owner import OwnerLock, live_owner, this_process
 from tallystick.readings import Readings, due_rules
-from tallystick.watch import Subscription
+from tallystick.watch import AsyncSubscription, Listener, Look, Subscription
 
 
 class House:
-    """The log, its read models, the actors that write (none when read-only), and the lock of the live owner."""
+    """The log, its read models, the actors that write (none when read-only), and the lock of the live owner.
+
+    It belongs to the process that opened it: a forked child can neither write nor read through it, only close it.
+    """
 
     def __init__(
         self,
@@ -35,6 +45,17 @@ class House:
     ) -> None:
         self.readings, self.clock, self.actor, self.new_id = readings, clock, actor, new_id
         self._system, self._lock = system, lock
+        self._opened_by = os.getpid()
+        self._is_closed = self._is_forked = False
+        self._closing = threading.Lock()
+        self._listeners: list[Listener] = []
+        leave_in_children(self)
+
+    def __del__(self) -> None:
+        if not (self._is_closed or self._is_forked):
+            warnings.warn(f"{self.path} was never closed", ResourceWarning, source=self, stacklevel=2)
+            if self._system is None:  # threads may still write to the others
+                self.readings.close()
 
     @property
     def path(self) -> str:
@@ -42,14 +63,21 @@ class House:
         return self.readings.path
 
     def facts(self) -> System:
-        """Return the actors that write. Raises `NotOwner` when the ledger was opened read-only."""
-        if self._system is None:
-            raise NotOwner(self.path, who="nobody here, it was opened read-only")
-        return self._system
+        """Return the actors that write. Raises `NotOwner` for a read-only ledger and `ForkedStore` in a child."""
+        system = self._system
+        if system is None:
+            raise self._why_not()
+        return system
+
+    def _why_not(self) -> Exception:
+        if self._is_forked:
+            return ForkedStore(self.path, opened_by=self._opened_by, used_by=os.getpid())
+        owner = live_owner(Path(self.path))
+        return NotOwner(self.path, who=None if owner is None else str(owner), read_only=True)
 
     def stream(self, task_id: str) -> bytes:
         """Return the sixteen bytes of a task's id. Raises `InvalidInput` when it is not one."""
-        return ids.id_bytes(task_id)
+        return ids.id_bytes(fields.required_key("task_id", task_id))
 
     def create(self, command: Command, future: LightFuture) -> TaskActor:
         """Send a creation under a fresh id; returns the actor that has that id."""
@@ -59,27 +87,63 @@ class House:
         return actor
 
     def subscribe(self, after: int) -> Subscription:
-        """Return a blocking subscription to the log."""
-        return Subscription(self.readings.log, after, None if self._system is None else self._system.listen)
+        """Return a blocking subscription to the log. Raises `Closed`."""
+        self.readings.log.head()
+        return Subscription(self.readings.log, after, None if self._system is None else self._listen)
+
+    def subscribe_async(self, after: int, look: Look, *, live: bool = True) -> AsyncSubscription:
+        """Return a subscription for asyncio; `look` reads its pages on another thread. Raises `Closed`."""
+        if self._is_closed:
+            raise Closed
+        listen = self._listen if live and self._system is not None else None
+        return AsyncSubscription(self.readings.log, after, listen, look)
+
+    def _listen(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` after each commit and once more when the log is closed; returns what ends it."""
+        leave = self.facts().listen(listener)
+        self._listeners.append(listener)
+
+        def left() -> None:
+            self._listeners.remove(listener)
+            leave()
+
+        return left
 
     def settled(self, timeout_s: float) -> None:
-        """Wait until the read models have seen the log's head."""
+        """Wait until the read models have seen the log's head. Raises `TimeoutError` when that takes too long."""
+        head = self.readings.log.head()
         if self._system is not None:
-            self._system.reach(self.readings.log.head(), timeout_s)
+            try:
+                self._system.reach(head, timeout_s)
+            except Timeout as error:
+                raise TimeoutError(f"The read models have not seen position {head} in {timeout_s} s.") from error
 
     def sweep(self) -> None:
         """Do what is due now."""
         self.facts().sweep()
 
     def close(self) -> None:
-        """Stop the actors in order, then let go of the files and the lock."""
-        try:
+        """Stop the actors in order, then let go of the files and the lock, and end the subscriptions.
+
+        Closing twice is allowed; who comes second waits for the first.
+        """
+        with self._closing, ExitStack() as after:
+            self._is_closed = True
+            after.callback(self._tell_the_end)
+            if self._lock is not None:
+                after.callback(self._lock.release)
+            after.callback(self.readings.close)
             if self._system is not None:
                 self._system.close()
-        finally:
-            self.readings.close()
-            if self._lock is not None:
-                self._lock.release()
+
+    def _tell_the_end(self) -> None:
+        for listener in tuple(self._listeners):
+            listener(0)
+
+    def leave_to_parent(self) -> None:
+        """In a forked child there are no actors: what was sent to them would never be answered."""
+        self._system, self._is_forked = None, True
+        self._closing = threading.Lock()  # another thread of the parent may have held it
 
 
 def default_actor() -> str:
@@ -88,7 +152,8 @@ def default_actor() -> str:
         user = getpass.getuser()
     except (KeyError, OSError):
         user = str(os.getuid())
-    return f"{user}:{os.getpid()}"
+    # The name may come from the environment, which may say anything.
+    return fields.report("actor", f"{user}:{os.getpid()}", bytes_max=KEY_BYTES_MAX, controls=False) or "unknown"
 
 
 def build(
@@ -100,21 +165,48 @@ def build(
     actor: str | None = None,
 ) -> House:
     """Open the folder and put a house together. Raises what `tallystick.open` documents."""
-    folder = Path(path)
+    folder = _folder(path)
     clock = clock or system_clock
+    now = _now(clock)
     speaker = default_actor() if actor is None else fields.required_key("actor", actor)
+    settings = _settings(config, folder)
     if read_only:
-        settings = config or load(folder)
         return House(Readings.open(folder, rules=due_rules(settings)), clock=clock, actor=speaker)
     Readings.prepare(folder)
-    lock = OwnerLock.take(folder, this_process(clock()))
-    try:
-        settings = config or load(folder)
+    with ExitStack() as undo:
+        lock = OwnerLock.take(folder, this_process(now))
+        undo.callback(lock.release)
         readings = Readings.open(folder, rules=due_rules(settings), writable=True)
-    except BaseException:
-        lock.release()
-        raise
-    return assemble(readings, readings.followers(), settings, clock=clock, actor=speaker, lock=lock)
+        undo.callback(readings.close)
+        house = assemble(readings, readings.followers(), settings, clock=clock, actor=speaker, lock=lock)
+        undo.pop_all()
+    return house
+
+
+def _folder(path: object) -> Path:
+    """Return the path of a ledger's folder. An empty one is refused: it is a variable that was not set."""
+    try:
+        folder = os.fspath(path)  # type: ignore[call-overload]  # whatever it is
+    except TypeError:
+        folder = None
+    if not isinstance(folder, str) or not folder or "\0" in folder:
+        raise InvalidInput("path", path, "the path of a folder: text that is not empty, without NUL")
+    return Path(folder)
+
+
+def _now(clock: Clock) -> int:
+    allowed = "a function that returns whole milliseconds since 1970 (UTC)"
+    if not callable(clock):
+        raise InvalidInput("clock", clock, allowed)
+    return fields.whole("clock", clock(), most=TIME_MS_MAX, allowed=allowed)
+
+
+def _settings(config: Config | None, folder: Path) -> Config:
+    if config is None:
+        return load(folder)
+    if not isinstance(config, Config):
+        raise InvalidInput("config", config, "a tallystick.Config")
+    return config
 
 
 def assemble(

@@ -3,12 +3,15 @@
 import fcntl
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from tallystick.ledger.errors import InvalidInput, NotOwner
+from tallystick.forks import leave_in_children
+from tallystick.ledger.errors import NotOwner
+from tallystick.ledger.store.folder import not_opened
 
 LOCK_NAME = "owner.lock"
 TRIES = 5
@@ -41,36 +44,37 @@ class OwnerLock:
 
     def __init__(self, file: int) -> None:
         self._file: int | None = file
-        self._pid = os.getpid()
-        # A fork inherits the descriptor, and with it the lock: the child lets go of its copy.
-        os.register_at_fork(after_in_child=self._leave_to_parent)
+        leave_in_children(self)
 
     @classmethod
     def take(cls, folder: Path, who: OwnerInfo) -> "OwnerLock":
         """Take the lock of a ledger's folder, without waiting.
 
-        Raises `NotOwner` with who holds it, `InvalidInput` when the folder cannot be written.
+        Raises `NotOwner` with who holds it, `InvalidInput` when the folder cannot be written, `Full`.
         """
         path = folder / LOCK_NAME
         try:
             file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise InvalidInput("path", str(folder), f"a folder that can be written ({error.strerror})") from error
+            raise not_opened(folder, error.errno or 0, str(error)) from error
         if not _locked(file):
             os.close(file)
             raise NotOwner(str(folder), who=str(_read(path) or "another process"))
-        os.ftruncate(file, 0)
-        os.pwrite(file, msgspec.json.encode(who), 0)
+        with suppress(OSError):  # on a full disk the lock holds all the same, and does not say whose it is
+            os.ftruncate(file, 0)
+            os.pwrite(file, msgspec.json.encode(who), 0)
         return cls(file)
 
     def release(self) -> None:
         """Let go of the lock. Doing so twice is allowed."""
         file, self._file = self._file, None
         if file is not None:
-            os.ftruncate(file, 0)
+            with suppress(OSError):
+                os.ftruncate(file, 0)
             os.close(file)
 
-    def _leave_to_parent(self) -> None:
+    def leave_to_parent(self) -> None:
+        """A fork inherits the descriptor, and with it the lock: the child closes its copy, the parent's holds."""
         file, self._file = self._file, None
         if file is not None:
             os.close(file)

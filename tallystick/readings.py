@@ -18,7 +18,7 @@ from tallystick.ledger.ids import id_bytes_or_none
 from tallystick.ledger.lifecycle import TERMINAL, Runtime, Status
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.disk import DiskLog, Stats
-from tallystick.ledger.store.folder import make_folder
+from tallystick.ledger.store.folder import make_folder, not_opened
 from tallystick.ledger.store.port import EventLog
 from tallystick.owner import OwnerInfo, live_owner
 from tallystick.projections.counts import Counts
@@ -102,8 +102,11 @@ class Readings:
 
     @staticmethod
     def prepare(folder: Path) -> None:
-        """Make the folder of a ledger, for this user only, when it is not there."""
-        make_folder(folder)
+        """Make the folder of a ledger, for this user only, when it is not there. Raises `InvalidInput`, `Full`."""
+        try:
+            make_folder(folder)
+        except OSError as error:
+            raise not_opened(folder, error.errno or 0, str(error)) from error
 
     def followers(self) -> list[Follower]:
         """Return the read models, each for an actor that keeps it up."""
@@ -195,11 +198,13 @@ class Readings:
 
     def close(self) -> None:
         """Let go of the files."""
-        if self.views is not None:
-            self.views.close()
-        self.log.close()
+        try:
+            if self.views is not None:
+                self.views.close()
+        finally:
+            self.log.close()
 
     def _stream(self, token: str) -> bytes:
         """Resolve a token; an id is taken at its word, so that a pruned task still has a timeline."""
-        raw = id_bytes_or_none(token.strip())
+        raw = id_bytes_or_none(fields.required_key("lookup", token))
         return self.find(token).stream if raw is None or not self.log.stream(raw) else raw

@@ -1,6 +1,7 @@
 """The face for threads: every write waits until its event is durable."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Self, TypeAlias, Unpack
 
 from pykka import Timeout
@@ -9,10 +10,11 @@ from tallystick.actors.future import LightFuture
 from tallystick.actors.task import AwaitEnd, TaskActor
 from tallystick.batch import Batch
 from tallystick.house import House
-from tallystick.ledger import intake
+from tallystick.ledger import fields, intake
 from tallystick.ledger.commands import Command
 from tallystick.ledger.events import Event
 from tallystick.ledger.intake import Creation
+from tallystick.ledger.limits import TIMEOUT_MS_MAX
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.verify import Verification
 from tallystick.projections.counts import Counts
@@ -63,15 +65,14 @@ class Task(TaskVerbs[TaskRecord]):
 
         Queued work is cancelled at once. Whoever runs the work says what was stopped, with `cancelled`.
         """
+        wait_ms = fields.whole("wait_ms", wait_ms, most=TIMEOUT_MS_MAX)
         record = self._request_cancel(reason, occurred_at, expected_version)
-        if record.is_active and wait_ms > 0:
+        if record.is_active and wait_ms:
             ended = LightFuture()
             self._house.facts().send(self._speak(), AwaitEnd(), ended)
-            try:
-                self._record = ended.get(timeout=wait_ms / MS_PER_S)
-            except Timeout:
-                return self._record
-        return self._record
+            with suppress(Timeout):
+                record = self._see(ended.get(timeout=wait_ms / MS_PER_S))
+        return record
 
     def _actor_name(self) -> str:
         return self._house.actor
@@ -84,8 +85,11 @@ class Task(TaskVerbs[TaskRecord]):
     def _send(self, command: Command) -> TaskRecord:
         future = LightFuture()
         self._house.facts().send(self._speak(), command, future)
-        record: TaskRecord = future.get()
-        self._record = record
+        return self._see(future.get())
+
+    def _see(self, record: TaskRecord) -> TaskRecord:
+        if record.version >= self._record.version:  # several threads may speak through one handle
+            self._record = record
         return record
 
 
@@ -163,7 +167,10 @@ class Ledger:
         return self._house.readings.events(after)
 
     def subscribe(self, after: int = 0) -> Subscription:
-        """Return the log from behind `after`, then live: a blocking iterator that misses nothing. Close it."""
+        """Return the log from behind `after`, then live: a blocking iterator that misses nothing.
+
+        Close it, or use it as a context manager; it also ends when the ledger is closed.
+        """
         return self._house.subscribe(after)
 
     def verify(self) -> Verification:
@@ -171,7 +178,7 @@ class Ledger:
         return self._house.readings.verify()
 
     def settled(self, timeout_s: float = 30.0) -> None:
-        """Wait until the read models have seen the log's head."""
+        """Wait until the read models have seen the log's head. Raises `TimeoutError`. Readings need not wait."""
         self._house.settled(timeout_s)
 
     def sweep(self) -> None:
