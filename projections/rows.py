@@ -138,7 +138,7 @@ def pack(record: TaskRecord) -> bytes:
         POLICY_CODES[record.notify_policy],
         ended_by and FACT_CODES[ended_by],
         _SAME if root == record.task_id else root,
-        _SAME if requester is not None and requester == record.owner_key else requester,
+        _SAME if requester == record.owner_key else requester,
         record.last_event_at - began,
         None if started is None else started - began,
         None if ended is None else ended - began,
