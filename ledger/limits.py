@@ -49,6 +49,7 @@ READERS_MAX = 1_024
 RETENTION_TERMINAL_MS = 7 * 24 * 3_600_000
 RETENTION_LOST_MS = 24 * 3_600_000
 GRACE_MS = 5 * 60_000
+DURATION_MS_MAX = 100 * 366 * 24 * 3_600_000  # what can be set; any moment and two of these fit eight bytes
 
 _CREATED_KEYS = 14  # keys of at most KEY_BYTES_MAX in the largest event, a creation
 
@@ -61,3 +62,4 @@ assert SUMMARY_BYTES_MAX + ERROR_BYTES_MAX + ARTIFACTS_BYTES_MAX + EVIDENCE_BYTE
     "the largest recovery must fit a record"
 )
 assert MAP_BYTES_FIRST <= MAP_BYTES_MAX
+assert max(GRACE_MS, RETENTION_LOST_MS, RETENTION_TERMINAL_MS) <= DURATION_MS_MAX

@@ -9,17 +9,28 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
+from tallystick.ledger import fields
 from tallystick.ledger.errors import InvalidInput
-from tallystick.ledger.lifecycle import Runtime, Status
-from tallystick.ledger.limits import ACTORS_LIVE_MAX, GRACE_MS, RETENTION_LOST_MS, RETENTION_TERMINAL_MS
+from tallystick.ledger.lifecycle import TERMINAL, Runtime
+from tallystick.ledger.limits import (
+    ACTORS_LIVE_MAX,
+    DURATION_MS_MAX,
+    GRACE_MS,
+    RETENTION_LOST_MS,
+    RETENTION_TERMINAL_MS,
+)
+from tallystick.ledger.store.folder import not_opened
 
 FILE_NAME = "tallystick.toml"
 VARIABLE_PREFIX = "TALLYSTICK_"
 NOT_CONFIGURATION = frozenset({"TALLYSTICK_LEDGER", "TALLYSTICK_HYPOTHESIS"})
 
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_DURATION = re.compile(r"(\d{1,12})\s*(ms|s|m|h|d)")
-DURATION_ALLOWED = 'a whole number with a unit, such as "500ms", "60s", "5m", "24h" or "7d"'
+_DURATION = re.compile(r"(\d{1,12})\s*(ms|s|m|h|d)", re.ASCII)
+DURATION_ALLOWED = (
+    'a whole number with a unit, such as "500ms", "60s", "5m", "24h" or "7d",'
+    f" at most {DURATION_MS_MAX // _UNITS_MS['d']}d"
+)
 
 
 class Actors(Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,31 +38,49 @@ class Actors(Struct, frozen=True, forbid_unknown_fields=True):
 
     live: int = ACTORS_LIVE_MAX
 
+    def __post_init__(self) -> None:
+        fields.whole("actors.live", self.live, least=1)
+
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
-    """What can be set. `grace` is per runtime, `retention` per status or runtime; both in milliseconds here."""
+    """What can be set. `grace` is per runtime, `retention` per status or runtime; both in milliseconds here.
 
-    grace: dict[str, int] = field(default_factory=lambda: {"default": GRACE_MS})
-    retention: dict[str, int] = field(
-        default_factory=lambda: {"terminal": RETENTION_TERMINAL_MS, "lost": RETENTION_LOST_MS}
-    )
+    What is not given has its default. Raises `InvalidInput` for a key that is not known and a value out of bounds.
+    """
+
+    grace: dict[str, int] = field(default_factory=dict)
+    retention: dict[str, int] = field(default_factory=dict)
     actors: Actors = Actors()
 
+    def __post_init__(self) -> None:
+        for section, defaults in _DURATIONS.items():
+            given = getattr(self, section)
+            if not isinstance(given, Mapping):
+                raise InvalidInput(section, given, "names with milliseconds")
+            for key, span in given.items():
+                if key not in ALLOWED_KEYS[section]:
+                    raise InvalidInput(f"a name in {section}", key, _nearest(key, ALLOWED_KEYS[section]))
+                fields.whole(f"{section}.{key}", span, most=DURATION_MS_MAX)
+            msgspec.structs.force_setattr(self, section, {**defaults, **given})
+        if not isinstance(self.actors, Actors):
+            raise InvalidInput("actors", self.actors, "an Actors")
 
+
+_DURATIONS: Mapping[str, Mapping[str, int]] = {
+    "grace": {"default": GRACE_MS},
+    "retention": {"terminal": RETENTION_TERMINAL_MS, "lost": RETENTION_LOST_MS},
+}
 ALLOWED_KEYS: Mapping[str, frozenset[str]] = {
     "grace": frozenset({"default", *Runtime}),
-    "retention": frozenset(
-        {"terminal", *Runtime, *(status for status in Status if status not in ("queued", "running"))}
-    ),
+    "retention": frozenset({"terminal", *Runtime, *TERMINAL}),
     "actors": frozenset(Actors.__struct_fields__),
 }
-DURATION_SECTIONS = frozenset({"grace", "retention"})
 
 
 def duration_ms(name: str, value: object) -> int:
     """Return a duration such as "5m" in milliseconds. Raises `InvalidInput` for anything else, negatives included."""
     found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    if found is None:
+    if found is None or int(found[1]) * _UNITS_MS[found[2]] > DURATION_MS_MAX:
         raise InvalidInput(name, value, DURATION_ALLOWED)
     return int(found[1]) * _UNITS_MS[found[2]]
 
@@ -63,9 +92,12 @@ def load(folder: Path, file: Path | None = None, environment: Mapping[str, str] 
     """
     values: dict[str, dict[str, Any]] = {}
     own = folder / FILE_NAME
-    for path in [own, *([file] if file is not None else [])]:
-        if path is not own or path.is_file():
-            _merge(values, _read(path), str(path))
+    try:
+        files = [own] if own.is_file() else []
+    except OSError as error:  # the folder is one that nobody can have, or that this user may not see
+        raise not_opened(folder, error.errno or 0, str(error)) from error
+    for path in [*files, *([file] if file is not None else [])]:
+        _merge(values, _read(path), str(path))
     _merge(values, _from_variables(os.environ if environment is None else environment), "environment")
     return _build(values)
 
@@ -102,10 +134,10 @@ def _merge(values: dict[str, dict[str, Any]], more: Mapping[str, Any], source: s
             values.setdefault(section, {})[key] = value
 
 
-def _nearest(name: str, known: Mapping[str, object] | frozenset[str]) -> str:
+def _nearest(name: object, known: Mapping[str, object] | frozenset[str]) -> str:
     import difflib
 
-    close = difflib.get_close_matches(name, sorted(known), n=1)
+    close = difflib.get_close_matches(str(name), sorted(known), n=1)
     listed = ", ".join(sorted(known))
     return f'"{close[0]}", perhaps (known: {listed})' if close else f"one of {listed}"
 
@@ -113,12 +145,8 @@ def _nearest(name: str, known: Mapping[str, object] | frozenset[str]) -> str:
 def _build(values: Mapping[str, Mapping[str, Any]]) -> Config:
     sections: dict[str, Any] = {}
     for section, keys in values.items():
-        if section in DURATION_SECTIONS:
-            defaults: dict[str, int] = getattr(Config(), section)
-            sections[section] = {**defaults, **{k: duration_ms(f"{section}.{k}", v) for k, v in keys.items()}}
+        if section in _DURATIONS:
+            sections[section] = {key: duration_ms(f"{section}.{key}", value) for key, value in keys.items()}
         else:
-            for key, value in keys.items():
-                if type(value) is not int or value < 1:
-                    raise InvalidInput(f"{section}.{key}", value, "a whole number from 1")
             sections[section] = Actors(**keys)
     return Config(**sections)
