@@ -31,11 +31,20 @@ class Setting(Struct, frozen=True):
 Measure: TypeAlias = Callable[[Setting], Findings]
 
 
-def answer(argv: list[str], *, name: str, about: str | None, measure: Measure, size: int, quick_size: int) -> int:
+def answer(
+    argv: list[str],
+    *,
+    name: str,
+    about: str | None,
+    measure: Measure,
+    size: int,
+    quick_size: int,
+    rounds: int = ROUNDS,
+) -> int:
     """Measure as the arguments say and print what was found; `about` is the docstring of the question's file."""
     text = cleandoc(about or "")
     question = text.partition("\n")[0]
-    options = _parser(name, text, size, quick_size).parse_args(argv)
+    options = _parser(name, text, size, quick_size, rounds).parse_args(argv)
     with empty_folder(options.folder) as folder:
         here = machine.look(folder)
         setting = Setting(
@@ -63,14 +72,14 @@ def answer(argv: list[str], *, name: str, about: str | None, measure: Measure, s
     return 0
 
 
-def _parser(name: str, text: str, size: int, quick_size: int) -> argparse.ArgumentParser:
+def _parser(name: str, text: str, size: int, quick_size: int, rounds: int) -> argparse.ArgumentParser:
     temporary = Path(tempfile.gettempdir())
     parser = argparse.ArgumentParser(
         prog=f"tally bench {name}", description=text, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--size", type=int, help=f"how many tasks (default {size:,})")
     parser.add_argument("--quick", action="store_true", help=f"few tasks: {quick_size:,}")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each runs (default %(default)s)")
+    parser.add_argument("--rounds", type=int, default=rounds, help="how often each runs (default %(default)s)")
     parser.add_argument("--json", action="store_true", help="say it as JSON")
     parser.add_argument("--folder", type=Path, default=temporary, help="on which disk (default %(default)s)")
     parser.add_argument(

@@ -106,10 +106,15 @@ def spread(values: Sequence[float]) -> str:
     return f"{number(min(values))} … {number(max(values))}" if len(values) > 1 else ""
 
 
+def rounds(count: int) -> str:
+    """Return how many rounds there were, in words."""
+    return "1 round" if count == 1 else f"{count} rounds"
+
+
 def as_text(report: Report) -> Iterator[str]:
     """Yield the lines that a terminal shows."""
     yield f"{report.name}  {report.question}"
-    yield f"{report.findings.size}; {report.rounds} rounds, {report.seconds:.0f} s"
+    yield f"{report.findings.size}; {rounds(report.rounds)}, {report.seconds:.0f} s"
     yield ""
     yield from _columns([(each.name, *each.shown()) for each in report.findings.figures])
     yield ""

@@ -40,6 +40,11 @@ def rates(samples: Sequence[Sample]) -> list[float]:
     return [sample.rate for sample in samples]
 
 
+def cpu_rates(samples: Sequence[Sample]) -> list[float]:
+    """Return the rate of every round, by seconds of processor."""
+    return [sample.cpu_rate for sample in samples]
+
+
 def ratios(subject: Sequence[Sample], peer: Sequence[Sample]) -> list[float]:
     """Return how many times as fast the subject was as the peer, round by round."""
     return [mine.rate / theirs.rate for mine, theirs in zip(subject, peer, strict=True)]
