@@ -51,6 +51,7 @@ def refused(check: Callable[..., object], value: object, field: str = "field", *
     with pytest.raises(InvalidInput) as error:
         check("field", value, **more)
     assert field == error.value.field
+    assert isinstance(error.value.allowed, str)
     return error.value
 
 
@@ -169,6 +170,12 @@ def test_an_origin_that_leads_nowhere_is_refused(bad: object, field: str) -> Non
     refused(fields.origin, bad, field)
 
 
+def test_the_place_that_an_answer_goes_to_is_a_text_or_a_number() -> None:
+    allowed = refused(fields.origin, {"channel": "c", "to": None}, "field.to").allowed
+
+    assert "a number, or text that is not blank, at most 512 bytes in UTF-8" == allowed
+
+
 # Mappings and lists.
 
 
@@ -220,19 +227,13 @@ def test_metadata_that_is_not_flat_or_too_large_is_refused(bad: object, field: s
 
 
 def test_evidence_is_what_was_seen_flat() -> None:
-    given = {"pid": 7, "alive": False, "load": 0.5, "cmd": "sleep\n", "exit": None, "kind": Word.CHECK, "ns": -(2**63)}
+    seen = {"pid": 7, "alive": False, "load": 0.5, "cmd": "a\n", "exit": None, "least": -(2**63), "most": 2**63 - 1}
+    given = {**seen, "kind": Word.CHECK}
 
     kept = fields.evidence("field", given)
 
-    assert {
-        "pid": 7,
-        "alive": False,
-        "load": 0.5,
-        "cmd": "sleep\n",
-        "exit": None,
-        "kind": "check",
-        "ns": -(2**63),
-    } == kept
+    assert {**seen, "kind": "check"} == kept
+    assert str is type(kept["kind"])
     assert {} == fields.evidence("field", {})
     assert given is not kept
 

@@ -23,6 +23,7 @@ def refused(check: Callable[..., object], value: object, field: str = "field", *
     with pytest.raises(InvalidInput) as error:
         check("field", value, **more)
     assert field == error.value.field
+    assert isinstance(error.value.allowed, str)
     return error.value
 
 
