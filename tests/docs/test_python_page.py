@@ -1,0 +1,140 @@
+"""The page of the Python interface has every name that a program may use, with every argument."""
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+import tallystick
+from tallystick import run, testing
+from tallystick.aio import AsyncLedger, AsyncTask
+from tallystick.async_batch import AsyncBatch, AsyncBatchTask
+from tallystick.batch import Batch, BatchTask
+from tallystick.ledger.intake import Creation
+from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.store.verify import Problem, Verification
+from tallystick.projections.counts import Counts
+from tallystick.projections.query import Page, Query
+from tallystick.readings import LedgerStatus, ProjectionStanding
+from tallystick.sync import Ledger, Task
+from tallystick.verbs import TaskVerbs
+from tallystick.watch import AsyncSubscription, Subscription
+from tests.docs.pages import doc, rows
+
+PAGE = doc("reference/python.md")
+VERBS = "The verbs of a task"
+
+# How the parts of a face speak with each other; no program needs them.
+PLUMBING = {
+    AsyncLedger: {"house", "put"},
+    AsyncTask: {"see"},
+    Batch: {"put", "speaker"},
+    AsyncBatch: {"put", "speaker"},
+}
+CLASSES = (
+    Ledger,
+    Task,
+    AsyncLedger,
+    AsyncTask,
+    Batch,
+    BatchTask,
+    AsyncBatch,
+    AsyncBatchTask,
+    Subscription,
+    AsyncSubscription,
+    testing.HandClock,
+)
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "tallystick.open": tallystick.open,
+    "tallystick.open_async": tallystick.open_async,
+    "tallystick.run": run.run_command,
+    "memory_ledger": testing.memory_ledger,
+}
+SHAPES = (TaskRecord, tallystick.Event, tallystick.Origin, Page, Counts, Verification, LedgerStatus, tallystick.Config)
+
+
+def public(kind: type) -> list[str]:
+    """The names of a class that a program may use."""
+    hidden: set[str] = PLUMBING.get(kind, set())
+    return [name for name in dir(kind) if not name.startswith("_") and name not in hidden]
+
+
+def arguments(function: Callable[..., Any]) -> Iterator[str]:
+    """The arguments of a function as its signature has them; keywords of a typed mapping are left out."""
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name == "self" or parameter.kind is parameter.VAR_KEYWORD:
+            continue
+        if parameter.default is parameter.empty:
+            yield name
+        else:
+            yield f"{name}={parameter.default!r}".replace("'", '"')
+
+
+def says(text: str, name: str, function: Callable[..., Any]) -> bool:
+    """Whether a text has a call of this name with all these arguments."""
+    calls = re.findall(rf"`{name}\((.*?)\)(?: → \w+)?`", text)
+    wanted = list(arguments(function))
+    return any(all(argument in re.split(r", (?:\*, )?|\*, ", call) for argument in wanted) for call in calls)
+
+
+@pytest.mark.parametrize("name", tallystick.__all__)
+def test_every_name_of_the_package_is_on_the_page_or_among_the_errors(name: str) -> None:
+    headings = PAGE.headings()
+    among_errors = {row[0] for row in rows(doc("reference/errors.md").section("What each says"))}
+
+    assert {name, f"tallystick.{name}"} & {*headings, *among_errors, "TallystickError"}
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_every_method_is_on_the_page_with_its_arguments(kind: type) -> None:
+    section = PAGE.section(kind.__name__)
+    both = section + PAGE.section(VERBS) if issubclass(kind, TaskVerbs) else section
+    missing = []
+    for name in public(kind):
+        member = getattr(kind, name)
+        known = says(both, name, member) if callable(member) else f"`{name}`" in both
+        if not known:
+            missing.append(name)
+
+    assert [] == missing
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_function_is_on_the_page_with_its_arguments(name: str) -> None:
+    function = FUNCTIONS[name]
+
+    assert says(PAGE.section(name), function.__name__, function), list(arguments(function))
+
+
+def test_everything_that_can_be_said_of_a_new_task_is_listed() -> None:
+    listed = {row[0] for row in rows(PAGE.section("Creating a task"))}
+
+    assert {*Creation.__annotations__, "occurred_at"} == listed
+
+
+def test_every_filter_of_a_list_is_listed() -> None:
+    assert list(Query.__struct_fields__) == [row[0] for row in rows(PAGE.section("Filters"))]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
+def test_every_field_of_a_shape_is_on_the_page(shape: type[msgspec.Struct]) -> None:
+    said = set(re.findall(r"`(\w+)`", PAGE.section(shape.__name__)))
+
+    assert set() == {*shape.__struct_fields__} - said
+
+
+def test_the_fields_of_what_shapes_are_made_of_are_on_the_page() -> None:
+    problem, projection = PAGE.section("Verification"), PAGE.section("LedgerStatus")
+
+    assert [] == [name for name in Problem.__struct_fields__ if f"`{name}`" not in problem]
+    assert [] == [name for name in ProjectionStanding.__struct_fields__ if f"`{name}`" not in projection]
+
+
+def test_the_record_is_listed_field_by_field_and_without_inventions() -> None:
+    listed = [name for row in rows(PAGE.section("TaskRecord")) for name in row[0].replace("`", "").split()]
+    known = {*TaskRecord.__struct_fields__, "is_active", "shown_status", "stream"}
+
+    assert sorted(known) == sorted(listed)
