@@ -1,13 +1,12 @@
 """What the tests of actors share: threads that run dispatchers, and an interpreter that switches often."""
 
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from tallystick.actors.dispatcher import Dispatcher
-from tests.actors.parts import PATIENCE_S, HandClock
+from tests.actors.parts import PATIENCE_S, HandClock, restlessly
 
 StartDispatcher = Callable[..., Dispatcher]
 
@@ -36,7 +35,5 @@ def dispatcher(start_dispatcher: StartDispatcher) -> Dispatcher:
 @pytest.fixture
 def restless() -> Iterator[None]:
     """Threads are switched as often as can be, so that races come up."""
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(usual)
+    with restlessly():
+        yield

@@ -1,8 +1,10 @@
 """Parts for the tests of actors: logs that are slow or full, turns by hand, and threads that begin together."""
 
+import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any, TypeAlias, TypeVar
 
@@ -161,6 +163,17 @@ def facts(log: EventLog, stream: bytes) -> list[TaskFact]:
 def folded(log: EventLog, stream: bytes) -> TaskRecord | None:
     """Return the record that the log tells of a task."""
     return fold(history(log, stream))
+
+
+@contextmanager
+def restlessly() -> Iterator[None]:
+    """Have threads switched as often as can be, so that races come up."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
 
 
 def at_once(*works: Callable[[], T]) -> list[T]:

@@ -74,7 +74,7 @@ def test_what_was_put_is_taken_in_order(inbox: Inbox) -> None:
     assert [] == inbox.take()
 
 
-def test_an_actor_is_scheduled_once_until_its_mail_is_taken(inbox: Inbox, line: Line, reader: Reader) -> None:
+def test_an_actor_is_scheduled_once_until_its_mail_is_taken(inbox: Inbox, line: Line) -> None:
     for letter in letters(1, 2):
         inbox.put(letter)
     once = list(line.waiting)
