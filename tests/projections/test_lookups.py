@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tallystick.ledger.errors import InvalidInput, NotFound, Pruned
-from tallystick.ledger.events import TaskFailed, TaskStarted
+from tallystick.ledger.events import TaskFailed, TaskStarted, TaskSucceeded
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.store.mapping import Transaction
 from tallystick.projections.catch_up import catch_up
@@ -13,7 +13,9 @@ from tallystick.projections.keys import NameKind, name_heading, place
 from tallystick.projections.query import Query
 from tallystick.projections.reader import Reader
 from tests.projections.histories import STREAMS, caught_up_views, live, logged, told
-from tests.story import Story, created
+from tests.story import BEGIN_MS, Story, created
+
+FAR_MS = 2 * BEGIN_MS
 
 
 def test_a_name_with_the_digest_of_another_is_told_apart(tmp_path: Path) -> None:
@@ -113,3 +115,54 @@ def test_what_ended_in_a_batch_is_counted_by_the_index_when_the_counts_stand_els
         catch_up(views, log, names={"board"})
         expected = Reader(log, None).counts()
         assert expected == Reader(log, views).counts()
+
+
+@pytest.mark.parametrize("first", ["board", "due"])
+def test_what_is_due_is_known_wherever_rows_and_marks_stand(tmp_path: Path, first: str) -> None:
+    events = told()
+    log = logged(events)
+    expected = Reader(log, None).due(FAR_MS)
+    assert expected != []
+    with caught_up_views(tmp_path, log, until=0) as views:
+        catch_up(views, log, names={first})
+        for position in range(len(events) + 1):
+            catch_up(views, log, until=position)
+            assert expected == Reader(log, views).due(FAR_MS)
+
+
+@pytest.mark.parametrize(
+    ("text", "task"),
+    [
+        ("TASK 2", 2),
+        ("no such file", 1),
+        ("NEEDS A KEY", 2),
+        ("half OF", 0),
+        ("count the tallies", None),
+        ("nothing", -1),
+    ],
+)
+def test_text_is_looked_for_in_all_that_a_task_says(tmp_path: Path, text: str, task: int | None) -> None:
+    events = told()
+    log = logged(events)
+    expected = [record for record in live(events) if task is None or record.stream == [*STREAMS, b""][task]]
+    with caught_up_views(tmp_path, log) as views:
+        assert expected == Reader(log, views).list(Query(text=text)).tasks
+        assert expected == Reader(log, None).list(Query(text=text)).tasks
+
+
+def test_a_blocked_task_is_found_by_its_owner_among_many(tmp_path: Path) -> None:
+    blocked = Story(created(owner="mine"), TaskSucceeded(outcome="blocked"), stream=STREAMS[0])
+    succeeded = Story(created(owner="mine"), TaskSucceeded(), stream=STREAMS[1], position=3)
+    events = [*blocked.events, *succeeded.events]
+    for number in range(2_100):
+        facts = TaskSucceeded(outcome="blocked" if number % 2 else None)
+        stream = bytes(14) + number.to_bytes(2)
+        events.extend(Story(created(owner="all"), facts, stream=stream, position=len(events)).events)
+    log = logged(events)
+    with caught_up_views(tmp_path, log) as views:
+        reader = Reader(log, views)
+        assert [blocked.record, succeeded.record] == reader.list(Query(owner="mine", status="succeeded")).tasks
+        assert 1_050 == reader.counts().blocked
+        # The blocked ones alone are few, and looked at one by one; with an owner that has them all, they are his.
+        assert [blocked.record] == reader.list(Query(owner="mine", status="blocked")).tasks
+        assert 1_050 == len(reader.list(Query(owner="all", status="blocked", limit=2_000)).tasks)

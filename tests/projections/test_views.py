@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallystick.ledger.errors import Closed, InvalidInput, StoreError
+from tallystick.ledger.errors import Closed, ForkedStore, InvalidInput, StoreError
 from tallystick.ledger.events import Event
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.disk import DiskLog
@@ -22,6 +22,7 @@ from tallystick.projections.projection import Contents, Table
 from tallystick.projections.rebuild import rebuild
 from tallystick.projections.trust import life_of_the_machine
 from tallystick.projections.views import Views
+from tests.ledger.store.environment_support import in_fork
 from tests.projections.histories import (
     PlainError,
     caught_up_views,
@@ -298,3 +299,27 @@ def test_views_follow_a_log_on_disk(tmp_path: Path) -> None:
         expected = dump(views)
     with caught_up_views(tmp_path / "twin", logged(events)) as twin:
         assert expected == dump(twin)
+
+
+def test_a_fork_leaves_the_views_to_its_parent(tmp_path: Path) -> None:
+    log = logged(told())
+    with caught_up_views(tmp_path, log) as views:
+        expected = dump(views)
+
+        def close() -> str:
+            with pytest.raises(ForkedStore):
+                views.positions()
+            views.close()
+            return "closed"
+
+        assert "closed" == in_fork(close)
+        assert (tmp_path / "unflushed").exists()
+        assert expected == dump(views)
+
+
+def test_views_that_are_half_full_have_room_when_they_are_opened(tmp_path: Path) -> None:
+    log = logged(told())
+    caught_up_views(tmp_path, log).close()
+    with Views.open(tmp_path, log, map_bytes=1 << 17) as views:
+        info = views.environment.info()
+        assert 2 * info.used_bytes <= info.map_bytes
