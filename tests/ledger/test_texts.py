@@ -37,6 +37,7 @@ def refused(check: Callable[..., object], value: object, field: str = "field", *
         (" run-1\n", "run-1"),
         ("\u00a0run-1\u00a0", "run-1"),
         ("two words", "two words"),
+        ("12\u00a0000", "12\u00a0000"),
         ("für 🪵", "für 🪵"),
         ("zero\u200dwidth", "zero\u200dwidth"),
         ("", None),
