@@ -86,12 +86,3 @@ def position_at(log: EventLog, at: int) -> int:
             return last
         last = stored.position
     return last
-
-
-def differences(before: TaskRecord | None, after: TaskRecord) -> Iterator[tuple[str, object, object]]:
-    """Yield the fields of a record that are not as they were: their names, the values before and after."""
-    for name in TaskRecord.__struct_fields__:
-        old = None if before is None else getattr(before, name)
-        new = getattr(after, name)
-        if old != new:
-            yield name, old, new

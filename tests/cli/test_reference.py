@@ -9,7 +9,7 @@ import pytest
 
 from tallystick.cli import menu
 from tallystick.cli.reference import page
-from tests.cli.support import process, tally
+from tests.cli.support import tally
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "reference" / "cli.md"
 
@@ -39,17 +39,24 @@ def test_a_completion_script_is_printed_without_starting_the_shell(shell: str) -
     assert said.out.rstrip("\n") == tally("completion", shell, "--json").data["script"].rstrip("\n")
 
 
-def completions(words: str, ledger: str) -> list[str]:
-    environment = {"_TALLY_COMPLETE": "zsh_complete", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1)}
-    return process(environment={**environment, "TALLYSTICK_LEDGER": ledger}).out.splitlines()[1::3]
+def completions(words: str) -> list[str]:
+    """What the shell is offered for the last of the words."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("_TALLY_COMPLETE", "zsh_complete")
+        patch.setenv("COMP_WORDS", words)
+        patch.setenv("COMP_CWORD", str(len(words.split(" ")) - 1))
+        return tally().out.splitlines()[1::3]
 
 
-def test_commands_statuses_options_and_recent_tasks_are_completed(ledger: str) -> None:
-    assert ["status", "show"] == sorted(completions("tally s", ledger), reverse=True)
-    assert ["running"] == completions("tally list --status r", ledger)
-    assert "--cursor" in completions("tally list --", ledger)
-    assert 10 == len(completions("tally show 01", ledger))
-    assert [] == completions("tally show 01", f"{ledger}/nowhere")
+@pytest.mark.usefixtures("ledger")
+def test_commands_statuses_options_and_recent_tasks_are_completed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ["show", "status"] == sorted(completions("tally s"))
+    assert ["running"] == completions("tally list --status r")
+    assert ["running"] == completions("tally --status r")
+    assert "--cursor" in completions("tally list --")
+    assert 10 == len(completions("tally show 01"))
+    monkeypatch.setenv("TALLYSTICK_LEDGER", "/nowhere/at/all")
+    assert [] == completions("tally show 01")
 
 
 @pytest.mark.skipif(not Path("/bin/bash").exists(), reason="there is no bash")

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import psutil
 import pytest
 
 import tallystick
-from tallystick.process import KILL_AFTER_S
 from tallystick.run import Ran, run_command
 from tests.cli.support import COMMAND, OWNER, process, tally
 
@@ -68,7 +66,7 @@ def is_gone(pid: int) -> bool:
 
 @pytest.mark.parametrize("code", [0, 1, 3, 255])
 def test_it_exits_with_the_commands_own_code(folder: str, code: int) -> None:
-    said = process("run", "--ledger", folder, "--", "sh", "-c", f"exit {code}")
+    said = tally("run", "--ledger", folder, "--", "sh", "-c", f"exit {code}")
 
     record = newest(folder)
     assert (code, "", "") == (said.code, said.out, said.err)
@@ -77,7 +75,7 @@ def test_it_exits_with_the_commands_own_code(folder: str, code: int) -> None:
 
 
 def test_a_command_that_a_signal_ended_exits_as_a_shell_says(folder: str) -> None:
-    said = process("run", "--ledger", folder, "--", "sh", "-c", "echo over >&2; kill -SEGV $$")
+    said = tally("run", "--ledger", folder, "--", "sh", "-c", "echo over >&2; kill -SEGV $$")
 
     assert 128 + signal.SIGSEGV == said.code
     assert "killed by SIGSEGV: over" == newest(folder)["error"]
@@ -85,13 +83,13 @@ def test_a_command_that_a_signal_ended_exits_as_a_shell_says(folder: str) -> Non
 
 
 def test_a_signal_without_a_name_has_a_number(folder: str) -> None:
-    said = process("run", "--ledger", folder, "--", "sh", "-c", "kill -40 $$")
+    said = tally("run", "--ledger", folder, "--", "sh", "-c", "kill -40 $$")
 
     assert (168, "killed by signal 40") == (said.code, newest(folder)["error"])
 
 
 def test_a_command_that_is_not_there_exits_with_127(folder: str) -> None:
-    said = process("run", "--ledger", folder, "--", "no-such-command")
+    said = tally("run", "--ledger", folder, "--", "no-such-command")
 
     assert (127, "", "no-such-command: No such file or directory\n") == (said.code, said.out, said.err)
     assert ("failed", "no-such-command: No such file or directory") == (
@@ -105,9 +103,9 @@ def test_a_command_that_cannot_be_run_exits_with_126(folder: str, tmp_path: Path
     path = tmp_path / "text"
     path.write_text("no program", "utf-8")
 
-    assert 126 == process("run", "--ledger", folder, "--", str(path)).code
+    assert 126 == tally("run", "--ledger", folder, "--", str(path)).code
     path.chmod(0o700)
-    assert 126 == process("run", "--ledger", folder, "--", str(path)).code
+    assert 126 == tally("run", "--ledger", folder, "--", str(path)).code
     assert newest(folder)["error"].endswith("Exec format error")
 
 
@@ -185,7 +183,7 @@ print("   ", flush=True)
 
 
 def test_a_failure_says_what_the_command_said_last_on_its_standard_error(folder: str) -> None:
-    process("run", "--ledger", folder, "--", "sh", "-c", "echo broken >&2; echo and more; exit 4")
+    tally("run", "--ledger", folder, "--", "sh", "-c", "echo broken >&2; echo and more; exit 4")
 
     assert "exit code 4: broken" == newest(folder)["error"]
 
@@ -233,16 +231,16 @@ def test_a_reader_that_leaves_ends_the_command_as_it_would_without_tally(folder:
 
 
 def test_a_reader_that_is_slow_gets_everything(folder: str) -> None:
-    with start(folder, "--", "head", "-c", "150000", "/dev/zero") as running:
+    with start(folder, "--", "head", "-c", "100000", "/dev/zero") as running:
         assert running.stdout is not None
         first = running.stdout.read(1)
         with tallystick.open(folder, read_only=True) as opened:
             for event in opened.subscribe():
-                if event.type == "task-succeeded.1":  # the command has ended, and its pipes are still full
+                if event.type == "task-succeeded.1":  # it has ended, and its pipes still hold what they can
                     break
         rest = running.stdout.read()
 
-        assert (0, bytes(150_000)) == (running.wait(30), first + rest)
+        assert (0, bytes(100_000)) == (running.wait(30), first + rest)
 
 
 def test_what_a_command_leaves_behind_does_not_hold_it_up(folder: str) -> None:
@@ -344,10 +342,14 @@ def test_an_interruption_as_json_is_a_failure_with_its_type(folder: str) -> None
     assert b'"type": "Interrupted"' in out
 
 
-def test_a_second_interruption_kills_at_once(folder: str) -> None:
-    stays = "trap 'echo told' INT; echo $$; while true; do sleep 60; done"
-    began = time.monotonic()
-    with start(folder, "--", "sh", "-c", stays, stderr=subprocess.PIPE) as running:
+def test_a_second_interruption_kills_at_once(folder: str, tmp_path: Path) -> None:
+    stays = """
+signal.signal(signal.SIGINT, lambda *_: print("told", flush=True))
+print(os.getpid(), flush=True)
+while True:
+    signal.pause()
+"""
+    with start(folder, "--", PYTHON, script(tmp_path, stays), stderr=subprocess.PIPE) as running:
         pid = int(line_of(running))
         running.send_signal(signal.SIGINT)
         assert "told" == line_of(running)
@@ -355,9 +357,29 @@ def test_a_second_interruption_kills_at_once(folder: str) -> None:
         running.communicate(timeout=30)
 
     assert 130 == running.returncode
-    assert time.monotonic() - began < KILL_AFTER_S
     assert is_gone(pid)
     assert f"process group {pid}, by SIGKILL" == newest(folder)["terminalSummary"]
+
+
+@pytest.mark.parametrize(("name", "code"), [("INT", 130), ("TERM", 143), ("HUP", 129)])
+def test_a_command_that_ends_tally_is_ended_itself(folder: str, name: str, code: int) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    said = tally("run", "--ledger", folder, "--", "sh", "-c", f"kill -{name} $PPID; sleep 60")
+
+    assert (code, f"Interrupted by SIG{name}.\n") == (said.code, said.err)
+    assert f"interrupted by SIG{name}" == newest(folder)["error"]
+    assert before == signal.getsignal(signal.SIGTERM)
+
+
+def test_what_is_ignored_stays_ignored(folder: str) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        said = tally("run", "--ledger", folder, "--", "sh", "-c", "kill -HUP $PPID; echo went on")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+    assert (0, "went on\n") == (said.code, said.out)
 
 
 # The ledger.

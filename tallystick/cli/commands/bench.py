@@ -22,29 +22,36 @@ EXTRAS = "Install what the peers need: pip install 'tallystick[bench]'"
 
 @_command(
     "bench",
-    json="{benches: [{name, question}]}",
+    json="{benches: [{name, question}]}; with NAME the measurement's own",
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
-    help="""Without NAME the questions that can be asked; with one, its answer on this machine, and what it takes:
-    "tally bench NAME --help". They make ledgers of their own in temporary folders.""",
+    help="""Without NAME the questions that can be asked; with one, or the begin of one, its answer on this machine;
+    with "all" all of them. What a measurement takes, "tally bench NAME --help" says. They make ledgers of their own in
+    temporary folders.""",
 )
 @click.argument("name", required=False)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def command(call: Call, *, name: str | None, arguments: tuple[str, ...]) -> Answer | int:  # noqa: ARG001 - it has its own ledgers
+def command(call: Call, *, name: str | None, arguments: tuple[str, ...]) -> Answer | int:
     """Measure."""
     questions = dict(_questions())
     if name is None:
         data = {"benches": [{"name": each, "question": question} for each, question in questions.items()]}
         return Answer(data, lambda screen: _lines(screen, questions))
-    if name not in questions:
-        raise InvalidInput("name", name, ", ".join(questions) or "nothing: there are no measurements here")
+    meant = [each for each in questions if name in ("all", each)]
+    meant = meant or [each for each in questions if each.startswith(name)]
+    if not meant or (name != "all" and len(meant) > 1):
+        raise InvalidInput("name", name, ", ".join(["all", *questions]))
+    options = ["--json", *arguments] if call.json else list(arguments)
+    return max(_measure(each, options) for each in meant)
+
+
+def _measure(name: str, options: list[str]) -> int:
     try:
-        module = import_module(f"{PACKAGE}.{name}")
+        return int(import_module(f"{PACKAGE}.{name}").main(options))
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("tallystick"):
             raise
         print(f"{name} needs {error.name}, which is not installed. {EXTRAS}", file=sys.stderr)
         return EXIT_REFUSED
-    return int(module.main(list(arguments)))
 
 
 def _questions() -> Iterator[tuple[str, str]]:
@@ -59,9 +66,6 @@ def _questions() -> Iterator[tuple[str, str]]:
 
 
 def _lines(screen: Screen, questions: Mapping[str, str]) -> Iterator[str]:
-    if not questions:
-        yield "There are no measurements here."
-        return
     yield from table(screen, [Column("Name", list(questions), 24), Column("Question", list(questions.values()), 200)])
     yield ""
     yield "tally bench NAME"
