@@ -64,7 +64,7 @@ def open_once(path: str) -> Times:
     opened = perf_counter()
     page = ledger.list(status="running", limit=PAGE_ROWS)
     answered = perf_counter()
-    assert len(page.tasks) == PAGE_ROWS
+    assert page.tasks, "every task runs"
     ledger.get(page.tasks[0].task_id).progress(large.SECOND_MESSAGE, force=True)
     written = perf_counter()
     ledger.close()

@@ -57,9 +57,10 @@ def answer(
         findings = measure(setting)
         seconds = perf_counter() - began
     report = Report(
-        name=name.partition("_")[0].upper(),
+        name=name.partition("_")[0].capitalize(),
         question=question,
         about=text.partition("\n")[2].strip(),
+        command=" ".join(("tally bench", name, *_without_places(argv))),
         rounds=setting.rounds,
         seconds=seconds,
         findings=findings,
@@ -70,6 +71,16 @@ def answer(
     else:
         print(*as_text(report), sep="\n")
     return 0
+
+
+def _without_places(argv: list[str]) -> list[str]:
+    """Return the arguments that decide what is measured: not where, and not how it is said."""
+    places = {"--folder", "--cache"}
+    return [
+        word
+        for before, word in zip(["", *argv], argv, strict=False)
+        if word != "--json" and word not in places and before not in places
+    ]
 
 
 def _parser(name: str, text: str, size: int, quick_size: int, rounds: int) -> argparse.ArgumentParser:

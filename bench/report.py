@@ -71,6 +71,7 @@ class Report(Struct, frozen=True):
     name: str
     question: str
     about: str
+    command: str
     rounds: int
     seconds: float
     findings: Findings
