@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for type checkers and readers; at run time `__getattr__` loads the same names one by one
-    from tallystick.aio import AsyncLedger, AsyncTask
+    from tallystick.aio import AsyncLedger, AsyncTask, open_async
     from tallystick.batch import Batch, BatchTask
     from tallystick.config import Config
     from tallystick.ledger.errors import (
@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # for type checkers and readers; at run time `__getattr__` lo
     )
     from tallystick.ledger.events import Event, Origin
     from tallystick.ledger.record import TaskRecord
-    from tallystick.opening import open, open_async  # noqa: A004 - the interface calls it so
+    from tallystick.opening import open  # noqa: A004 - the interface calls it so
     from tallystick.sync import Ledger, Task
     from tallystick.tracking import track
 
@@ -60,7 +60,7 @@ _HOMES = {
     "TaskRecord": "ledger.record",
     "WrongVersion": "ledger.errors",
     "open": "opening",
-    "open_async": "opening",
+    "open_async": "aio",
     "track": "tracking",
 }
 

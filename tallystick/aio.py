@@ -1,6 +1,7 @@
 """The face for asyncio: the same names, awaitable. The loop never waits for a disk or a lock."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -9,9 +10,12 @@ from typing import Any, ParamSpec, Self, TypeVar, Unpack
 
 from tallystick.actors.task import AwaitEnd, TaskActor
 from tallystick.async_batch import AsyncBatch
+from tallystick.async_watch import AsyncSubscription
 from tallystick.bridge import Bridge, LoopFuture
-from tallystick.house import House
+from tallystick.config import Config
+from tallystick.house import House, build
 from tallystick.ledger import fields, intake
+from tallystick.ledger.clock import Clock
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Closed
 from tallystick.ledger.events import Event
@@ -24,7 +28,6 @@ from tallystick.projections.query import Page
 from tallystick.readings import LedgerStatus
 from tallystick.sync import CANCEL_WAIT_MS, MS_PER_S, Events
 from tallystick.verbs import TaskVerbs
-from tallystick.watch import AsyncSubscription
 
 READING_THREADS = 2
 
@@ -206,7 +209,8 @@ class AsyncLedger:
 
     def events(self, after: int = 0) -> AsyncIterator[Event]:
         """Return an async iterator over the log, from the event behind position `after` to the head as it is now."""
-        events = self.house.subscribe_async(after, self._read, live=False)
+        self.house.listener()  # raises `Closed`
+        events = AsyncSubscription(self.house.readings.log, after, None, self._read)
         events.close()
         return events
 
@@ -215,7 +219,7 @@ class AsyncLedger:
 
         Close it, or use it as an async context manager; it also ends when the ledger is closed.
         """
-        return self.house.subscribe_async(after, self._read)
+        return AsyncSubscription(self.house.readings.log, after, self.house.listener(), self._read)
 
     async def verify(self) -> Verification:
         """As `Ledger.verify`."""
@@ -238,3 +242,15 @@ class AsyncLedger:
         if executor is None:
             raise Closed
         return await asyncio.get_running_loop().run_in_executor(executor, partial(question, *args, **kwargs))
+
+
+def open_async(
+    path: str | os.PathLike[str],
+    *,
+    config: Config | None = None,
+    clock: Clock | None = None,
+    read_only: bool = False,
+    actor: str | None = None,
+) -> AsyncLedger:
+    """Return the same for asyncio, to be entered with `async with`; opening happens on another thread."""
+    return AsyncLedger(partial(build, path, config=config, clock=clock, read_only=read_only, actor=actor))

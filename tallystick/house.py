@@ -24,7 +24,7 @@ from tallystick.ledger.limits import KEY_BYTES_MAX, TIME_MS_MAX
 from tallystick.ledger.store.port import EventLog
 from tallystick.owner import OwnerLock, live_owner, this_process
 from tallystick.readings import Readings, due_rules
-from tallystick.watch import AsyncSubscription, Listener, Look, Subscription
+from tallystick.watch import Listen, Listener, Subscription
 
 
 class House:
@@ -91,12 +91,11 @@ class House:
         self.readings.log.head()
         return Subscription(self.readings.log, after, None if self._system is None else self._listen)
 
-    def subscribe_async(self, after: int, look: Look, *, live: bool = True) -> AsyncSubscription:
-        """Return a subscription for asyncio; `look` reads its pages on another thread. Raises `Closed`."""
+    def listener(self) -> Listen | None:
+        """Return how somebody listens to commits; None when nobody here makes any. Raises `Closed`."""
         if self._is_closed:
             raise Closed
-        listen = self._listen if live and self._system is not None else None
-        return AsyncSubscription(self.readings.log, after, listen, look)
+        return None if self._system is None else self._listen
 
     def _listen(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` after each commit and once more when the log is closed; returns what ends it."""

@@ -1,9 +1,7 @@
-"""Opening a ledger: the two functions that a program begins with."""
+"""Opening a ledger: the function that a program begins with; its twin for asyncio is in `aio`."""
 
 import os
-from functools import partial
 
-from tallystick.aio import AsyncLedger
 from tallystick.config import Config
 from tallystick.house import build
 from tallystick.ledger.clock import Clock
@@ -26,15 +24,3 @@ def open(
     `NewerFormat` when a newer version wrote it, `Corrupt` when it cannot be read.
     """
     return Ledger(build(path, config=config, clock=clock, read_only=read_only, actor=actor))
-
-
-def open_async(
-    path: str | os.PathLike[str],
-    *,
-    config: Config | None = None,
-    clock: Clock | None = None,
-    read_only: bool = False,
-    actor: str | None = None,
-) -> AsyncLedger:
-    """Return the same for asyncio, to be entered with `async with`; opening happens on another thread."""
-    return AsyncLedger(partial(build, path, config=config, clock=clock, read_only=read_only, actor=actor))

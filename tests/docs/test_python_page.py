@@ -12,6 +12,7 @@ import tallystick
 from tallystick import run, testing
 from tallystick.aio import AsyncLedger, AsyncTask
 from tallystick.async_batch import AsyncBatch, AsyncBatchTask
+from tallystick.async_watch import AsyncSubscription
 from tallystick.batch import Batch, BatchTask
 from tallystick.ledger.intake import Creation
 from tallystick.ledger.record import TaskRecord
@@ -21,7 +22,7 @@ from tallystick.projections.query import Page, Query
 from tallystick.readings import LedgerStatus, ProjectionStanding
 from tallystick.sync import Ledger, Task
 from tallystick.verbs import TaskVerbs
-from tallystick.watch import AsyncSubscription, Subscription
+from tallystick.watch import Subscription
 from tests.docs.pages import doc, rows
 
 PAGE = doc("reference/python.md")
