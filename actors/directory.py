@@ -29,6 +29,7 @@ class Directory:
         self._actors: dict[bytes, TaskActor] = {}
         self._onward = HandOn(dispatcher.lock)
         self._find = self.actor
+        self._looks_again_at = 0
         self._resting: list[TaskActor] = []
         self._holding: set[TaskActor] = set()
         self.holds = True
@@ -84,21 +85,26 @@ class Directory:
         resting, self._resting = self._resting, []
         for actor in resting:
             self._let_go(actor)
-        if len(self._actors) > self._live_max:
+        if len(self._actors) > self._live_max and self.journal.position >= self._looks_again_at:
             self._passivate(len(self._actors) - self._live_max + self._live_max // ROOM)
 
     def _passivate(self, surplus: int) -> None:
         """Let go of the idlest, oldest first; who was used since the last look is spared once.
 
-        Some room is made at once, so that not every turn has to look at everybody.
+        Some room is made at once, so that not every turn has to look at everybody. When most are busy and too many
+        stay, nobody is looked at before as much was written as half of them could have been written for.
         """
+        spared = 0
         for actor in list(self._actors.values()):  # a copy in one step, for other threads add to it
             if actor.used:
                 actor.used = False
+                spared += 1
             elif self._let_go(actor):
                 surplus -= 1
                 if surplus <= 0:
                     return
+        if spared < surplus:
+            self._looks_again_at = self.journal.position + len(self._actors) // 2
 
     def _let_go(self, actor: TaskActor) -> bool:
         if not actor.is_idle() or self._actors.get(actor.stream) is not actor:

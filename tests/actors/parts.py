@@ -16,15 +16,13 @@ from tallystick.actors.journal import Committed, Journal
 from tallystick.actors.task import AwaitEnd, TaskActor
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Full, TallystickError
-from tallystick.ledger.events import Event, TaskFact
+from tallystick.ledger.events import Event, TaskFact, TaskProgressed
 from tallystick.ledger.evolve import fold
 from tallystick.ledger.limits import BATCH_EVENTS_MAX
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.memory import MemoryLog
 from tallystick.ledger.store.port import NO_CLAIMS, EventLog
-from tallystick.testing import HandClock
-
-__all__ = ["HandClock"]
+from tests.story import BEGIN_MS
 
 PATIENCE_S = 20.0
 """How long a test waits for what must come. Only a failing test waits that long."""
@@ -35,6 +33,20 @@ Outcome: TypeAlias = Any
 """What became of a command: the record, or the error's class and data."""
 
 T = TypeVar("T")
+
+
+class HandClock:
+    """A clock that moves when told. The one that ships belongs to the face, of which actors know nothing."""
+
+    def __init__(self, at_ms: int = BEGIN_MS) -> None:
+        self._at_ms = at_ms
+
+    def __call__(self) -> int:
+        return self._at_ms
+
+    def advance(self, ms: int) -> None:
+        """Move on, or back."""
+        self._at_ms += ms
 
 
 class FullLog(MemoryLog):
@@ -174,6 +186,25 @@ def restlessly() -> Iterator[None]:
         yield
     finally:
         sys.setswitchinterval(usual)
+
+
+def live(desk: Desk) -> list[bytes]:
+    """Which tasks have an actor in memory."""
+    return [stream for stream in STREAMS if stream in desk.directory._actors]  # noqa: SLF001 - a look makes one
+
+
+def message(step: int) -> TaskProgressed:
+    """Return a progress that is known by its step."""
+    return TaskProgressed(message=str(step), step=step)
+
+
+def steps(log: FullLog, stream: bytes, speaker: str | None = None) -> list[int]:
+    """The steps that a task's progress has, in the log's order; of one speaker, or of all."""
+    return [
+        event.data.step
+        for event in history(log, stream)
+        if isinstance(event.data, TaskProgressed) and event.data.step is not None and speaker in (None, event.actor)
+    ]
 
 
 def at_once(*works: Callable[[], T]) -> list[T]:

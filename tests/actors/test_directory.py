@@ -15,7 +15,6 @@ from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import NotFound, Refused
 from tallystick.ledger.events import TaskFact, TaskHeld, TaskProgressed, TaskReleased, TaskStarted, TaskSucceeded
 from tallystick.ledger.ids import id_text, new_id
-from tallystick.ledger.record import TaskRecord
 from tests.actors.parts import (
     PATIENCE_S,
     STREAMS,
@@ -26,9 +25,12 @@ from tests.actors.parts import (
     facts,
     folded,
     history,
+    live,
+    message,
     outcome,
     refusal,
     send,
+    steps,
 )
 from tests.story import created
 
@@ -56,11 +58,6 @@ def crowded(log: FullLog) -> Iterator[System]:
     assert system.close(PATIENCE_S)
 
 
-def live(desk: Desk) -> list[bytes]:
-    """Which tasks have an actor in memory."""
-    return [stream for stream in STREAMS if stream in desk.directory._actors]  # noqa: SLF001 - a look makes one
-
-
 def let_go(desk: Desk, stream: bytes) -> TaskActor:
     """Create a task, let its actor go, and return the actor."""
     actor = desk.create(stream, created())
@@ -68,19 +65,6 @@ def let_go(desk: Desk, stream: bytes) -> TaskActor:
     desk.dispatcher.turn()
     assert [True, False] == [actor.is_gone, stream in live(desk)]
     return actor
-
-
-def message(step: int) -> TaskProgressed:
-    return TaskProgressed(message=str(step), step=step)
-
-
-def steps(log: FullLog, stream: bytes, speaker: str | None = None) -> list[int]:
-    """The steps that a task's progress has, in the log's order; of one speaker, or of all."""
-    return [
-        event.data.step
-        for event in history(log, stream)
-        if isinstance(event.data, TaskProgressed) and event.data.step is not None and speaker in (None, event.actor)
-    ]
 
 
 def test_a_task_has_one_actor_whoever_asks(desk: Desk) -> None:
@@ -138,6 +122,42 @@ def test_who_has_something_unfinished_is_not_let_go(desk: Desk) -> None:
 
     assert [ONE, TWO, FOUR] == unfinished
     assert 2 == outcome(waiting).version
+
+
+def test_when_very_many_are_busy_not_every_turn_looks_at_all_of_them(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[TaskActor] = []
+    is_idle = TaskActor.is_idle
+
+    def look(actor: TaskActor) -> bool:
+        looks.append(actor)
+        return is_idle(actor)
+
+    streams = [new_id() for _ in range(1_000)]
+    for stream in streams:
+        desk.send(stream, created())
+        desk.send(stream, AwaitEnd())
+    desk.dispatcher.run()
+    monkeypatch.setattr(TaskActor, "is_idle", look)
+    for stream in streams[:100]:
+        desk.tell(stream, START)
+
+    assert 1_000 == len(desk.directory)
+    assert len(looks) <= 2 * 1_000
+
+
+def test_when_very_many_that_were_busy_become_idle_they_are_let_go(desk: Desk) -> None:
+    streams = [new_id() for _ in range(1_000)]
+    for stream in streams:
+        desk.send(stream, created())
+        desk.send(stream, AwaitEnd())
+    desk.dispatcher.run()
+    for stream in streams:
+        desk.send(stream, DONE)
+    desk.dispatcher.run()
+
+    assert len(desk.directory) <= LIVE_MAX
 
 
 def test_a_task_that_has_ended_is_let_go_at_the_end_of_the_turn(desk: Desk) -> None:
@@ -264,130 +284,6 @@ def test_a_turn_without_mail_makes_no_successor(desk: Desk) -> None:
     desk.dispatcher.run()
 
     assert [] == live(desk)
-
-
-def test_the_same_run_gives_the_same_task_and_what_follows_goes_there_in_order(desk: Desk, log: FullLog) -> None:
-    mine = created(run_id="run-1")
-    first = desk.create(ONE, mine)
-    second = desk.directory.newborn(TWO)
-    futures = [desk.send(second, data) for data in (mine, START, message(1), DONE)]
-    desk.dispatcher.run()
-
-    assert [(ONE, 1), (ONE, 2), (ONE, 3), (ONE, 4)] == [
-        (record.stream, record.version) for record in map(outcome, futures)
-    ]
-    assert ([mine, START, message(1), DONE], []) == (facts(log, ONE), facts(log, TWO))
-    assert TWO not in [event.stream for event in history(log, ONE)]
-    assert first.record == folded(log, ONE)
-
-
-def test_two_creations_of_one_run_in_one_turn_give_one_task(desk: Desk, log: FullLog) -> None:
-    mine = created(run_id="run-1")
-    actors = [desk.directory.newborn(stream) for stream in (ONE, TWO)]
-    futures = [desk.send(actor, data) for actor in actors for data in (mine, START)]
-    desk.dispatcher.run()
-
-    assert [ONE] * 4 == [outcome(future).stream for future in futures]
-    assert ([mine, START], []) == (facts(log, ONE), facts(log, TWO))
-
-
-def test_an_id_that_stands_for_a_task_is_let_go_and_goes_on_to_stand_for_it(desk: Desk, log: FullLog) -> None:
-    mine = created(run_id="run-1")
-    desk.create(ONE, mine)
-    second = desk.directory.newborn(TWO)
-    desk.tell(second, mine)
-    late = LightFuture()
-    Inbox.put(second.inbox, Envelope(Command(START, "agent"), late))  # as of a sender that is inside `put` just now
-    done = desk.send(second, DONE)
-    desk.dispatcher.run()
-
-    assert second.is_gone
-    assert TWO not in live(desk)
-    assert [(ONE, 2), (ONE, 3)] == [(record.stream, record.version) for record in map(outcome, (late, done))]
-    assert [mine, START, DONE] == facts(log, ONE)
-
-
-def test_who_learned_which_task_it_is_may_speak_to_that_without_overtaking_itself(desk: Desk, log: FullLog) -> None:
-    mine = created(run_id="run-1")
-    first, second = desk.create(ONE, mine), desk.directory.newborn(TWO)
-    creation = desk.send(second, mine)
-    desk.dispatcher.run()
-    speakers = {id_text(ONE): first, id_text(TWO): second}
-    for step, speaker in enumerate([second, speakers[outcome(creation).task_id], second, first]):
-        desk.send(speaker, message(step), force=True)
-    desk.dispatcher.run()
-
-    assert [0, 1, 2, 3] == steps(log, ONE)
-
-
-def test_an_id_stands_for_a_task_that_was_created_long_ago(desk: Desk, log: FullLog) -> None:
-    mine = created(idempotency_key="key-1")
-    desk.create(ONE, mine)
-    desk.tell(ONE, DONE)
-    again = desk.tell(desk.directory.newborn(TWO), mine)
-    late = desk.tell(desk.directory.newborn(THREE), mine)
-
-    assert [ONE, ONE] == [again.stream, late.stream]
-    assert folded(log, ONE) == again
-
-
-def test_when_a_creation_fails_the_id_that_stood_for_it_names_nothing_either(desk: Desk, log: FullLog) -> None:
-    mine = created(run_id="run-1")
-    log.failures.append(OSError("no disk"))
-    desk.send(desk.directory.newborn(ONE), mine)
-    second = desk.directory.newborn(TWO)
-    desk.send(second, START)
-    desk.send(second, mine)
-    desk.dispatcher.turn()
-    desk.dispatcher.run()
-    started = desk.tell(second, START)
-
-    assert isinstance(started, TaskRecord) or NotFound == started[0]
-    third = desk.tell(desk.directory.newborn(THREE), mine)
-    assert [mine] == [fact for stream in STREAMS for fact in facts(log, stream) if fact == mine]
-    assert third == folded(log, third.stream)
-
-
-def test_a_key_outranks_a_run_and_gives_the_same_task_from_then_on(desk: Desk) -> None:
-    desk.create(ONE, created(run_id="run-1"))
-    desk.create(TWO, created(idempotency_key="key-2"))
-    both = desk.tell(desk.directory.newborn(THREE), created(run_id="run-1", idempotency_key="key-2"))
-    added = desk.tell(desk.directory.newborn(THREE), created(run_id="run-1", idempotency_key="key-1"))
-    by_key = desk.tell(desk.directory.newborn(FOUR), created(task="Something else", idempotency_key="key-1"))
-
-    assert [TWO, ONE, ONE] == [record.stream for record in (both, added, by_key)]
-    assert ("key-1", None) == (added.idempotency_key, both.run_id)
-
-
-def test_a_creation_that_is_refused_claims_nothing(desk: Desk) -> None:
-    desk.create(ONE, created(run_id="run-1"))
-    stale = desk.tell(desk.directory.newborn(TWO), created(run_id="run-1", idempotency_key="key"), expected_version=7)
-    desk.tell(ONE, START)
-    fresh = desk.tell(desk.directory.newborn(THREE), created(run_id="run-2", idempotency_key="key"))
-
-    assert not isinstance(stale, TaskRecord)
-    assert THREE == fresh.stream
-
-
-def test_creations_without_a_run_or_a_key_are_always_tasks_of_their_own(desk: Desk) -> None:
-    assert [ONE, TWO] == [desk.tell(desk.directory.newborn(stream), created()).stream for stream in (ONE, TWO)]
-
-
-@pytest.mark.usefixtures("restless")
-def test_creations_of_one_run_from_many_threads_give_one_task(crowded: System, log: FullLog) -> None:
-    mine, threads = created(run_id="run-1"), 32
-
-    def create(number: int) -> list[TaskRecord]:
-        actor = crowded.newborn(new_id())
-        futures = [send(actor, data, f"agent-{number}") for data in (mine, message(number))]
-        return [future.get(timeout=PATIENCE_S) for future in futures]
-
-    records = at_once(*[lambda number=number: create(number) for number in range(threads)])
-
-    [stream] = {record.stream for answers in records for record in answers}
-    assert {stream} == {stored.stream for stored in log.read() if not hasattr(stored, "detail")}
-    assert 1 == facts(log, stream).count(mine)
-    assert {record.task_id for answers in records for record in answers} == {id_text(stream)}
 
 
 @pytest.mark.usefixtures("restless")
