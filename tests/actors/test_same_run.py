@@ -16,6 +16,7 @@ from tests.actors.parts import (
     STREAMS,
     Desk,
     FullLog,
+    HandClock,
     at_once,
     facts,
     folded,
