@@ -1,17 +1,26 @@
 """What the pages show is what happens."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from tests.docs.pages import Page, all_pages
 from tests.docs.playing import PLAYED, is_played, play, says
 
 SHOWN_ONLY = {"", "mermaid", "output", "sh", "text", "toml"}
-PAGES = [page for page in all_pages() if is_played(page)]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def played() -> Iterator[ParameterSet]:
+    """The pages that have something to run; those that start processes take more than a second."""
+    for page in all_pages():
+        starts_processes = any(block.language == "console" for block in page.blocks())
+        if is_played(page):
+            yield pytest.param(page, id=page.name, marks=[pytest.mark.slow] if starts_processes else [])
+
+
+@pytest.mark.parametrize("page", list(played()))
 def test_a_page_does_what_it_shows(page: Page, tmp_path: Path) -> None:
     play(page, tmp_path)
 

@@ -13,6 +13,7 @@ from tallystick.config import ALLOWED_KEYS, Config, load
 from tallystick.ledger import errors, limits
 from tallystick.ledger.errors import TallystickError
 from tallystick.ledger.events import FACT_TYPES, NAMES, Event
+from tallystick.ledger.store.verify import Kind
 from tests.docs.pages import ROOT, doc, rows
 
 CODE = ("actors", "ledger", "projections", "tallystick")
@@ -96,6 +97,12 @@ def test_what_every_event_says_is_listed() -> None:
     said = {*Event.__struct_fields__, "type", "task_id"}
 
     assert said == listed
+
+
+def test_every_kind_of_damage_is_listed() -> None:
+    listed = [row[0] for row in rows(doc("explanation/tamper-evidence.md").section("What `verify` does"))]
+
+    assert [kind.value for kind in Kind] == listed
 
 
 def logged() -> dict[str, tuple[str, list[str]]]:
