@@ -58,7 +58,6 @@ def test_the_questions_are_listed_without_loading_any() -> None:
         (["bench", "g1_one", "--quick", "7"], 0, "g1_one --quick 7\n"),
         (["bench", "g2"], 3, "g2_two\n"),
         (["bench", "--json", "g1_one"], 0, "g1_one --json\n"),
-        (["bench", "all"], 3, "g1_one\ng2_two\n"),
     ],
 )
 def test_a_measurement_is_run_with_its_own_options(words: list[str], code: int, out: str) -> None:
@@ -80,7 +79,7 @@ def test_what_is_missing_is_named_with_how_to_get_it() -> None:
 def test_what_is_no_measurement_is_refused_with_those_there_are(name: str) -> None:
     said = tally("bench", name)
 
-    assert (2, f"name: {name!r} is not allowed; give all, g1_one, g2_two, g3_none.\n") == (said.code, said.err)
+    assert (2, f"name: {name!r} is not allowed; give g1_one, g2_two, g3_none.\n") == (said.code, said.err)
 
 
 def test_the_measurements_of_the_project_are_found() -> None:

@@ -1,6 +1,7 @@
 """`tally show` tells all of one task, however it is named."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -9,10 +10,14 @@ import pytest
 from tallystick.cli.commands.show import record_lines
 from tallystick.cli.screen import Screen
 from tallystick.cli.times import stamp, took
-from tallystick.ledger.events import Origin
+from tallystick.ledger.events import Event, Origin, TaskPruned
+from tallystick.ledger.evolve import fold
+from tallystick.ledger.ids import id_bytes
 from tallystick.ledger.lifecycle import DeliveryStatus, NotifyPolicy, Runtime, Scope, Status
 from tallystick.ledger.record import TaskRecord
-from tests.cli.support import BEGIN_MS, tally
+from tallystick.ledger.store.disk import DiskLog
+from tallystick.readings import LOG_FOLDER
+from tests.cli.support import BEGIN_MS, make_stories, tally
 
 pytestmark = pytest.mark.usefixtures("ledger")
 
@@ -141,3 +146,23 @@ def test_what_names_no_task_is_not_found(lookup: str) -> None:
     assert (1, "") == (said.code, said.out)
     assert f'Task not found: {lookup}. Run "tally list" to see recent tasks.\n' == said.err
     assert ("NotFound", lookup) == (error["type"], error["token"])
+
+
+def test_what_was_pruned_says_what_it_was_and_keeps_its_timeline(tmp_path: Path) -> None:
+    folder = tmp_path / "ledger"
+    task_id = make_stories(folder)["build"]
+    with DiskLog.open(folder / LOG_FOLDER) as log:  # nothing prunes yet; the log knows how it will look
+        record = fold(event for event in log.stream(id_bytes(task_id)) if isinstance(event, Event))
+        assert record is not None
+        pruned = Event(log.head() + 1, record.stream, record.version + 1, BEGIN_MS, BEGIN_MS, "sweep", TaskPruned())
+        log.append([pruned])
+    where = ["--ledger", str(folder)]
+
+    said, error = tally("show", task_id, *where), tally("show", task_id, "--json", *where).error
+
+    assert (1, f"Task pruned: {task_id} was succeeded, ended at ") == (said.code, said.err.partition("1790")[0])
+    assert ("Pruned", "succeeded", BEGIN_MS) == (error["type"], error["status"], error["prunedAt"])
+    assert 4 == len(tally("timeline", task_id, "--json", *where).data["events"])
+    assert "succeeded" == tally("replay", task_id, "--position", "3", "--json", *where).data["task"]["status"]
+    assert 9 == tally("list", "--json", *where).data["count"]
+    assert 9 == tally("replay", "--json", *where).data["count"]

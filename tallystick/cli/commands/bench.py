@@ -24,9 +24,8 @@ EXTRAS = "Install what the peers need: pip install 'tallystick[bench]'"
     "bench",
     json="{benches: [{name, question}]}; with NAME the measurement's own",
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
-    help="""Without NAME the questions that can be asked; with one, or the begin of one, its answer on this machine;
-    with "all" all of them. What a measurement takes, "tally bench NAME --help" says. They make ledgers of their own in
-    temporary folders.""",
+    help="""Without NAME the questions that can be asked; with one, or the begin of one, its answer on this machine.
+    What a measurement takes, "tally bench NAME --help" says. They make ledgers of their own in temporary folders.""",
 )
 @click.argument("name", required=False)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
@@ -36,12 +35,10 @@ def command(call: Call, *, name: str | None, arguments: tuple[str, ...]) -> Answ
     if name is None:
         data = {"benches": [{"name": each, "question": question} for each, question in questions.items()]}
         return Answer(data, lambda screen: _lines(screen, questions))
-    meant = [each for each in questions if name in ("all", each)]
-    meant = meant or [each for each in questions if each.startswith(name)]
-    if not meant or (name != "all" and len(meant) > 1):
-        raise InvalidInput("name", name, ", ".join(["all", *questions]))
-    options = ["--json", *arguments] if call.json else list(arguments)
-    return max(_measure(each, options) for each in meant)
+    meant = [name] if name in questions else [each for each in questions if each.startswith(name)]
+    if len(meant) != 1:
+        raise InvalidInput("name", name, ", ".join(questions))
+    return _measure(meant[0], ["--json", *arguments] if call.json else list(arguments))
 
 
 def _measure(name: str, options: list[str]) -> int:
