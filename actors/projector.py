@@ -9,6 +9,7 @@ from tallystick.actors.future import LightFuture
 from tallystick.actors.inbox import Schedule
 from tallystick.actors.journal import Committed
 from tallystick.actors.log import logger
+from tallystick.ledger.errors import StoreError
 from tallystick.ledger.store.port import EventLog
 from tallystick.projections.change import Changes, merge
 
@@ -106,10 +107,13 @@ class ProjectorActor(DispatchedActor):
         elif self._pending and self.parked is None:
             changes, self._pending = self._pending, {}
             try:
+                if self.model.position() != self._first - 1:  # a neighbour's catch-up took it along
+                    self._catch_up()
+                    return
                 self.model.apply(changes, first=self._first, last=self._last)
                 self._seen = self._last
             except BaseException as error:  # noqa: BLE001 - a read model is never worth a fact
-                self._park(error)
+                self._failed_on(error)
 
     def _catch_up(self) -> None:
         if self.parked is not None:
@@ -118,14 +122,19 @@ class ProjectorActor(DispatchedActor):
         try:
             self.model.catch_up(self._log, head)
         except BaseException as error:  # noqa: BLE001 - as above
-            self._park(error)
+            self._failed_on(error)
             return
         self._seen = self._last = head
         self._gap, self._pending = False, {}
 
-    def _park(self, error: BaseException) -> None:
-        self.parked = f"{type(error).__name__}: {error}"
+    def _failed_on(self, error: BaseException) -> None:
+        """Try again with the next batch when the store could not do it now, a full disk say; else give up."""
         self._pending = {}
+        if isinstance(error, StoreError):
+            self._gap = True
+            log.error("projection_behind", projection=self.model.name, position=self._seen, error=str(error))
+            return
+        self.parked = f"{type(error).__name__}: {error}"
         log.error("projection_parked", projection=self.model.name, position=self._seen, error=self.parked)
 
 

@@ -29,8 +29,11 @@ class Follower:
         self._raise_if_nobody_moves()
 
     def catch_up(self, event_log: EventLog, until: int) -> None:
-        """Fold what they have not seen from the log itself."""
-        catch_up(self._views, event_log, until=until, names=self._names)
+        """Fold what they have not seen from the log itself.
+
+        Whoever else is behind comes along: the log is folded once for all of them.
+        """
+        catch_up(self._views, event_log, until=until)
         self._raise_if_nobody_moves()
 
     def _raise_if_nobody_moves(self) -> None:
