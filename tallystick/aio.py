@@ -147,8 +147,9 @@ class AsyncLedger:
         executor = self._executor
         if executor is None:
             return
+        closing = asyncio.get_running_loop().run_in_executor(executor, self.house.close)
         try:
-            await asyncio.get_running_loop().run_in_executor(executor, self.house.close)
+            await asyncio.shield(closing)  # else what has not begun would never begin
         finally:
             self._executor = None
             executor.shutdown(wait=False)

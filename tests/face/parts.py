@@ -48,6 +48,9 @@ class Awaited:
 
         return call
 
+    def __len__(self) -> int:
+        return len(self._thing)
+
     def __iter__(self) -> Iterator[Any]:
         return self
 
