@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from tallystick.actors.actor import DispatchedActor
 from tallystick.actors.envelope import Envelope, Reply
 from tallystick.actors.log import logger
+from tallystick.actors.neighbourhood import Neighbourhood
 from tallystick.ledger.claims import claims_of
 from tallystick.ledger.commands import Command
 from tallystick.ledger.decide import Refusal, decide
@@ -22,9 +22,6 @@ from tallystick.ledger.ids import id_text
 from tallystick.ledger.limits import PROGRESS_MS_MIN, USAGE_KEYS_MAX
 from tallystick.ledger.progress import is_too_soon, merged
 from tallystick.ledger.record import TaskRecord
-
-if TYPE_CHECKING:
-    from tallystick.actors.directory import Directory
 
 log = logger("actors")
 
@@ -51,13 +48,13 @@ class TaskActor(DispatchedActor):
 
     _set_up = True  # no on_start: there may be a million of these
 
-    def __init__(self, stream: bytes, directory: "Directory", *, newborn: bool = False) -> None:
-        super().__init__(directory.schedule)
+    def __init__(self, stream: bytes, home: "Neighbourhood[TaskActor]", *, newborn: bool = False) -> None:
+        super().__init__(home.schedule)
         self.stream = stream
         self.record: TaskRecord | None = None
         self.used = True
         self.stands_for: bytes | None = None
-        self._directory = directory
+        self._home = home
         self._known = newborn
         self._held: _Held | None = None
         self._let_go = False
@@ -76,8 +73,8 @@ class TaskActor(DispatchedActor):
         super().drain()
         if self.stands_for is not None and not self._let_go:
             self.let_go()
-            self._directory.let_go_later(self)
-            self._directory.hand_on(self)
+            self._home.let_go_later(self)
+            self._home.hand_on(self)
 
     def abandon(self) -> None:
         """Answer what waits, and who awaits the end: the dispatcher has ended."""
@@ -98,7 +95,7 @@ class TaskActor(DispatchedActor):
             return
         try:
             if self.stands_for is not None:
-                self._directory.pass_on(envelope, self.stands_for)
+                self._home.pass_on(envelope, self.stands_for)
                 return
             if not self._known:
                 self._load()
@@ -122,15 +119,15 @@ class TaskActor(DispatchedActor):
         log.error("message_failed", task=self.actor_urn, exc_info=(kind, error, trace))
 
     def _stop(self) -> None:
-        self._directory.let_go_later(self)
+        self._home.let_go_later(self)
 
     def _decide(self, command: Command, envelope: Envelope) -> None:
-        journal = self._directory.journal
+        journal = self._home.journal
         claims = NO_CLAIMS
         if command.data.__class__ is TaskCreated:
             claims = self._claims(command.data)
             if self.stands_for is not None:
-                self._directory.pass_on(envelope, self.stands_for)
+                self._home.pass_on(envelope, self.stands_for)
                 return
         future = envelope.reply_to
         outcome = decide(self.record, command, token=self.actor_urn if self.record is None else "")
@@ -152,19 +149,19 @@ class TaskActor(DispatchedActor):
     def _rest(self) -> None:
         """Nobody remembers an id that names no task because somebody asked, nor a task that has ended."""
         if self.record is None or not self.record.is_active:
-            self._directory.let_go_later(self)
+            self._home.let_go_later(self)
 
     def _await_end(self, future: Reply | None) -> None:
         if self.record is None or not self.record.is_active:
             answer = NotFound(self.actor_urn) if self.record is None else self.record
-            self._directory.journal.answer(future, answer)
+            self._home.journal.answer(future, answer)
             self._rest()
         elif future is not None:
             self._awaiting = [*(self._awaiting or ()), future]
 
     def _stage(self, data: TaskFact, command: Command) -> int:
         """Make the next event, believe it, and hand it to the journal."""
-        journal, before = self._directory.journal, self.record
+        journal, before = self._home.journal, self.record
         now = journal.now()
         occurred = command.occurred_at
         event = Event(
@@ -187,12 +184,12 @@ class TaskActor(DispatchedActor):
             assert isinstance(error, Refused), "only a refused signal is kept"
             error = Refused(error.token, status=error.status, attempted=error.attempted, position=position)
         self._rest()
-        self._directory.journal.answer(future, error)
+        self._home.journal.answer(future, error)
 
     def _load(self) -> None:
         """Read the task's history from the log. Raises `Corrupt` when a part of it cannot be read."""
         record = None
-        for stored in self._directory.history(self.stream):
+        for stored in self._home.history(self.stream):
             if not isinstance(stored, Event):
                 raise Corrupt(f"task {self.actor_urn}: {stored.detail}", position=stored.position)
             record = evolve(record, stored)
@@ -201,7 +198,7 @@ class TaskActor(DispatchedActor):
 
     def _claims(self, created: TaskCreated) -> Mapping[bytes, bytes]:
         """Return what a creation claims; when another task has one of it, that stands for this id from now on."""
-        journal = self._directory.journal
+        journal = self._home.journal
         holders = {claim: journal.claimed(claim) for claim in claims_of(created)}
         if not holders:
             return NO_CLAIMS
@@ -222,7 +219,7 @@ class TaskActor(DispatchedActor):
         data, record = facts[-1], self.record
         if data.__class__ is not TaskProgressed or command.force or record is None:
             return False
-        directory = self._directory
+        directory = self._home
         if not directory.holds or not is_too_soon(record.progress_at, directory.journal.now()):
             return False
         held = self._held
@@ -243,9 +240,9 @@ class TaskActor(DispatchedActor):
         """A turn that held something back, or released it, was not committed: it is as it was before the turn."""
         self._held = held
         if held is not None:
-            until_ms = self._directory.journal.now() + PROGRESS_MS_MIN
+            until_ms = self._home.journal.now() + PROGRESS_MS_MIN
             self._held = _Held(held.command, until_ms)
-            self._directory.hold(self, until_ms)
+            self._home.hold(self, until_ms)
 
     def release_due(self, at_ms: int) -> bool:
         """Stage what was held back until `at_ms`; False when what is held now is to be written later."""
@@ -261,7 +258,7 @@ class TaskActor(DispatchedActor):
             return
         if not self._known:
             self._load()
-        self._directory.journal.undo(partial(self._hold_again, held))
+        self._home.journal.undo(partial(self._hold_again, held))
         self._held = None
         if self.record is not None and self.record.is_active:
             self._stage(held.command.data, held.command)
@@ -269,7 +266,7 @@ class TaskActor(DispatchedActor):
     def committed(self) -> None:
         """The journal wrote this actor's events: an ended task's actor may go."""
         if self.record is not None and not self.record.is_active:
-            self._directory.let_go_later(self)
+            self._home.let_go_later(self)
             awaiting, self._awaiting = self._awaiting, None
             for future in awaiting or ():
                 with suppress(queue.Full):  # its owner has answered it: nobody waits
