@@ -183,6 +183,10 @@ def test_what_makes_no_sense_in_a_fact_is_refused_by_name(name: str, said: dict[
     assert field == error.value.field
 
 
+def test_even_the_first_position_can_be_corrected() -> None:
+    assert 1 == intake.recovered("failed", corrects=1, evidence={}).corrects
+
+
 def test_a_moment_and_an_expectation_may_be_absent() -> None:
     assert (None, None) == (intake.moment(None), intake.expected(None))
     assert (TIME_MS_MAX, 7) == (intake.moment(TIME_MS_MAX), intake.expected(7))
