@@ -107,7 +107,7 @@ def _read(path: Path) -> dict[str, Any]:
         return msgspec.toml.decode(path.read_bytes(), type=dict[str, Any])
     except OSError as error:
         raise InvalidInput("config", str(path), f"a file that can be read ({error.strerror})") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidInput("config", str(path), f"a TOML file ({error})") from error
 
 
