@@ -92,6 +92,16 @@ EXAMPLES: list[tuple[TallystickError, dict[str, object], str]] = [
         "state has a live owner: process 7. Write through that process, stop it, or open with read_only=True.",
     ),
     (
+        NotOwner("state", who="process 7", read_only=True),
+        {"path": "state", "who": "process 7"},
+        "state was opened with read_only=True; its live owner is process 7. Write through the owner, or become it.",
+    ),
+    (
+        NotOwner("state", who=None, read_only=True),
+        {"path": "state", "who": None},
+        "state was opened with read_only=True; it has no live owner. Write through the owner, or become it.",
+    ),
+    (
         Busy("The inbox", depth=4_096),
         {"queue": "The inbox", "depth": 4_096},
         "The inbox is full (4096 waiting). Retry later, or slow down.",
