@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self, Unpack
 
 from tallystick.actors.task import TaskActor
-from tallystick.batch import WINDOW, Outcome, may_exist
+from tallystick.batch import WINDOW, may_exist, tell
 from tallystick.bridge import Bridge, LoopFuture
 from tallystick.house import House
 from tallystick.ledger import intake
@@ -68,7 +68,8 @@ class AsyncBatch:
         self._house, self._bridge = house, bridge
         self.speaker = house.actor
         self._waiting: deque[LoopFuture] = deque()
-        self._outcome = Outcome()
+        self._answered = 0
+        self._refusals: list[tuple[int, Exception]] = []
         self._is_over = False
 
     async def __aenter__(self) -> Self:
@@ -84,16 +85,16 @@ class AsyncBatch:
         finally:
             for future in self._waiting:
                 future.abandon()
-        self._outcome.tell(error)
+        tell(self._refusals, error)
 
     def __len__(self) -> int:
         """How many commands were given."""
-        return self._outcome.answered + len(self._waiting)
+        return self._answered + len(self._waiting)
 
     @property
     def refusals(self) -> tuple[tuple[int, Exception], ...]:
         """The refusals that are known so far, each with its place; after the block all of them."""
-        return tuple(self._outcome.refusals)
+        return tuple(self._refusals)
 
     async def create(self, *, occurred_at: int | None = None, **given: Unpack[Creation]) -> AsyncBatchTask:
         """Record that somebody asked for work."""
@@ -132,4 +133,7 @@ class AsyncBatch:
         await future.settled()
         if self._waiting and self._waiting[0] is future:  # nobody else noted it while this waited
             self._waiting.popleft()
-            self._outcome.note(future.waiting.exception())
+            error = future.waiting.exception()
+            if isinstance(error, Exception):
+                self._refusals.append((self._answered, error))
+            self._answered += 1

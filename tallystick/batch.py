@@ -1,9 +1,13 @@
 """The batch: one caller's commands, pipelined."""
 
-from collections import deque
+import threading
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Any, Self, TypeAlias, Unpack
 
+from msgspec import Struct
+
+from tallystick.actors.envelope import ExcInfo, Reply
 from tallystick.actors.future import LightFuture
 from tallystick.actors.task import TaskActor
 from tallystick.house import House
@@ -16,7 +20,7 @@ from tallystick.ledger.intake import Creation
 from tallystick.ledger.record import TaskRecord
 from tallystick.verbs import TaskVerbs
 
-WINDOW = 8_192  # commands on their way at once; the next one waits for the oldest answer
+WINDOW = 8_192  # commands on their way at once; at that many the caller waits until half of them are answered
 
 
 def may_exist(creation: TaskCreated) -> bool:
@@ -24,26 +28,76 @@ def may_exist(creation: TaskCreated) -> bool:
     return creation.run_id is not None or creation.idempotency_key is not None
 
 
-class Outcome:
-    """What became of a batch's commands so far, in the order in which they were given."""
+Refusals: TypeAlias = Sequence[tuple[int, Exception]]
+"""What was refused of a batch: each error with the place of its command, from 0."""
+
+
+def tell(refusals: Refusals, raised: BaseException | None) -> None:
+    """Raise `BatchFailed` if anything was refused; what the block itself raised goes on, with a note of it."""
+    if refusals:
+        failed = BatchFailed(refusals)
+        if raised is None:
+            raise failed
+        raised.add_note(f"tallystick: {failed}")
+
+
+class _Answers:
+    """Counts the answers to a batch and keeps the refusals. One thread sends and waits, another one answers."""
 
     def __init__(self) -> None:
-        self.answered = 0
+        self.sent = self.given = 0
         self.refusals: list[tuple[int, Exception]] = []
+        self._awaited = -1
+        self._reached = threading.Event()
 
-    def note(self, error: BaseException | None) -> None:
-        """Take the next answer: the error, or None for a command that is durable."""
+    def give(self) -> None:
+        """One more command was answered."""
+        self.given += 1
+        if self.given == self._awaited:
+            self._reached.set()
+
+    def refuse(self, place: int, error: BaseException) -> None:
+        """One more command was answered: it was refused."""
         if isinstance(error, Exception):
-            self.refusals.append((self.answered, error))
-        self.answered += 1
+            self.refusals.append((place, error))
+        self.give()
 
-    def tell(self, raised: BaseException | None) -> None:
-        """Raise `BatchFailed` if anything was refused; what the block itself raised goes on, with a note of it."""
-        if self.refusals:
-            failed = BatchFailed(self.refusals)
-            if raised is None:
-                raise failed
-            raised.add_note(f"tallystick: {failed}")
+    def wait_until_left(self, most: int) -> None:
+        """Wait until at most so many commands are still on their way."""
+        self._reached.clear()
+        self._awaited = self.sent - most
+        if self.given < self._awaited:
+            self._reached.wait()
+
+
+class _Ticket(Struct, gc=False):
+    """Where the answer to one command goes: a success is only counted, a refusal is kept with its place."""
+
+    answers: _Answers
+    place: int
+
+    def set(self, _value: Any | None = None) -> None:
+        """It is durable."""
+        self.answers.give()
+
+    def set_exception(self, exc_info: ExcInfo | None = None) -> None:
+        """It was refused."""
+        error = None if exc_info is None else exc_info[1]
+        assert error is not None, "who answers says what"
+        self.answers.refuse(self.place, error)
+
+    def fail(self, error: BaseException) -> None:
+        """It was refused."""
+        self.answers.refuse(self.place, error)
+
+    def take(self, future: LightFuture) -> None:
+        """Take over what a future was answered."""
+        try:
+            future.get()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told at the end of the batch
+            self.fail(error)
+        else:
+            self.set()
 
 
 class BatchTask(TaskVerbs[None]):
@@ -85,8 +139,7 @@ class Batch:
         house.facts()
         self._house = house
         self.speaker = house.actor
-        self._waiting: deque[LightFuture] = deque()
-        self._outcome = Outcome()
+        self._answers = _Answers()
         self._is_over = False
 
     def __enter__(self) -> Self:
@@ -96,58 +149,65 @@ class Batch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._is_over = True
-        while self._waiting:
-            self._settle_oldest()
-        self._outcome.tell(error)
+        self._wait_until_left(0)
+        tell(self.refusals, error)
 
     def __len__(self) -> int:
         """How many commands were given."""
-        return self._outcome.answered + len(self._waiting)
+        return self._answers.sent
 
     @property
     def refusals(self) -> tuple[tuple[int, Exception], ...]:
-        """The refusals that are known so far, each with its place; after the block all of them."""
-        return tuple(self._outcome.refusals)
+        """The refusals that are known so far, each with its place, in order; after the block all of them."""
+        return tuple(sorted(self._answers.refusals, key=lambda refusal: refusal[0]))
 
     def create(self, *, occurred_at: int | None = None, **given: Unpack[Creation]) -> BatchTask:
         """Record that somebody asked for work; returns at once."""
         fact = intake.created(**given)
         command = Command(fact, self.speaker, intake.moment(occurred_at))
         actor = self._house.facts().newborn(self._house.new_id())
-        future = self.put(actor, command)
-        return BatchTask(self, actor, future if may_exist(fact) else None)
+        if not may_exist(fact):
+            self.put(actor, command)
+            return BatchTask(self, actor, None)
+        future = LightFuture()  # its id is in the answer
+        future.when_done(self._ticket().take)
+        self._send(actor, command, future)
+        return BatchTask(self, actor, future)
 
     def task(self, task_id: str) -> BatchTask:
         """Return a handle for a task that exists."""
         return BatchTask(self, self._house.facts().actor(self._house.stream(task_id)), None)
 
-    def put(self, actor: TaskActor, command: Command) -> LightFuture:
-        """Send one command; waits for the oldest answer while too many are on their way."""
+    def put(self, actor: TaskActor, command: Command) -> None:
+        """Send one command; waits while too many are on their way."""
+        self._send(actor, command, self._ticket())
+
+    def _ticket(self) -> _Ticket:
+        return _Ticket(self._answers, self._answers.sent)
+
+    def _send(self, actor: TaskActor, command: Command, reply: Reply) -> None:
         if self._is_over:
             raise Closed("The batch")
-        if len(self._waiting) >= WINDOW:
-            self._settle_oldest()
-        future = LightFuture()
-        facts = self._house.facts()
+        answers, facts = self._answers, self._house.facts()
+        if answers.sent - answers.given >= WINDOW:
+            self._wait_until_left(WINDOW // 2)
         while True:
+            answers.sent += 1
             try:
-                facts.send(actor, command, future)
+                facts.send(actor, command, reply)
             except Busy:
-                if not self._waiting:
+                answers.sent -= 1
+                left = answers.sent - answers.given
+                if not left:
                     raise
-                self._settle_oldest()
+                self._wait_until_left(left // 2)
+            except BaseException:
+                answers.sent -= 1
+                raise
             else:
-                self._waiting.append(future)
-                return future
+                return
 
-    def _settle_oldest(self) -> None:
-        future = self._waiting[0]
-        if not future.is_done():
+    def _wait_until_left(self, most: int) -> None:
+        if self._answers.sent - self._answers.given > most:
             self._house.facts()  # which raises in a forked child, where no answer comes
-        try:
-            future.get()
-        except Exception as error:  # noqa: BLE001 - every refusal is told at the end, whatever it is
-            self._outcome.note(error)
-        else:
-            self._outcome.note(None)
-        self._waiting.popleft()
+            self._answers.wait_until_left(most)
