@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 from typing import IO, Self
 
 import psutil
@@ -44,7 +45,7 @@ class Process:
     def start(cls, words: Sequence[str], out: IO[bytes] | None, err: IO[bytes] | None) -> Self:
         """Start a command. It reads what this process would read, but no terminal. Raises `OSError`.
 
-        Not to be called where a signal's handler may raise: there the command could run and nobody know it.
+        Hold back what interrupts this process meanwhile: else the command could run and nobody know it.
         """
         no_input = sys.stdin is None or sys.stdin.closed or sys.stdin.isatty()
         popen = subprocess.Popen(
@@ -129,30 +130,27 @@ class Process:
         return any(_is_living_member(process.pid, self.pid) for process in psutil.process_iter())
 
 
-class Starting:
-    """A command that is being started, on a thread of its own: only the main thread is interrupted by signals."""
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """Hold back the signals that end this process until the block is over: nothing in it is left half done.
 
-    def __init__(self, words: Sequence[str], out: IO[bytes] | None, err: IO[bytes] | None) -> None:
-        self._words, self._out, self._err = words, out, err
-        self._process: Process | None = None
-        self._error: OSError | None = None
-        self._known = threading.Event()  # a join that is interrupted would take the thread for ended
-        threading.Thread(target=self._start, name="tallystick-start").start()
-
-    def wait(self) -> Process | OSError:
-        """Return the process, or why there is none. May be interrupted, and called again."""
-        self._known.wait()
-        answer = self._process or self._error
-        assert answer is not None, "it was neither started nor refused"
-        return answer
-
-    def _start(self) -> None:
-        try:
-            self._process = Process.start(self._words, self._out, self._err)
-        except OSError as error:
-            self._error = error
-        finally:
-            self._known.set()
+    What came meanwhile is handled at the end of the block. Only the main thread is ever interrupted, so only there.
+    """
+    came: list[tuple[int, FrameType | None]] = []
+    handlers: dict[int, Callable[[int, FrameType | None], object]] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            handler = signal.getsignal(number)
+            if callable(handler):
+                handlers[number] = handler
+                signal.signal(number, lambda *signalled: came.append(signalled))
+    try:
+        yield
+    finally:
+        for held, handler in handlers.items():
+            signal.signal(held, handler)
+        for signalled in came:
+            handlers[signalled[0]](*signalled)
 
 
 def _is_living_member(pid: int, group: int) -> bool:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from tallystick.ledger import fields
 from tallystick.ledger.errors import InvalidInput, TallystickError
 from tallystick.ledger.limits import TASK_BYTES_MAX
-from tallystick.process import DRAIN_S, Process, Starting
+from tallystick.process import DRAIN_S, Process, held_back
 from tallystick.sync import Ledger, Task
 
 EXIT_TIMED_OUT = 124  # what `timeout` of coreutils says
@@ -61,18 +61,20 @@ def run_command(
     """
     if not command or any("\0" in word for word in command):
         raise InvalidInput("command", command, "a command and its arguments, without NUL")
-    task = ledger.create(
-        runtime="cli", task=_text(command), label=label, owner=owner, kind="exec", timeout_ms=timeout_ms
-    )
-    starting = Starting(command, out, err)
+    process: Process | None = None
     try:
-        started = starting.wait()
-        if isinstance(started, OSError):
-            return _not_started(task, command[0], started)
-        return _attend(task, started, timeout_ms)
+        with held_back():  # no interruption comes between the task, the command, and knowing both
+            task = ledger.create(
+                runtime="cli", task=_text(command), label=label, owner=owner, kind="exec", timeout_ms=timeout_ms
+            )
+            try:
+                process = Process.start(command, out, err)
+            except OSError as error:
+                return _not_started(task, command[0], error)
+        return _attend(task, process, timeout_ms)
     except KeyboardInterrupt as error:
-        if task.record.is_active:
-            _interrupted(task, starting.wait(), error)
+        if process is not None and task.record.is_active:
+            _interrupted(task, process, error)
         raise
 
 
@@ -114,15 +116,13 @@ def _timed_out(task: Task, process: Process, timeout_ms: int | None) -> Ran:
     return Ran(task, EXIT_TIMED_OUT)
 
 
-def _interrupted(task: Task, process: Process | OSError, error: KeyboardInterrupt) -> None:
+def _interrupted(task: Task, process: Process, error: KeyboardInterrupt) -> None:
     number = error.signal if isinstance(error, Terminated) else signal.SIGINT
-    stopped = "nothing, it could not be started"
-    if isinstance(process, Process):
-        try:
-            stopped = process.stop(number)
-            process.drain(DRAIN_S)
-        except KeyboardInterrupt:  # again: no more patience
-            stopped = process.kill()
+    try:
+        stopped = process.stop(number)
+        process.drain(DRAIN_S)
+    except KeyboardInterrupt:  # again: no more patience
+        stopped = process.kill()
     _record(lambda: task.cancelled(f"interrupted by {number.name}", stopped=stopped))
 
 

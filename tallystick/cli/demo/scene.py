@@ -18,6 +18,7 @@ OWNER = "agent:main:main"
 TASK_TO_KILL = "count primes"
 KILL_AFTER_S = 2.0
 CANCEL_AFTER_S = 2.5
+LOOK_S = 0.1
 STEPS = 4
 
 
@@ -61,7 +62,7 @@ def rest_with_library(stage: Stage, ledger: Path, folder: Path) -> Mapping[str, 
             waiting.start()
             stage.watch(opened, done)
         except BaseException:
-            side_by_side.kill_all()
+            side_by_side.end(done)
             raise
         finally:
             waiting.join()
@@ -85,14 +86,15 @@ class _SideBySide:
         for thread in self._threads:
             thread.join()
 
-    def kill_all(self) -> None:
-        """End whatever runs, because somebody has seen enough."""
+    def end(self, done: threading.Event) -> None:
+        """End whatever runs, because somebody has seen enough; also what is only just starting."""
         self._over.set()
-        for record in self._ledger.list(status="running").tasks:
-            group = (record.backing or {}).get("group")
-            if isinstance(group, int):
-                with suppress(ProcessLookupError):
-                    os.killpg(group, signal.SIGKILL)
+        while not done.wait(LOOK_S):
+            for record in self._ledger.list(status="running").tasks:
+                group = (record.backing or {}).get("group")
+                if isinstance(group, int):
+                    with suppress(ProcessLookupError):
+                        os.killpg(group, signal.SIGKILL)
 
     def _command(self, job: Job) -> Callable[[], object]:
         return lambda: run_command(self._ledger, job.words, label=job.label, owner=OWNER, timeout_ms=job.timeout_ms)
