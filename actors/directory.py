@@ -109,18 +109,19 @@ class Directory:
     def _let_go(self, actor: TaskActor) -> bool:
         if not actor.is_idle() or self._actors.get(actor.stream) is not actor:
             return False
-        del self._actors[actor.stream]  # first: once it is let go it asks for its successor
-        actor.let_go()
-        actor.inbox.hand_on(self._onward, Address(self._find, actor.address))
-        if not actor.inbox.empty():  # it came meanwhile, and is older than what the successor has
-            with self.schedule.lock:
+        with self._onward.lock:
+            del self._actors[actor.stream]  # first: once it is let go it asks for its successor
+            actor.let_go()
+            actor.inbox.hand_on(self._onward, Address(self._find, actor.address))
+            if not actor.inbox.empty():  # it came meanwhile, and is older than what the successor has
                 self.actor(actor.address).inbox.put_before(actor.inbox.take())
         return True
 
     def hand_on(self, actor: TaskActor) -> None:
         """Let an actor that speaks for no task any more hand on what reaches it, and what has, to who does."""
-        actor.inbox.hand_on(self._onward, Address(self._find, actor.address))
-        self._onward.schedule(actor.inbox)
+        with self._onward.lock:
+            actor.inbox.hand_on(self._onward, Address(self._find, actor.address))
+            self._onward.schedule(actor.inbox)
 
     def pass_on(self, envelope: Envelope, stream: bytes) -> None:
         """Give an envelope that reached an id that names no task of its own to the task that it stands for."""

@@ -41,6 +41,8 @@ class Dispatcher:
     When the thread ends it calls `at_end`, once; actors that become ready then are told to `abandon` what waits.
     """
 
+    remembers = True
+
     def __init__(
         self,
         name: str,

@@ -26,6 +26,9 @@ class Runnable(Protocol):
 class Schedule(Protocol):
     """Where an actor with mail queues for its turn."""
 
+    remembers: bool
+    """Whether an actor that was scheduled has its turn to come, so that it need not be scheduled again."""
+
     def schedule(self, actor: Runnable) -> None:
         """Give the actor a turn."""
         ...
@@ -51,7 +54,7 @@ class Inbox:
             raise Busy("The inbox of one actor", depth=len(waiting))
         waiting.append(envelope)
         if not self._scheduled:
-            self._scheduled = True
+            self._scheduled = self._schedule.remembers
             self._schedule.schedule(self)
 
     def put_before(self, envelopes: "list[Envelope]") -> None:
@@ -66,7 +69,7 @@ class Inbox:
 
     def wake(self) -> None:
         """Schedule the actor although nothing has arrived: its first turn."""
-        self._scheduled = True
+        self._scheduled = self._schedule.remembers
         self._schedule.schedule(self)
 
     def drain(self) -> None:
@@ -81,10 +84,12 @@ class Inbox:
         """From now on hand on what is put here, on the thread of whoever puts it, to who has the address then.
 
         If the actor had to, mail that the same sender gives to the successor could come first.
-        The inbox forgets its actor: the two need no garbage collector to go.
+        The inbox forgets its actor: the two need no garbage collector to go. Call it, and take what waits, under the
+        lock that `onward` has: then no sender's mail comes before what he has put here already.
         """
         self._actor = address
-        self._schedule = onward  # for a sender that is inside `put` now
+        self._schedule = onward  # for a sender that is inside `put` now: nothing is remembered of another's
+        self._scheduled = False  # scheduling, so he hands on what he has put himself, before he can put more
         self.__class__ = Onward  # and for all others, so that nobody's `put` has to look
 
     def take(self) -> "list[Envelope]":
@@ -129,13 +134,15 @@ class Address(Struct, frozen=True, gc=False):
 class HandOn:
     """Where inboxes queue whose actors speak for no task any more: nowhere. What waits in one is handed on at once."""
 
+    remembers = False
+
     def __init__(self, lock: AbstractContextManager[object]) -> None:
-        self._lock = lock
+        self.lock = lock
 
     def schedule(self, inbox: Runnable) -> None:
         """Give what waits in the inbox to the successor of its actor."""
         assert isinstance(inbox, Onward)
-        with self._lock:  # for any thread may come here, and an inbox has one taker
+        with self.lock:  # for any thread may come here, and an inbox has one taker
             envelopes = inbox.take()
             if envelopes:
                 inbox.successor().put_behind(envelopes)
@@ -148,7 +155,9 @@ class Onward(Inbox):
 
     def put(self, envelope: "Envelope", /) -> None:
         """Put the envelope into the successor's inbox."""
-        self.successor().put(envelope)
+        assert isinstance(self._schedule, HandOn)
+        with self._schedule.lock:
+            self.successor().put(envelope)
 
     def successor(self) -> Inbox:
         """Return the inbox of the actor that speaks for the task now."""

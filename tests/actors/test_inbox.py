@@ -9,11 +9,13 @@ from tallystick.actors.envelope import Envelope
 from tallystick.actors.inbox import Address, HandOn, Inbox, Runnable
 from tallystick.ledger.errors import Busy
 from tallystick.ledger.limits import INBOX_DEPTH_MAX
-from tests.actors.parts import at_once
+from tests.actors.parts import PATIENCE_S, at_once
 
 
 class Line:
     """Where actors queue; here nobody runs them."""
+
+    remembers = True
 
     def __init__(self) -> None:
         self.waiting: deque[Runnable] = deque()
@@ -157,6 +159,49 @@ def test_a_sender_that_was_inside_put_hands_on_what_it_put(line: Line) -> None:
 
     assert [[], [2, 3, 4]] == [texts(reader.actor_inbox.take()) for reader in (first, second)]
     assert [first.inbox, second.inbox] == list(line.waiting)[:2]
+
+
+def test_of_two_senders_that_were_inside_put_neither_leaves_his_mail_to_the_other(line: Line) -> None:
+    class Halfway(HandOn):
+        """The first who comes is interrupted before he takes anything; the second comes meanwhile."""
+
+        came = 0
+
+        def schedule(self, inbox: Runnable) -> None:
+            self.came += 1
+            if self.came == 1:
+                Inbox.put(first.actor_inbox, Envelope(2))
+                before.extend(texts(second.actor_inbox.take()))
+            super().schedule(inbox)
+
+    before: list[object] = []
+    first, second = Reader(line), Reader(line)
+    first.actor_inbox.hand_on(Halfway(threading.RLock()), address_of(second))
+    Inbox.put(first.actor_inbox, Envelope(1))
+
+    assert [1, 2] == before
+
+
+def test_nobody_hands_on_while_what_waited_is_being_handed_on(line: Line) -> None:
+    first, second, lock = Reader(line), Reader(line), threading.RLock()
+    first.actor_inbox.put(Envelope(1))
+    in_time: list[bool] = []
+    with lock:
+        first.actor_inbox.hand_on(HandOn(lock), address_of(second))
+        senders = [
+            threading.Thread(target=put, args=(first.actor_inbox, Envelope(2)))
+            for put in (Inbox.put, type(first.inbox).put)
+        ]
+        for sender in senders:
+            sender.start()
+            sender.join(0.01)
+            in_time.append(not sender.is_alive())
+        second.actor_inbox.put_before(first.actor_inbox.take()[:1])
+    for sender in senders:
+        sender.join(PATIENCE_S)
+
+    assert [False, False] == in_time
+    assert 1 == texts(second.actor_inbox.take())[0]
 
 
 @pytest.mark.usefixtures("restless")
