@@ -36,7 +36,7 @@ tests: $(VENV)/.equipped ## tests with branch coverage
 	@$(PY) -m coverage report --include='actors/*,ledger/*,projections/*' --format=total --fail-under=$(COVERED_MIN)
 
 bench: $(VENV)/.equipped ## measure, with peers in the same run
-	$(VENV)/bin/tally bench
+	$(VENV)/bin/tally bench all
 
 soak: $(VENV)/.equipped ## ten minutes at full load, memory and readers watched
 	$(PY) -m tallystick.bench.soak

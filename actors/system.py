@@ -16,7 +16,7 @@ from tallystick.actors.task import AwaitEnd, TaskActor
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Busy, Closed
-from tallystick.ledger.limits import ACTORS_LIVE_MAX, BATCH_EVENTS_MAX, COMMANDS_WAITING_MAX
+from tallystick.ledger.limits import ACTORS_LIVE_MAX, ACTORS_READY_MAX, BATCH_EVENTS_MAX
 from tallystick.ledger.store.port import EventLog
 
 log = logger("actors")
@@ -78,7 +78,7 @@ class System:
         """
         if self._closed:
             raise Closed
-        if self.dispatcher.backlog() >= COMMANDS_WAITING_MAX:
+        if self.dispatcher.backlog() >= ACTORS_READY_MAX:
             raise Busy("The ledger", depth=self.dispatcher.backlog())
         # If the dispatcher ends in the meantime, what it did not decide is answered with `Closed`.
         actor.inbox.put(Envelope(message, future))

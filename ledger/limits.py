@@ -30,9 +30,8 @@ LATE_SIGNALS_KEPT = 8  # remembered in the record to recognise a repeated one; t
 PROGRESS_MS_MIN = 1_000  # at most one durable progress event a task in this time, unless forced
 
 INBOX_DEPTH_MAX = 4_096  # envelopes waiting for one actor
-COMMANDS_WAITING_MAX = 65_536  # commands accepted and not yet answered, the whole ledger
+ACTORS_READY_MAX = 65_536  # tasks with mail that wait for their turn, the whole ledger
 BATCH_EVENTS_MAX = 2_048  # events in one transaction
-BATCH_BYTES_MAX = 16 * 1024 * 1024
 ACTORS_LIVE_MAX = 20_000  # task actors kept in memory; the idlest are passivated beyond it
 SUBSCRIBER_PAGE_EVENTS = 1_024
 
@@ -53,7 +52,6 @@ DURATION_MS_MAX = 100 * 366 * 24 * 3_600_000  # what can be set; any moment and 
 
 _CREATED_KEYS = 14  # keys of at most KEY_BYTES_MAX in the largest event, a creation
 
-assert INBOX_DEPTH_MAX <= COMMANDS_WAITING_MAX, "one actor cannot hold more than the ledger takes"
 assert (
     TASK_BYTES_MAX + LABEL_BYTES_MAX + METADATA_BYTES_MAX + _CREATED_KEYS * KEY_BYTES_MAX + EVIDENCE_BYTES_MAX + 4_096
     < RECORD_BYTES_MAX

@@ -23,7 +23,7 @@ from tallystick.ledger.store.folder import not_opened
 
 FILE_NAME = "tallystick.toml"
 VARIABLE_PREFIX = "TALLYSTICK_"
-NOT_CONFIGURATION = frozenset({"TALLYSTICK_LEDGER", "TALLYSTICK_HYPOTHESIS"})
+NOT_CONFIGURATION = frozenset({"TALLYSTICK_LEDGER"})
 
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION = re.compile(r"(\d{1,12})\s*(ms|s|m|h|d)", re.ASCII)

@@ -142,8 +142,8 @@ class Ledger:
     def list(self, **filters: Any) -> Page:
         """Return tasks newest first: `.tasks`, and `.next_cursor` for the page that follows, if there is one.
 
-        Filters: status (also "blocked"), runtime, owner, session, run_id, kind, metadata, text, since, until (ms),
-        limit, cursor. Raises `InvalidInput` for an unknown filter or value.
+        Filters: status (also "blocked"), runtime, owner, session, run_id, parent, kind, metadata, text, since,
+        until (ms), limit, cursor. Raises `InvalidInput` for an unknown filter or value.
         """
         return self._house.readings.list(**filters)
 

@@ -1,4 +1,4 @@
-"""How hard the property tests look: a profile, chosen by TALLYSTICK_HYPOTHESIS."""
+"""How hard the property tests look: a profile, chosen by HYPOTHESIS_PROFILE."""
 
 import os
 
@@ -11,4 +11,4 @@ settings.register_profile(
 )  # the same examples every time, so that a red build is about the change
 settings.register_profile("thorough", deadline=None, max_examples=5_000, stateful_step_count=100)
 
-settings.load_profile(os.environ.get("TALLYSTICK_HYPOTHESIS", "ci" if os.environ.get("CI") else "dev"))
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))

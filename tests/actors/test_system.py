@@ -235,7 +235,7 @@ def test_a_full_inbox_says_busy_and_takes_commands_again(slow: tuple[GatedLog, S
 def test_a_ledger_in_which_too_many_wait_says_busy_and_takes_commands_again(
     slow: tuple[GatedLog, System], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tallystick.actors.system.COMMANDS_WAITING_MAX", 5)
+    monkeypatch.setattr("tallystick.actors.system.ACTORS_READY_MAX", 5)
     log, system = slow
     put(system, ONE, created(), newborn=True)
     log.arrived.get(timeout=PATIENCE_S)
