@@ -50,6 +50,15 @@ def test_a_program_with_threads_works_as_it_is_written_down(tmp_path: Path, monk
         )
         assert ([task.record], None) == (page.tasks, page.next_cursor)
         task.succeed("3 mails answered", artifacts=["file:///a"])
+        assert "succeeded" == task.status
+
+
+def test_a_ledger_is_asked_as_it_is_written_down(tmp_path: Path) -> None:
+    with tallystick.open(tmp_path / "state") as ledger:
+        task = ledger.create(runtime="subagent", task="Summarise", owner="agent:main:main", run_id="run-1")
+        task.start()
+        task.progress("reading", step=2, steps=5, tool="imap")
+        task.succeed("3 mails answered", artifacts=["file:///a"])
         assert task.id == ledger.get(task.id).id == ledger.find("run-1").id
         counts = ledger.counts()
         assert (1, 0, 1, 0) == (counts.total, counts.active, counts.terminal, counts.failures)
