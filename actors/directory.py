@@ -110,9 +110,11 @@ class Directory:
         if not actor.is_idle() or self._actors.get(actor.stream) is not actor:
             return False
         with self._onward.lock:
-            del self._actors[actor.stream]  # first: once it is let go it asks for its successor
-            actor.let_go()
+            # First, so that nobody who finds the successor can then put something here that comes before it. Until
+            # the lock is free, who puts here waits.
             actor.inbox.hand_on(self._onward, Address(self._find, actor.address))
+            actor.let_go()
+            del self._actors[actor.stream]
             if not actor.inbox.empty():  # it came meanwhile, and is older than what the successor has
                 self.actor(actor.address).inbox.put_before(actor.inbox.take())
         return True

@@ -1,6 +1,7 @@
 """The directory: one actor a task, few of them in memory, and no message lost or overtaken when one is let go."""
 
 import gc
+import threading
 import weakref
 from collections.abc import Iterator
 
@@ -260,18 +261,51 @@ def test_mail_that_was_on_its_way_when_the_actor_was_let_go_comes_first(desk: De
 
 def test_mail_that_comes_while_an_actor_is_let_go_comes_before_what_its_successor_has(log: FullLog) -> None:
     class Meanwhile(TaskActor):
-        """Gets mail between the look whether it is idle and the moment from which on it hands on."""
+        """Gets mail after the look whether it is idle, and its successor some before that was handed on."""
 
-        def let_go(self) -> None:
+        def is_idle(self) -> bool:
+            idle = super().is_idle()
             futures.append(send(self, message(0), force=True))
-            futures.append(send(desk.directory.actor(ONE), message(1), force=True))
-            super().let_go()
+            return idle
+
+        @property
+        def address(self) -> bytes:
+            if not self.inbox.empty() and self.is_gone:
+                futures.append(send(desk.directory.actor(ONE), message(1), force=True))
+            return super().address
 
     desk = Desk(log)
     futures: list[LightFuture] = []
     actor = desk.create(ONE, created())
     actor.__class__ = Meanwhile
     desk.directory.let_go_later(actor)
+    desk.dispatcher.run()
+
+    assert [3, 4] == [outcome(future).version for future in futures]
+    assert [0, 1] == steps(log, ONE)
+
+
+def test_who_finds_the_successor_already_cannot_overtake_himself_through_the_old_actor(log: FullLog) -> None:
+    class Meanwhile(TaskActor):
+        """Is spoken to from another thread while it is let go."""
+
+        def let_go(self) -> None:
+            sender.start()
+            sender.join(0.05)
+            super().let_go()
+
+    def speak() -> None:
+        futures.append(send(desk.directory.actor(ONE), message(0), force=True))
+        futures.append(send(actor, message(1), force=True))
+
+    desk = Desk(log)
+    futures: list[LightFuture] = []
+    sender = threading.Thread(target=speak)
+    actor = desk.create(ONE, created())
+    actor.__class__ = Meanwhile
+    desk.directory.let_go_later(actor)
+    desk.dispatcher.run()
+    sender.join(PATIENCE_S)
     desk.dispatcher.run()
 
     assert [3, 4] == [outcome(future).version for future in futures]
