@@ -5,11 +5,13 @@ Unit: milliseconds from the start of the process to its end, nobody else having 
 million tasks as a multiple of that at a thousand.
 """
 
+import resource
 import subprocess
 import sys
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+from typing import NamedTuple
 
 from tallystick.bench import large
 from tallystick.bench.question import Setting, answer
@@ -24,6 +26,15 @@ MS_PER_S = 1_000
 COMMAND_S_MAX = 60
 
 Command = tuple[str, ...]
+
+
+class Took(NamedTuple):
+    """What one command took: from its start to its end, and of that the processor's part."""
+
+    ms: float
+    cpu_ms: float
+
+
 _RUN = "from tallystick.cli import main; main()"
 
 
@@ -35,33 +46,45 @@ def main(argv: list[str]) -> int:
 def measure(setting: Setting) -> Findings:
     """Run each command on the small and on the large ledger in turn."""
     small, big = large.ledger(setting.cache, FEW), large.ledger(setting.cache, setting.size)
+    times = TIMES_EACH if setting.size > FEW else 1
     commands = {name: (_command(name, small), _command(name, big)) for name in ("list", "show", "status")}
-    at_few: dict[str, list[float]] = {name: [] for name in commands}
-    at_many: dict[str, list[float]] = {name: [] for name in commands}
+    at_few: dict[str, list[Took]] = {name: [] for name in commands}
+    at_many: dict[str, list[Took]] = {name: [] for name in commands}
+    bare: list[Took] = []
     for _ in range(setting.rounds):
         for name, (few, many) in commands.items():
-            pairs = [(_ms(few), _ms(many)) for _ in range(TIMES_EACH)]
-            at_few[name].append(median(pair[0] for pair in pairs))
-            at_many[name].append(median(pair[1] for pair in pairs))
-    bare = [median(_ms(("-c", "")) for _ in range(TIMES_EACH)) for _ in range(setting.rounds)]
+            pairs = [(took(few), took(many)) for _ in range(times)]
+            at_few[name].append(_middle([pair[0] for pair in pairs]))
+            at_many[name].append(_middle([pair[1] for pair in pairs]))
+        bare.append(_middle([took(("-c", "")) for _ in range(times)]))
     return Findings(
-        size=f"{setting.size:,} and {FEW:,} running tasks; {TIMES_EACH} runs a round, of which the median counts",
+        size=f"{setting.size:,} and {FEW:,} running tasks; {times} runs a round, of which the median counts",
         goals=(
-            *(at_most("G6", 200, f"ms, tally {name}", at_many[name]) for name in commands),
+            *(at_most("G6", 200, f"ms, tally {name}", [each.ms for each in at_many[name]]) for name in commands),
             *(
                 at_most(
                     "G6",
                     1.3,
                     f"{TIMES} the same at {FEW:,} tasks, tally {name}",
-                    [many / few for many, few in zip(at_many[name], at_few[name], strict=True)],
+                    [many.ms / few.ms for many, few in zip(at_many[name], at_few[name], strict=True)],
                 )
                 for name in commands
             ),
         ),
         figures=(
-            *(figure(f"tally {name}, {FEW:,} tasks", "ms", at_few[name]) for name in commands),
-            *(figure(f"tally {name}, {setting.size:,} tasks", "ms", at_many[name]) for name in commands),
-            figure("python -c '' (Python itself)", "ms", bare),
+            *(figure(f"tally {name}, {FEW:,} tasks", "ms", [each.ms for each in at_few[name]]) for name in commands),
+            *(
+                figure(f"tally {name}, {setting.size:,} tasks", "ms", [each.ms for each in at_many[name]])
+                for name in commands
+            ),
+            *(
+                figure(
+                    f"tally {name}, {setting.size:,} tasks: processor", "ms", [each.cpu_ms for each in at_many[name]]
+                )
+                for name in commands
+            ),
+            figure("python -c '' (Python itself)", "ms", [each.ms for each in bare]),
+            figure("python -c '': processor", "ms", [each.cpu_ms for each in bare]),
         ),
     )
 
@@ -83,7 +106,18 @@ def _some_task(path: Path) -> str:
         readings.close()
 
 
-def _ms(command: Command) -> float:
-    began = perf_counter()
+def took(command: Command) -> Took:
+    """Run a command to its end, and say what it took."""
+    began, spent = perf_counter(), _spent_s()
     subprocess.run([sys.executable, *command], stdout=subprocess.DEVNULL, check=True, timeout=COMMAND_S_MAX)
-    return (perf_counter() - began) * MS_PER_S
+    return Took((perf_counter() - began) * MS_PER_S, (_spent_s() - spent) * MS_PER_S)
+
+
+def _spent_s() -> float:
+    """The processor time of this process's children so far."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _middle(several: list[Took]) -> Took:
+    return Took(median(each.ms for each in several), median(each.cpu_ms for each in several))

@@ -9,8 +9,10 @@ import argparse
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+import msgspec
 
 from tallystick.bench import machine
 from tallystick.bench.gauge import HEADINGS, MB, Gauge, Reading, memory_trend, most_readers
@@ -38,22 +40,30 @@ def main(argv: list[str]) -> int:
     parser.add_argument("minutes", nargs="?", type=float, default=MINUTES, help="how long (default %(default)s)")
     parser.add_argument("--every", type=float, default=EVERY_S, help="seconds between two lines (default %(default)s)")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="on which disk")
+    parser.add_argument("--json", action="store_true", help="say the verdict and all readings as JSON at the end")
     options = parser.parse_args(argv)
+    out = sys.stderr if options.json else sys.stdout
+
+    def say(*lines: str) -> None:
+        print(*lines, sep="\n", file=out, flush=True)
+
     with empty_folder(options.folder) as folder:
-        _say(*machine.look(folder).lines())
-        load, readings = _run(folder / "ledger", options.minutes * 60, options.every)
+        say(*machine.look(folder).lines())
+        load, readings = _run(folder / "ledger", options.minutes * 60, options.every, say)
         verdicts = [*_of_the_run(load, readings), *_of_the_ledger(folder / "ledger", load)]
-    _say("", *(f"{'held ' if held else 'FAILED'} {what}" for held, what in verdicts))
+    say("", *(f"{'held ' if held else 'FAILED'} {what}" for held, what in verdicts))
+    if options.json:
+        sys.stdout.write(msgspec.json.encode({"verdicts": verdicts, "readings": readings}).decode() + "\n")
     return 0 if all(held for held, _ in verdicts) else 1
 
 
-def _run(path: Path, seconds: float, every_s: float) -> tuple[Load, list[Reading]]:
+def _run(path: Path, seconds: float, every_s: float, say: Callable[..., None]) -> tuple[Load, list[Reading]]:
     """Let the load run so long, and read the gauge."""
     house = build(path, actor="soak")
     gauge, load = Gauge(house), Load(house)
     ended = threading.Event()
     readings = [gauge.read()]
-    _say("".join(heading.rjust(WIDTH) for heading in HEADINGS))
+    say("".join(heading.rjust(WIDTH) for heading in HEADINGS))
     load.start()
     keeper = threading.Thread(target=_keep, args=(load, seconds, ended))
     keeper.start()
@@ -61,14 +71,14 @@ def _run(path: Path, seconds: float, every_s: float) -> tuple[Load, list[Reading
         while readings[-1].at_s < seconds:
             ended.wait(min(every_s, max(seconds - readings[-1].at_s, 0.01)))
             readings.append(gauge.read())
-            _say("".join(cell.rjust(WIDTH) for cell in readings[-1].cells(readings[-2])))
+            say("".join(cell.rjust(WIDTH) for cell in readings[-1].cells(readings[-2])))
     finally:
         ended.set()
         load.stop()
         keeper.join()
         house.settled(SETTLE_S_MAX)
         readings.append(gauge.read())
-        _say("".join(cell.rjust(WIDTH) for cell in readings[-1].cells(readings[-2])))
+        say("".join(cell.rjust(WIDTH) for cell in readings[-1].cells(readings[-2])))
         house.close()
     return load, readings
 
@@ -123,10 +133,6 @@ def _of_the_ledger(path: Path, load: Load) -> Verdicts:
         (not missing, f"nothing is lost: {len(missing)} of the last {len(load.acknowledged):,} acknowledged records"),
         *((each.ok, f"{name} is what the log says: {each.different} differences") for name, each in models.items()),
     ]
-
-
-def _say(*lines: str) -> None:
-    print(*lines, sep="\n", flush=True)
 
 
 if __name__ == "__main__":
