@@ -8,6 +8,9 @@ from tallystick.actors.future import LightFuture
 from tallystick.ledger.record import TaskRecord
 
 
+AT_ONCE = 256  # answers handed over in one turn of the loop: others want theirs, too
+
+
 class Bridge:
     """Carries answers from the dispatcher's thread into a loop: one wake-up for all that arrived meanwhile."""
 
@@ -28,10 +31,14 @@ class Bridge:
                 self._woken = False
 
     def _hand_over(self) -> None:
-        self._woken = False  # before the look: what arrives after it wakes the loop again
         arrived = self._arrived
-        taken = arrived[:]
+        taken = arrived[:AT_ONCE]
         del arrived[: len(taken)]
+        if not arrived:
+            self._woken = False  # before the last look: what arrives after it wakes the loop again
+        if arrived:
+            self._woken = True
+            self.loop.call_soon(self._hand_over)
         for future in taken:
             future.hand_over()
 
