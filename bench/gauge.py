@@ -107,10 +107,10 @@ def memory_trend(readings: Sequence[Reading]) -> Trend | None:
     return Trend(middle, growth, max(middle * GROWTH_SHARE_MAX, GROWTH_BYTES_MIN))
 
 
-def most_readers(readings: Sequence[Reading]) -> tuple[int, int]:
-    """Return the most readers that LMDB had at once, in the first and in the second half of the run."""
-    half = len(readings) // 2
-    return (
-        max((reading.readers for reading in readings[:half]), default=0),
-        max((reading.readers for reading in readings[half:]), default=0),
-    )
+def usual_readers(readings: Sequence[Reading]) -> tuple[float, float] | None:
+    """Return how many readers LMDB had in the middle of the first and of the second half; None of too few readings."""
+    if len(readings) < POINTS_MIN:
+        return None
+    counts = [reading.readers for reading in readings]
+    half = len(counts) // 2
+    return median(counts[:half]), median(counts[half:])

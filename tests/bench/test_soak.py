@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tallystick.bench import soak
-from tallystick.bench.gauge import MB, Reading, memory_trend, most_readers
+from tallystick.bench.gauge import MB, Reading, memory_trend, usual_readers
 from tallystick.bench.sample import Sample, percentile
 
 
@@ -52,8 +52,11 @@ def test_a_few_readings_say_nothing_about_memory() -> None:
     assert memory_trend([reading(second) for second in range(10)]) is None
 
 
-def test_the_most_readers_of_both_halves_are_told_apart() -> None:
-    assert (2, 5) == most_readers([reading(second, readers=readers) for second, readers in enumerate((1, 2, 5, 1))])
+def test_the_readers_of_both_halves_are_told_apart() -> None:
+    counts = (1, 2, 1, 0, 9, 1, 3, 4, 3, 0, 3, 5)
+
+    assert (1, 3) == usual_readers([reading(second, readers=readers) for second, readers in enumerate(counts)])
+    assert usual_readers([reading(0)]) is None
 
 
 def test_a_percentile_is_one_of_the_values() -> None:
