@@ -3,6 +3,7 @@
 It keeps every promise of the port except that something is left when the process ends.
 """
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 
 from tallystick.ledger.errors import Closed, Corrupt, InvalidInput, WrongVersion
@@ -15,7 +16,10 @@ from tallystick.ledger.store.tree import Tree, leaf_hashes
 
 
 class MemoryLog:
-    """An `EventLog` of lists and dicts: too simple to be wrong."""
+    """An `EventLog` of lists and dicts: too simple to be wrong.
+
+    An append happens at one moment for every other thread.
+    """
 
     path = ":memory:"
 
@@ -26,6 +30,7 @@ class MemoryLog:
         self._tree = Tree()
         self._tiles: dict[tuple[int, int], bytes] = {}
         self._closed = False
+        self._moment = threading.Lock()
 
     def head(self) -> int:
         self._check_open()
@@ -47,12 +52,13 @@ class MemoryLog:
                 raise WrongVersion(id_text(event.stream), expected=event.version - 1, actual=actual)
             versions[event.stream] = event.version
         tree, tiles = self._tree.extend(leaf_hashes(bodies))
-        for event in events:
-            self._streams.setdefault(event.stream, []).append(event.position)
-        self._claims.update(claims)
-        self._tiles.update(((tile.level, tile.index), tile.hashes) for tile in tiles)
-        self._tree = tree
-        self._bodies.extend(bodies)
+        with self._moment:
+            for event in events:
+                self._streams.setdefault(event.stream, []).append(event.position)
+            self._claims.update(claims)
+            self._tiles.update(((tile.level, tile.index), tile.hashes) for tile in tiles)
+            self._tree = tree
+            self._bodies.extend(bodies)
 
     def read(self, after: int = 0, until: int | None = None) -> Iterator[Stored]:
         for position, body in self.bodies(after, until):
@@ -60,10 +66,11 @@ class MemoryLog:
 
     def stream(self, stream: bytes, after_version: int = 0) -> list[Stored]:
         self._check_open()
-        return [
-            read_record(position, self._bodies[position - 1])
-            for position in self._streams.get(stream, [])[after_version:]
-        ]
+        with self._moment:
+            bodies = [
+                (position, self._bodies[position - 1]) for position in self._streams.get(stream, [])[after_version:]
+            ]
+        return [read_record(position, body) for position, body in bodies]
 
     def bodies(self, after: int = 0, until: int | None = None) -> Iterator[tuple[int, bytes]]:
         end = self.head() if until is None else min(until, self.head())
@@ -82,14 +89,15 @@ class MemoryLog:
 
     def outline(self) -> Outline:
         self._check_open()
-        return Outline(
-            size=len(self._bodies),
-            last=len(self._bodies),
-            edge=self._tree.edge,
-            partials=self._tree.partials,
-            records=len(self._bodies),
-            index_rows=sum(map(len, self._streams.values())),
-        )
+        with self._moment:
+            return Outline(
+                size=len(self._bodies),
+                last=len(self._bodies),
+                edge=self._tree.edge,
+                partials=self._tree.partials,
+                records=len(self._bodies),
+                index_rows=sum(map(len, self._streams.values())),
+            )
 
     def records(self, first: int, last: int) -> list[bytes | None]:
         self._check_open()
