@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import tallystick
-from tallystick import Closed, Ledger
+from tallystick import Closed, Ledger, NotOwner
 from tests.face.parts import ORDINARY, at_once, said
 
 WORKERS = 6
@@ -46,6 +46,36 @@ def test_whoever_writes_while_the_ledger_is_closed_is_answered_truly(folder: Pat
         assert {} == {
             task_id: version for task_id, version in acknowledged.items() if again.get(task_id).record.version < version
         }
+
+
+def test_who_waits_for_the_lock_finds_everything_that_was_acknowledged(folder: Path) -> None:
+    ledger = tallystick.open(folder)
+    started = threading.Barrier(WORKERS)
+    acknowledged: list[int] = []
+
+    def take_over() -> int:
+        while True:
+            with suppress(NotOwner), tallystick.open(folder) as heir:
+                head = heir.status().head
+                assert head + 1 == heir.create(**ORDINARY).record.position
+                assert heir.verify().ok
+                return head
+
+    def work(number: int) -> int:
+        started.wait()
+        if number == 0:
+            ledger.close()
+        elif number == 1:
+            return take_over()
+        else:
+            with suppress(Closed):
+                while True:
+                    acknowledged.append(ledger.create(**{**ORDINARY, "task": "x" * 10_000}).record.position)
+        return 0
+
+    heads = at_once(WORKERS, work)
+
+    assert max(acknowledged, default=0) == max(heads)
 
 
 def test_many_may_close_at_once_and_all_find_it_closed(folder: Path) -> None:
