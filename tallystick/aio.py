@@ -17,7 +17,7 @@ from tallystick.house import House, build
 from tallystick.ledger import fields, intake
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.commands import Command
-from tallystick.ledger.errors import Closed
+from tallystick.ledger.errors import Closed, InvalidInput
 from tallystick.ledger.events import Event
 from tallystick.ledger.intake import Creation
 from tallystick.ledger.limits import TIMEOUT_MS_MAX
@@ -117,8 +117,11 @@ class AsyncLedger:
         self._open_house = open_house
         self._house: House | None = None
         self._executor: ThreadPoolExecutor | None = None
+        self._closing: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Self:
+        if self._executor is not None:
+            raise InvalidInput("the ledger", self.path, "one that is not open; enter it once")
         loop = asyncio.get_running_loop()
         executor = ThreadPoolExecutor(READING_THREADS, thread_name_prefix="tallystick-reading")
         opening = loop.run_in_executor(executor, self._open_house)
@@ -133,7 +136,7 @@ class AsyncLedger:
         except BaseException:
             executor.shutdown(wait=False)
             raise
-        self._executor, self._bridge = executor, Bridge(loop)
+        self._executor, self._bridge, self._closing = executor, Bridge(loop), None
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -142,17 +145,14 @@ class AsyncLedger:
     async def close(self) -> None:
         """Take no more commands, commit and answer what was accepted, and let go of the folder.
 
-        Closing twice is allowed. A wait that is cancelled does not stop the closing.
+        Closing twice is allowed, and waits for the first. A wait that is cancelled does not stop the closing.
         """
-        executor = self._executor
-        if executor is None:
-            return
-        closing = asyncio.get_running_loop().run_in_executor(executor, self.house.close)
-        try:
-            await asyncio.shield(closing)  # else what has not begun would never begin
-        finally:
-            self._executor = None
-            executor.shutdown(wait=False)
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            self._closing = asyncio.get_running_loop().run_in_executor(executor, self.house.close)
+            executor.shutdown(wait=False)  # which lets it do what it has
+        if self._closing is not None:
+            await asyncio.shield(self._closing)  # else what has not begun would never begin
 
     @property
     def house(self) -> House:

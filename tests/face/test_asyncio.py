@@ -253,6 +253,18 @@ def test_a_ledger_is_closed_before_it_is_opened_and_after_it_was_closed(run: Run
     run(main())
 
 
+def test_a_ledger_is_entered_once_at_a_time(run: Run, folder: Path) -> None:
+    async def main() -> None:
+        tallystick.open(folder).close()
+        for read_only in (True, False):
+            async with tallystick.open_async(folder, read_only=read_only) as ledger:
+                with pytest.raises(tallystick.InvalidInput, match="one that is not open"):
+                    await ledger.__aenter__()
+                assert 0 == (await ledger.counts()).total
+
+    run(main())
+
+
 def test_who_cannot_open_hears_why_and_may_try_again(run: Run, folder: Path) -> None:
     async def main() -> None:
         second = tallystick.open_async(folder)
@@ -302,10 +314,11 @@ def test_a_closing_that_is_cancelled_goes_on(run: Run, folder: Path) -> None:
             await closing
         with pytest.raises(Closed):
             await ledger.counts()
+        await ledger.close()
+        with tallystick.open(folder) as again:
+            assert 1 == again.counts().total
 
     run(main())
-    with tallystick.open(folder) as ledger:
-        assert 1 == ledger.counts().total
 
 
 def test_commands_that_were_accepted_before_the_close_are_answered(run: Run, folder: Path) -> None:
