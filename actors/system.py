@@ -1,6 +1,5 @@
 """The system: the actors of one open ledger, how they start and in which order they stop."""
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -52,8 +51,6 @@ class System:
         self.followers = Dispatcher("views", clock, linger_s=VIEWS_LINGER_S)
         self.projectors = [ProjectorActor(self.followers, model, event_log) for model in models]
         self._closed = False
-        self._closing = threading.Lock()
-        self._rested: bool | None = None
 
     def start(self) -> None:
         """Start both threads and let the read models catch up."""
@@ -112,8 +109,6 @@ class System:
 
     def sweep(self) -> None:
         """Do what is due now, and wait until it is durable. Raises `Closed` after `close`."""
-        if self._closed:
-            raise Closed
         done = LightFuture()
 
         def write() -> None:
@@ -124,14 +119,11 @@ class System:
         done.get()
 
     def close(self, timeout_s: float = CLOSE_S_MAX) -> bool:
-        """End it all in order; whether everything came to rest within `timeout_s` seconds. Closing twice is allowed."""
-        self._closed = True
-        with self._closing:  # who comes second waits for the first
-            if self._rested is None:
-                self._rested = self._close(timeout_s)
-            return self._rested
+        """End it all in order; whether everything came to rest within `timeout_s` seconds.
 
-    def _close(self, timeout_s: float) -> bool:
+        Whoever closes again, or at the same time, waits for the same.
+        """
+        self._closed = True
         deadline = time.monotonic() + timeout_s
         self.dispatcher.call_soon(self.directory.hold_no_more)
         done = self.dispatcher.stop(timeout_s)

@@ -7,7 +7,7 @@ from tallystick.actors.envelope import ExcInfo
 from tallystick.actors.future import LightFuture
 from tallystick.ledger.record import TaskRecord
 
-AT_ONCE = 256  # answers handed over in one turn of the loop: others want theirs, too
+AT_ONCE = 64  # answers handed over in one turn of the loop: others want theirs, too
 
 
 class Bridge:

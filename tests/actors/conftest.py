@@ -8,6 +8,18 @@ import pytest
 from tallystick.actors.dispatcher import Dispatcher
 from tests.actors.parts import PATIENCE_S, HandClock, restlessly
 
+CAUGHT = {
+    "abandoning_failed",
+    "callback_failed",
+    "dispatcher_died",
+    "end_failed",
+    "end_of_turn_failed",
+    "listener_failed",
+    "release_failed",
+    "timer_failed",
+    "turn_failed",
+}
+
 StartDispatcher = Callable[..., Dispatcher]
 
 
@@ -30,6 +42,20 @@ def start_dispatcher() -> Iterator[StartDispatcher]:
 def dispatcher(start_dispatcher: StartDispatcher) -> Dispatcher:
     """A dispatcher that runs."""
     return start_dispatcher()
+
+
+@pytest.fixture(autouse=True)
+def nothing_goes_wrong(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """What a dispatcher catches so that it goes on must not be there to catch, unless the test asks for `trouble`."""
+    yield
+    if "trouble" not in request.fixturenames:
+        records = [*caplog.get_records("setup"), *caplog.get_records("call"), *caplog.records]
+        assert [] == [record.getMessage() for record in records if record.getMessage() in CAUGHT]
+
+
+@pytest.fixture
+def trouble() -> None:
+    """Something goes wrong on purpose."""
 
 
 @pytest.fixture

@@ -114,11 +114,12 @@ def test_who_has_something_unfinished_is_not_let_go(desk: Desk) -> None:
         desk.send(ONE, message(1))
     desk.send(TWO, AwaitEnd())
     desk.dispatcher.run()
-    desk.directory.actor(THREE)
+    four = desk.directory.actor(FOUR)
     waiting = desk.send(FOUR, START)  # its turn has not come yet
     for _ in range(3):
         desk.directory.end_turn()
     unfinished = live(desk)
+    assert four is desk.directory.actor(FOUR)
     desk.dispatcher.run()
 
     assert [ONE, TWO, FOUR] == unfinished
@@ -166,6 +167,15 @@ def test_a_task_that_has_ended_is_let_go_at_the_end_of_the_turn(desk: Desk) -> N
     desk.tell(actor, DONE)
 
     assert [True, []] == [actor.is_gone, live(desk)]
+
+
+def test_of_tasks_that_ended_in_one_turn_all_are_let_go_whatever_else_they_were_told(desk: Desk) -> None:
+    for stream in (ONE, TWO):
+        for data in (created(), DONE, START, message(1), DONE):
+            desk.send(stream, data)
+    desk.dispatcher.turn()
+
+    assert [] == live(desk)
 
 
 @pytest.mark.parametrize("last", [DONE, TaskSucceeded(summary="otherwise"), START, AwaitEnd(), created()])

@@ -228,6 +228,59 @@ def test_stopping_runs_what_is_ready_first_and_what_that_makes_ready(start_dispa
     assert ["ready", "then"] == ran
 
 
+def test_stopping_runs_all_that_is_ready_also_when_a_turn_does_not_hold_it(
+    start_dispatcher: StartDispatcher,
+) -> None:
+    ran: list[int] = []
+    turn: list[int] = []
+    dispatcher = start_dispatcher(end_turn=turn.clear, is_full=lambda: len(turn) >= 2)
+    arrived, gate = threading.Event(), threading.Event()
+
+    def block() -> None:
+        arrived.set()
+        assert reached(gate)
+
+    def run(number: int) -> None:
+        turn.append(number)
+        ran.append(number)
+
+    dispatcher.schedule(Job(block))
+    assert reached(arrived)
+    for number in range(9):
+        dispatcher.schedule(Job(lambda number=number: run(number)))  # type: ignore[misc]
+    dispatcher.stop(0)
+    gate.set()
+
+    assert dispatcher.stop(PATIENCE_S)
+    assert list(range(9)) == ran
+
+
+class Interrupted(Dispatcher):
+    """A dispatcher to which somebody becomes ready in the moment in which it goes to rest."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__("interrupted", HandClock())
+        self._job: Job | None = job
+
+    def _rest(self) -> bool:
+        job, self._job = self._job, None
+        if job is not None:
+            self.schedule(job)
+        return super()._rest()
+
+
+@pytest.mark.parametrize("stopping", [False, True])
+def test_who_becomes_ready_when_it_goes_to_rest_is_run(stopping: bool) -> None:  # noqa: FBT001
+    ran = threading.Event()
+    dispatcher = Interrupted(Job(ran.set))
+    if stopping:
+        dispatcher._stopping = True  # noqa: SLF001 - before it starts
+    dispatcher.start()
+
+    assert reached(ran)
+    assert dispatcher.stop(PATIENCE_S)
+
+
 def test_after_the_end_nobody_runs_and_whoever_becomes_ready_is_told(start_dispatcher: StartDispatcher) -> None:
     ends: list[str] = []
     dispatcher = start_dispatcher(at_end=lambda: ends.append("end"))
@@ -285,24 +338,25 @@ def test_a_clock_that_fails_ends_the_thread_and_whoever_becomes_ready_is_told(
 
 
 def test_with_linger_one_turn_takes_all_that_comes_meanwhile() -> None:
+    lingers = threading.Event()
     turns: SimpleQueue[int] = SimpleQueue()
     ran: list[int] = []
-    asked = threading.Semaphore(0)
 
-    def clock() -> int:
-        asked.release()
-        return 0
+    class Watched(Dispatcher):
+        def _wait(self, seconds: float) -> None:
+            if seconds == LONG_S:
+                lingers.set()
+            super()._wait(seconds)
 
     def end_turn() -> None:
         if ran:
             turns.put(len(ran))
             ran.clear()
 
-    dispatcher = Dispatcher("lingering", clock, end_turn=end_turn, linger_s=LONG_S)
-    dispatcher.call_at(1_000_000, lambda: None)
+    dispatcher = Watched("watched", HandClock(), end_turn=end_turn, linger_s=LONG_S)
     dispatcher.start()
-    for _ in range(2):  # with a timer to come, the second look at the clock is the last step before the rest
-        assert asked.acquire(timeout=PATIENCE_S)
+    while not lingers.wait(0.01):  # it does not when it was just about to look at who is ready
+        dispatcher.schedule(Job())
     for number in range(5):
         dispatcher.schedule(Job(lambda number=number: ran.append(number)))  # type: ignore[misc]
     dispatcher.hurry()

@@ -2,7 +2,9 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pykka
@@ -236,6 +238,61 @@ def test_a_callback_that_raises_keeps_nobody_from_the_answer(error: BaseExceptio
 
     assert [future] == called
     assert 7 == future.get(timeout=0)
+
+
+def test_an_answer_that_comes_just_before_the_wait_is_not_waited_for() -> None:
+    class Answering(LightFuture):
+        """Is answered between the look whether there is an answer and the wait for it."""
+
+        def _wait(self, timeout: float | None) -> None:
+            self.set(7)
+            super()._wait(timeout)
+
+    got: list[int] = []
+    future = Answering()
+    waiting = threading.Thread(target=lambda: got.append(future.get()), daemon=True)
+    waiting.start()
+    waiting.join(PATIENCE_S)
+
+    assert [7] == got
+
+
+def test_a_callback_that_comes_just_before_the_answer_is_called_once() -> None:
+    class Answering(list[Any]):
+        """Takes in a callback, and then the answer comes."""
+
+        def append(self, callback: object) -> None:
+            super().append(callback)
+            answered.set(7)
+
+    called: list[LightFuture] = []
+    answered = LightFuture()
+    answered._callbacks = Answering()  # noqa: SLF001 - the moment between two steps
+    answered.when_done(called.append)
+
+    assert [answered] == called
+
+
+def test_who_gives_up_while_others_are_told_takes_nobodys_answer() -> None:
+    class Quitter:
+        """Somebody who waited first, and gives up when the others are told."""
+
+        def release(self) -> None:
+            waiters.remove(self)
+
+    future = LightFuture()
+    waiters: list[Any] = [Quitter()]
+    future._waiters = waiters  # noqa: SLF001 - the moment between two steps
+    got: list[int] = []
+    waiting = threading.Thread(target=lambda: got.append(future.get()), daemon=True)
+    waiting.start()
+    while len(waiters) < 2:
+        time.sleep(0)
+    with suppress(ValueError):  # he has been taken out already
+        future.set(7)
+    waiting.join(PATIENCE_S)
+
+    assert [7] == got
 
 
 @pytest.mark.usefixtures("restless")

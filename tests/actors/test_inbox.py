@@ -2,6 +2,7 @@
 
 import threading
 from collections import deque
+from typing import Any
 
 import pytest
 
@@ -202,6 +203,23 @@ def test_nobody_hands_on_while_what_waited_is_being_handed_on(line: Line) -> Non
 
     assert [False, False] == in_time
     assert 1 == texts(second.actor_inbox.take())[0]
+
+
+def test_mail_that_comes_while_the_rest_is_taken_is_kept_and_schedules_anew(inbox: Inbox, line: Line) -> None:
+    class Interrupted(list[Envelope]):
+        """What waits; while it is copied somebody puts something more."""
+
+        def __getitem__(self, part: Any) -> Any:
+            copied = super().__getitem__(part)
+            inbox.put(Envelope("late"))
+            return copied
+
+    inbox._queue = Interrupted()  # noqa: SLF001 - the moment between two steps
+    inbox.put(Envelope("early"))
+    taken = inbox.take()
+
+    assert (["early"], 1) == (texts(taken), inbox.depth())
+    assert [inbox, inbox] == list(line.waiting)
 
 
 @pytest.mark.usefixtures("restless")

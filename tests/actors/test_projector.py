@@ -269,6 +269,20 @@ def test_a_model_that_fails_to_catch_up_is_parked_too(reading: Reading, error: B
     assert Standing("shelf", 0, 1, f"{type(error).__name__}: boom") == reading.projector.standing(1)
 
 
+def test_a_model_that_was_parked_at_a_gap_stays_parked(reading: Reading) -> None:
+    reading.write(ONE, created())
+    reading.miss()
+    reading.write(ONE, START)
+    reading.hear()
+    reading.shelf.failure = RuntimeError("boom")
+    reading.turn()
+    reading.shelf.failure = None
+    reading.projector.inbox.wake()
+
+    assert [] == reading.turn()
+    assert Standing("shelf", 0, 2, "RuntimeError: boom") == reading.projector.standing(2)
+
+
 def test_a_parked_model_keeps_nothing_in_memory_of_what_it_missed(reading: Reading) -> None:
     reading.shelf.failure = RuntimeError("boom")
     for stream in STREAMS[:5]:
@@ -286,6 +300,30 @@ def test_other_messages_are_pykkas(reading: Reading, caplog: pytest.LogCaptureFi
 
     assert [None, None] == [asked.get(timeout=0), name.get(timeout=0)]
     assert ["WARNING"] == [record.levelname for record in caplog.records]
+
+
+def test_a_system_lets_its_models_catch_up_when_it_starts() -> None:
+    reading = Reading(told=False)
+    reading.write(ONE, created(), START)
+    system = System(reading.desk.log, [reading.shelf], HandClock())
+    system.start()
+    assert system.close(PATIENCE_S)
+
+    assert [("caught up", 1, 2)] == reading.shelf.way
+
+
+def test_who_waits_for_the_models_does_not_wait_for_their_lingering(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tallystick.actors.system.VIEWS_LINGER_S", 1_000.0)
+    shelf = Shelf()
+    system = System(MemoryLog(), [shelf], HandClock())
+    system.start()
+    for position, stream in enumerate(STREAMS[:5], 1):
+        send(system.newborn(stream), created()).get(timeout=PATIENCE_S)
+        system.reach(position, PATIENCE_S)
+    reached = shelf.position()
+    assert system.close(PATIENCE_S)
+
+    assert 5 == reached
 
 
 def test_facts_and_other_models_go_on_when_one_is_parked() -> None:

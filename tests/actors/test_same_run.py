@@ -144,6 +144,38 @@ def test_a_creation_that_is_refused_claims_nothing(desk: Desk) -> None:
     assert THREE == fresh.stream
 
 
+def test_a_run_belongs_to_the_task_that_was_created_with_it_and_to_no_other_that_hears_of_it(desk: Desk) -> None:
+    desk.create(ONE, created(idempotency_key="key-1"))
+    by_key = desk.tell(desk.directory.newborn(TWO), created(run_id="run-2", idempotency_key="key-1", kind="tally"))
+    by_id = desk.tell(ONE, created(run_id="run-3", source_id="cron-1"))
+    others = [
+        desk.tell(desk.directory.newborn(stream), created(run_id=run))
+        for stream, run in ((THREE, "run-2"), (FOUR, "run-3"))
+    ]
+
+    assert [(ONE, "tally"), (ONE, "tally")] == [(record.stream, record.task_kind) for record in (by_key, by_id)]
+    assert [THREE, FOUR] == [record.stream for record in others]
+
+
+def test_mail_that_comes_when_it_is_known_which_task_it_is_comes_behind_what_was_passed_on(log: FullLog) -> None:
+    """The turn is full before the task itself has its turn; the answer to somebody else makes the caller speak on."""
+    desk = Desk(log, events_max=1)
+    mine = created(run_id="run-1")
+    desk.create(ONE, mine)
+    second = desk.directory.newborn(TWO)
+    desk.send(second, mine)
+    desk.send(second, message(0), force=True)
+    elsewhere = desk.send(desk.directory.newborn(THREE), created())
+
+    def speak_on(_future: LightFuture) -> None:
+        desk.send(second, message(1), force=True)
+
+    elsewhere.when_done(speak_on)
+    desk.dispatcher.run()
+
+    assert [0, 1] == steps(log, ONE)
+
+
 def test_creations_without_a_run_or_a_key_are_always_tasks_of_their_own(desk: Desk) -> None:
     assert [ONE, TWO] == [desk.tell(desk.directory.newborn(stream), created()).stream for stream in (ONE, TWO)]
 

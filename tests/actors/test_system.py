@@ -258,6 +258,13 @@ def test_a_sweep_writes_what_was_held_back_and_waits_for_it(system: System, log:
     assert [3, 4] == [before, log.head()]
 
 
+def test_a_sweep_that_meets_the_end_says_so(system: System) -> None:
+    assert system.dispatcher.stop(PATIENCE_S)
+
+    with pytest.raises(Closed):
+        system.sweep()
+
+
 def test_a_sweep_that_cannot_write_says_why(system: System, log: FullLog) -> None:
     for data in (created(), START, TaskProgressed(message="1"), TaskProgressed(message="2")):
         outcome(put(system, ONE, data))
