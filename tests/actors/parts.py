@@ -229,3 +229,25 @@ def at_once(*works: Callable[[], T]) -> list[T]:
     if failures:
         raise failures[0]
     return [result for _place, result in sorted(done, key=lambda pair: pair[0])]
+
+
+class Job:
+    """An actor with one thing to do; notes when it is abandoned instead."""
+
+    def __init__(self, work: Callable[[], object] = lambda: None) -> None:
+        self._work = work
+        self.abandoned = 0
+
+    def drain(self) -> None:
+        self._work()
+
+    def abandon(self) -> None:
+        self.abandoned += 1
+
+
+def fail(error: BaseException) -> None:
+    raise error
+
+
+def reached(event: threading.Event) -> bool:
+    return event.wait(PATIENCE_S)

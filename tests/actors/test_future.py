@@ -223,6 +223,7 @@ def test_callbacks_are_called_in_their_order_when_an_error_is_the_answer() -> No
     assert [1, 2] == called
 
 
+@pytest.mark.usefixtures("trouble")
 @pytest.mark.parametrize("error", [BoomError(), SystemExit()])
 def test_a_callback_that_raises_keeps_nobody_from_the_answer(error: BaseException) -> None:
     future = LightFuture()

@@ -285,6 +285,7 @@ def test_when_the_disk_is_full_at_its_time_it_is_tried_again_a_second_later(desk
     assert [(-3 * PROGRESS_MS_MIN, 1), (0, 1)] == progress(desk)
 
 
+@pytest.mark.usefixtures("trouble")
 def test_a_task_that_cannot_be_read_again_keeps_no_other_from_being_released(desk: Desk, log: FullLog) -> None:
     desk.create(TWO, created())
     for stream in (ONE, TWO, TWO):

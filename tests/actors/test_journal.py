@@ -323,6 +323,7 @@ def test_a_wrong_version_is_told_and_then_the_log_is_read_again(desk: Desk) -> N
     assert (2, 2) == (second.version, second.position)
 
 
+@pytest.mark.usefixtures("trouble")
 def test_when_the_log_was_closed_everybody_is_told_so_turn_after_turn(desk: Desk, log: FullLog) -> None:
     desk.create(STREAMS[0], created())
     log.close()
@@ -334,6 +335,7 @@ def test_when_the_log_was_closed_everybody_is_told_so_turn_after_turn(desk: Desk
     assert [Closed] * 5 == [outcome(future)[0] for future in (*futures, later)]
 
 
+@pytest.mark.usefixtures("trouble")
 @pytest.mark.parametrize("failures", [[], [full()]])
 def test_a_caller_that_answered_itself_or_whose_callback_fails_keeps_nobody_waiting(
     desk: Desk, log: FullLog, failures: list[BaseException]

@@ -298,6 +298,7 @@ def test_listeners_hear_of_every_commit_until_they_leave(system: System) -> None
     assert [1, 2, 3] == positions == heard
 
 
+@pytest.mark.usefixtures("trouble")
 def test_a_listener_that_fails_keeps_no_other_from_hearing(system: System) -> None:
     def fail(_position: int) -> None:
         raise RuntimeError("boom")
