@@ -163,10 +163,13 @@ class Writer:
                 self.ledger.counts()
 
     def rebuilds(self, chance: random.Random) -> None:
-        """Fold the read models anew, again and again, beside the ones that are written."""
+        """Fold the read models anew, again and again, beside the ones that are written.
+
+        In slices that are large enough to overtake the writers on a busy machine.
+        """
         while True:
             say("m rebuild")
-            rebuild(self.views, self.log, slice_events=chance.choice((16, 256, 4_096)))
+            rebuild(self.views, self.log, slice_events=chance.choice((256, 1_024, 4_096)))
 
 
 MODES: dict[str, tuple[Callable[[Writer, random.Random], None], ...]] = {
