@@ -12,6 +12,7 @@ class Command(Struct, frozen=True, gc=False):
     admits it, completes it, keeps it as a late signal or refuses it.
     `occurred_at` (ms) defaults to the moment of recording. With `expected_version` the command is refused when the
     task has another version. `force` writes a progress event even when the last one is less than a second old.
+    What the ledger itself infers is `inferred`: when the task has ended in between, it leaves no trace.
     """
 
     data: TaskFact
@@ -19,3 +20,4 @@ class Command(Struct, frozen=True, gc=False):
     occurred_at: int | None = None
     expected_version: int | None = None
     force: bool = False
+    inferred: bool = False

@@ -26,6 +26,7 @@ from tallystick.ledger.events import (
     TaskFailed,
     TaskHeld,
     TaskLateSignal,
+    TaskLeased,
     TaskLost,
     TaskNotifyChanged,
     TaskProgressed,
@@ -53,6 +54,7 @@ SIGNALS: dict[type, str] = {
     TaskCancelled: "cancelled",
     TaskBackingMissed: "miss",
     TaskBackingRestored: "restore",
+    TaskLeased: "keep_alive",
     TaskLost: "lose",
     TaskRecovered: "recover",
     TaskSettled: "settle",
@@ -75,6 +77,14 @@ class Refusal(Struct, frozen=True):
 
 
 NOTHING: Facts = ()
+
+RULE_GRACE = "gone for the whole grace"
+"""The rule of a loss that a grace led to. Its evidence names the miss, by when it was found."""
+
+RULE_DEAD = "proved dead"
+"""The rule of a loss that needed no grace."""
+
+MISSING_SINCE = "missingSince"
 
 Decider = Callable[[TaskRecord, Command, Any], "Facts | Refusal"]
 
@@ -104,7 +114,9 @@ def _refused(record: TaskRecord, data: TaskFact) -> Refusal:
 
 
 def _late(record: TaskRecord, command: Command, data: TaskFact) -> Refusal:
-    """The task has ended: keep what came as evidence, once, and tell the caller."""
+    """The task has ended: keep what came as evidence, once, and tell the caller. An inference is no evidence."""
+    if command.inferred:
+        return _refused(record, data)
     content = msgspec.msgpack.decode(msgspec.msgpack.encode(data))  # as whoever reads the log will find it
     content.pop("type")
     if command.occurred_at is not None:
@@ -188,6 +200,8 @@ def _start(record: TaskRecord, command: Command, data: TaskStarted) -> Facts | R
 
 def _progress(record: TaskRecord, command: Command, data: TaskProgressed) -> Facts | Refusal:
     if record.status is Status.RUNNING:
+        if record.backing_missed_at is not None:  # what reports is there
+            return (TaskBackingRestored(evidence={"signal": SIGNALS[TaskProgressed]}), data)
         return (data,)
     if record.status is Status.QUEUED:
         return (TaskStarted(implied=True), data)
@@ -291,10 +305,21 @@ def _restore(record: TaskRecord, command: Command, data: TaskBackingRestored) ->
 
 
 def _lose(record: TaskRecord, command: Command, data: TaskLost) -> Facts | Refusal:
-    """A loss is inferred: a task that ended in between is never marked, and leaves no trace of the attempt."""
-    if record.is_active:
-        return (data,)
-    return NOTHING if _repeats(record, command, data) else _refused(record, data)
+    """A loss is inferred: a task that ended in between is never marked, and leaves no trace of the attempt.
+
+    When its grace is over, it must be the grace of this very miss: a task whose backing came back in between is not.
+    """
+    if not record.is_active:
+        return NOTHING if _repeats(record, command, data) else _refused(record, data)
+    if data.rule == RULE_GRACE and data.evidence.get(MISSING_SINCE) != record.backing_missed_at:
+        return _refused(record, data)
+    return (data,)
+
+
+def _lease(record: TaskRecord, command: Command, data: TaskLeased) -> Facts | Refusal:
+    if not record.is_active:
+        return _late(record, command, data)
+    return NOTHING if record.lease_ms == data.ttl_ms else (data,)
 
 
 def _recover(record: TaskRecord, command: Command, data: TaskRecovered) -> Facts | Refusal:
@@ -354,6 +379,7 @@ _DECIDERS: dict[type, Decider] = {
     TaskCancelled: _end,
     TaskBackingMissed: _miss,
     TaskBackingRestored: _restore,
+    TaskLeased: _lease,
     TaskLost: _lose,
     TaskRecovered: _recover,
     TaskLateSignal: _only_the_ledger,

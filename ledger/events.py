@@ -190,6 +190,12 @@ class TaskLateSignal(Fact, frozen=True, kw_only=True, tag="task-late-signal.1"):
     content: dict[str, object]
 
 
+class TaskLeased(Fact, frozen=True, kw_only=True, tag="task-leased.1"):
+    """From now on the work itself says that it lives, at least once in `ttl_ms`; the signs of life are not stored."""
+
+    ttl_ms: int
+
+
 class TaskNotifyChanged(Fact, frozen=True, kw_only=True, tag="task-notify-changed.1"):
     """The policy of telling changed."""
 
@@ -236,6 +242,7 @@ TaskFact: TypeAlias = (
     | TaskLost
     | TaskRecovered
     | TaskLateSignal
+    | TaskLeased
     | TaskNotifyChanged
     | TaskSettled
     | TaskPruned

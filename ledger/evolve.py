@@ -21,6 +21,7 @@ from tallystick.ledger.events import (
     TaskFailed,
     TaskHeld,
     TaskLateSignal,
+    TaskLeased,
     TaskLost,
     TaskNotifyChanged,
     TaskProgressed,
@@ -254,6 +255,11 @@ def _backing_restored(record: TaskRecord, event: Event, _data: TaskBackingRestor
     return {"last_event_at": event.occurred_at, "backing_missed_at": None}
 
 
+def _leased(record: TaskRecord, event: Event, data: TaskLeased) -> Changes:
+    _require(record.is_active, record, event)
+    return {"last_event_at": event.occurred_at, "lease_ms": data.ttl_ms}
+
+
 def _lost(record: TaskRecord, event: Event, data: TaskLost) -> Changes:
     changes = _ended(record, event, Status.LOST)
     changes["error"] = loss_in_words(data)
@@ -335,6 +341,7 @@ _EVOLVERS: dict[type, Evolver] = {
     TaskLost: _lost,
     TaskRecovered: _recovered,
     TaskLateSignal: _late,
+    TaskLeased: _leased,
     TaskNotifyChanged: _notify_changed,
     TaskSettled: _settled,
     TaskPruned: _pruned,

@@ -19,6 +19,7 @@ from tallystick.ledger.events import (
     TaskCreated,
     TaskFailed,
     TaskHeld,
+    TaskLeased,
     TaskLost,
     TaskNotifyChanged,
     TaskProgressed,
@@ -32,7 +33,14 @@ from tallystick.ledger.events import (
     Usage,
 )
 from tallystick.ledger.lifecycle import DEFAULT_POLICY, DeliveryStatus, NotifyPolicy, Runtime, Scope, Status
-from tallystick.ledger.limits import ERROR_BYTES_MAX, MESSAGE_BYTES_MAX, REASON_BYTES_MAX, SUMMARY_BYTES_MAX
+from tallystick.ledger.limits import (
+    ERROR_BYTES_MAX,
+    LEASE_MS_MIN,
+    MESSAGE_BYTES_MAX,
+    REASON_BYTES_MAX,
+    SUMMARY_BYTES_MAX,
+    TIMEOUT_MS_MAX,
+)
 
 UNEXPLAINED = "no error was given"
 """The error of a failure that came without one: an exception without a message must not hide that a run failed."""
@@ -287,6 +295,11 @@ def pruned(reason: str | None = None) -> TaskPruned:
 def missed(evidence: Mapping[str, object]) -> TaskBackingMissed:
     """Return the fact that a probe did not find what backs a task, with what it saw."""
     return TaskBackingMissed(evidence=fields.evidence("evidence", evidence))
+
+
+def leased(ttl_ms: int) -> TaskLeased:
+    """Return the fact that the work itself will say that it lives, at least once in `ttl_ms` milliseconds."""
+    return TaskLeased(ttl_ms=fields.whole("ttl_ms", ttl_ms, least=LEASE_MS_MIN, most=TIMEOUT_MS_MAX))
 
 
 def restored(evidence: Mapping[str, object]) -> TaskBackingRestored:

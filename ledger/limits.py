@@ -27,6 +27,7 @@ COUNT_MAX = 2**53 - 1  # what every JSON reader can hold
 FURTHER_KEYS_KEPT = 8  # idempotency keys beyond the first that the record repeats; the log's claims keep all
 LATE_SIGNALS_KEPT = 8  # remembered in the record to recognise a repeated one; the log keeps all
 
+LEASE_MS_MIN = 1_000  # a shorter time to live would be missed by a busy machine, not by dead work
 PROGRESS_MS_MIN = 1_000  # at most one durable progress event a task in this time, unless forced
 
 INBOX_DEPTH_MAX = 4_096  # envelopes waiting for one actor
@@ -48,6 +49,12 @@ READERS_MAX = 1_024
 RETENTION_TERMINAL_MS = 7 * 24 * 3_600_000
 RETENTION_LOST_MS = 24 * 3_600_000
 GRACE_MS = 5 * 60_000
+CANCEL_GRACE_MS = 30_000  # how long a cancel waits for somebody to say that the work has stopped
+CANCEL_KILL_MS = 5_000  # how long a process group may take to end by SIGTERM
+SWEEP_INTERVAL_MS = 60_000
+SWEEP_FIRST_MS = 5_000
+PROBE_LIMIT_MS = 10_000  # how long a probe may take before its answer is that it cannot tell
+PROBES_AT_ONCE = 8  # of one runtime; one that hangs takes one of these places at most
 DURATION_MS_MAX = 100 * 366 * 24 * 3_600_000  # what can be set; any moment and two of these fit eight bytes
 
 _CREATED_KEYS = 14  # keys of at most KEY_BYTES_MAX in the largest event, a creation

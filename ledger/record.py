@@ -71,6 +71,7 @@ class TaskRecord(Struct, frozen=True, gc=False, omit_defaults=True, rename="came
     late_signal_count: int | None = None
     held_at: int | None = None
     pruned_at: int | None = None
+    lease_ms: int | None = None
 
     @property
     def stream(self) -> bytes:

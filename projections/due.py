@@ -5,14 +5,14 @@ configuration takes effect at once, on every task.
 """
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import TypeAlias
 
 from msgspec import Struct, field
 
 from tallystick.ledger.lifecycle import TERMINAL, Runtime, Status
-from tallystick.ledger.limits import GRACE_MS, RETENTION_LOST_MS, RETENTION_TERMINAL_MS
+from tallystick.ledger.limits import CANCEL_GRACE_MS, GRACE_MS, RETENTION_LOST_MS, RETENTION_TERMINAL_MS, TIME_MS_MAX
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.mapping import Database, Transaction
 from tallystick.projections.change import Changes
@@ -28,8 +28,12 @@ class DueKind(StrEnum):
     """What the time has come for."""
 
     DEADLINE = "deadline"
+    CANCEL = "cancel"
     GRACE = "grace"
     RETENTION = "retention"
+
+
+ALL_KINDS: frozenset[DueKind] = frozenset(DueKind)
 
 
 class Due(Struct, frozen=True, order=True):
@@ -49,6 +53,7 @@ class DueRules(Struct, frozen=True, kw_only=True):
 
     grace: Mapping[Runtime, int] = field(default_factory=dict)
     grace_default: int = GRACE_MS
+    cancel_grace: int = CANCEL_GRACE_MS
     watching_since: int = 0
     retention: Mapping[tuple[Runtime | None, Status], int | None] = field(default_factory=dict)
     retention_default: int | None = RETENTION_TERMINAL_MS
@@ -70,6 +75,8 @@ Mark: TypeAlias = tuple[int, int]
 """A class, and the moment (ms) from which time counts."""
 
 _DEADLINE = 0x01
+_CANCEL = 0x02
+_BACKED = 0x03  # leads to nothing: it tells which tasks say themselves what backs them
 _GRACE = 0x10  # + runtime
 _RETENTION = 0x20  # + runtime * 8 + status
 
@@ -117,7 +124,16 @@ def marks_of(record: TaskRecord) -> list[Mark]:
         marks.append((_DEADLINE, record.deadline_at))
     if record.backing_missed_at is not None:
         marks.append((_GRACE + RUNTIME_CODES[record.runtime], record.backing_missed_at))
+    if record.cancel_requested_at is not None:
+        marks.append((_CANCEL, record.cancel_requested_at))
+    if names_its_backing(record):
+        marks.append((_BACKED, record.created_at))
     return marks
+
+
+def names_its_backing(record: TaskRecord) -> bool:
+    """Return whether a task itself says what to look for: a process, or signs of life in time."""
+    return record.lease_ms is not None or (record.backing is not None and "pid" in record.backing)
 
 
 def dues_of(record: TaskRecord, rules: DueRules) -> set[tuple[int, DueKind]]:
@@ -133,15 +149,25 @@ def dues_of(record: TaskRecord, rules: DueRules) -> set[tuple[int, DueKind]]:
     if record.backing_missed_at is not None:
         watched_since = max(record.backing_missed_at, rules.watching_since)
         dues.add((watched_since + rules.grace_of(record.runtime), DueKind.GRACE))
+    if record.cancel_requested_at is not None:
+        dues.add((record.cancel_requested_at + rules.cancel_grace, DueKind.CANCEL))
     return dues
 
 
-def scan(txn: Transaction, table: Database, until: int, rules: DueRules) -> Iterator[Due]:
+def scan(
+    txn: Transaction, table: Database, until: int, rules: DueRules, kinds: Collection[DueKind] = ALL_KINDS
+) -> Iterator[Due]:
     """Yield what the stored marks make due until then (ms, included), the longest overdue first.
 
     Costs a few steps in the tree for each rule, and one for what is due.
     """
-    yield from heapq.merge(*(_due_of(txn, table, until, each) for each in _classes(rules)))
+    yield from heapq.merge(*(_due_of(txn, table, until, each) for each in _classes(rules) if each.kind in kinds))
+
+
+def backed(txn: Transaction, table: Database) -> Iterator[bytes]:
+    """Yield the active tasks that name what backs them, the oldest first."""
+    for place in oldest_first(txn, table, mark_heading(_BACKED), moment(TIME_MS_MAX)):
+        yield stream_of(place)
 
 
 class _Class(Struct, frozen=True):
@@ -155,6 +181,7 @@ class _Class(Struct, frozen=True):
 
 def _classes(rules: DueRules) -> Iterator[_Class]:
     yield _Class(_DEADLINE, DueKind.DEADLINE, 0)
+    yield _Class(_CANCEL, DueKind.CANCEL, rules.cancel_grace)
     for runtime in Runtime:
         code = RUNTIME_CODES[runtime]
         yield _Class(_GRACE + code, DueKind.GRACE, rules.grace_of(runtime), rules.watching_since)

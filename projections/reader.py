@@ -1,7 +1,7 @@
 """The reader: every question about tasks, answered exactly as of the log's head, in the owner and in any process."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -12,11 +12,11 @@ from tallystick.ledger.store.port import EventLog
 from tallystick.projections import board
 from tallystick.projections.catch_up import known_at, nothing_known
 from tallystick.projections.counts import Counts
-from tallystick.projections.due import DueRules
+from tallystick.projections.due import ALL_KINDS, DueKind, DueRules
 from tallystick.projections.overlay import Overlay
 from tallystick.projections.query import Page, Query
 from tallystick.projections.rows import ViewsDamaged
-from tallystick.projections.seen import Dues, Records, Seen
+from tallystick.projections.seen import Dues, Records, Seen, Streams
 from tallystick.projections.views import Sight, Views
 
 _T = TypeVar("_T")
@@ -81,9 +81,19 @@ class Reader:
         """As `Seen.board`."""
         return self._answer(lambda seen: seen.board(session, limit))
 
-    def due(self, until: int, rules: DueRules | None = None, limit: int | None = None) -> Dues:
+    def due(
+        self,
+        until: int,
+        rules: DueRules | None = None,
+        limit: int | None = None,
+        kinds: Collection[DueKind] = ALL_KINDS,
+    ) -> Dues:
         """As `Seen.due`."""
-        return self._answer(lambda seen: seen.due(until, rules, limit))
+        return self._answer(lambda seen: seen.due(until, rules, limit, kinds))
+
+    def backed(self) -> Streams:
+        """As `Seen.backed`."""
+        return self._answer(lambda seen: seen.backed())
 
     def _answer(self, question: Callable[[Seen], _T]) -> _T:
         try:

@@ -85,6 +85,7 @@ _RARE = (
     "cleanup_after",
     "held_at",
     "pruned_at",
+    "lease_ms",
 )
 _MOMENTS = ("last_event_at", "started_at", "ended_at", "progress_at")
 

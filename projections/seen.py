@@ -17,7 +17,7 @@ from tallystick.ledger.store.port import EventLog
 from tallystick.projections import board, counts, due
 from tallystick.projections.change import Known, Tombstone
 from tallystick.projections.counts import CELLS, Cell, Counts, cell_of, counts_of, moves
-from tallystick.projections.due import Due, DueRules, dues_of
+from tallystick.projections.due import ALL_KINDS, Due, DueKind, DueRules, dues_of
 from tallystick.projections.keys import cell_in
 from tallystick.projections.overlay import Overlay
 from tallystick.projections.places import Span, newest_first, stream_of
@@ -31,6 +31,7 @@ Found: TypeAlias = tuple[bytes, Any]
 
 Records: TypeAlias = list[TaskRecord]
 Dues: TypeAlias = list[Due]
+Streams: TypeAlias = list[bytes]
 
 _ALL_CELLS = frozenset(CELLS)
 
@@ -96,19 +97,44 @@ class Seen:
         active = self._first(query, ACTIVE_CELLS, limit)
         return active + self._first(query, ENDED_CELLS, limit - len(active))
 
-    def due(self, until: int, rules: DueRules | None = None, limit: int | None = None) -> Dues:
+    def due(
+        self,
+        until: int,
+        rules: DueRules | None = None,
+        limit: int | None = None,
+        kinds: Collection[DueKind] = ALL_KINDS,
+    ) -> Dues:
         """Return what is due until then (ms, included), the longest overdue first, at most `limit`."""
         rules = rules or self._rules
-        unseen: dict[bytes, Known] = {stream: change.after for stream, change in self._overlay.changes.items()}
+        unseen = self._unmarked()
         stored: Iterator[Due] = iter(())
         if self._sight is not None:
+            marked = due.scan(self._sight.txn, self._sight.tables[due.NAME][0], until, rules, kinds)
+            stored = (each for each in marked if each.stream not in unseen)
+        among = sorted(each for each in _due_among(unseen.items(), until, rules) if each.kind in kinds)
+        return list(islice(heapq.merge(stored, among), limit))
+
+    def backed(self) -> Streams:
+        """Return the active tasks that name what backs them: a process, or signs of life in time."""
+        unseen = self._unmarked()
+        found = [
+            stream
+            for stream, known in unseen.items()
+            if isinstance(known, TaskRecord) and known.is_active and due.names_its_backing(known)
+        ]
+        if self._sight is not None:
+            marked = due.backed(self._sight.txn, self._sight.tables[due.NAME][0])
+            found.extend(stream for stream in marked if stream not in unseen)
+        return found
+
+    def _unmarked(self) -> dict[bytes, Known]:
+        """What the marks do not know: the tasks of the overlay, and of events that the rows have and they have not."""
+        unseen: dict[bytes, Known] = {stream: change.after for stream, change in self._overlay.changes.items()}
+        if self._sight is not None:
             position = self._sight.position(due.NAME)
-            # What the marks do not know, although the rows do: the tasks of the events in between.
             for stream in {event.stream for event in self._events(position, self._overlay.base)} - set(unseen):
                 unseen[stream] = self._known(stream)
-            marked = due.scan(self._sight.txn, self._sight.tables[due.NAME][0], until, rules)
-            stored = (each for each in marked if each.stream not in unseen)
-        return list(islice(heapq.merge(stored, sorted(_due_among(unseen.items(), until, rules))), limit))
+        return unseen
 
     def _known(self, stream: bytes) -> Known:
         change = self._overlay.changes.get(stream)

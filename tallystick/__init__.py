@@ -29,6 +29,8 @@ if TYPE_CHECKING:  # for type checkers and readers; at run time `__getattr__` lo
     )
     from tallystick.ledger.events import Event, Origin
     from tallystick.ledger.record import TaskRecord
+    from tallystick.ledger.stopped import Stopped
+    from tallystick.ledger.verdict import Verdict
     from tallystick.opening import open  # noqa: A004 - the interface calls it so
     from tallystick.sync import Ledger, Task
     from tallystick.tracking import track
@@ -56,8 +58,10 @@ _HOMES = {
     "Refused": "ledger.errors",
     "StoreError": "ledger.errors",
     "TallystickError": "ledger.errors",
+    "Stopped": "ledger.stopped",
     "Task": "sync",
     "TaskRecord": "ledger.record",
+    "Verdict": "ledger.verdict",
     "WrongVersion": "ledger.errors",
     "open": "opening",
     "open_async": "aio",
@@ -85,10 +89,12 @@ __all__ = [
     "Origin",
     "Pruned",
     "Refused",
+    "Stopped",
     "StoreError",
     "TallystickError",
     "Task",
     "TaskRecord",
+    "Verdict",
     "WrongVersion",
     "open",
     "open_async",

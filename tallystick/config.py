@@ -14,10 +14,14 @@ from tallystick.ledger.errors import InvalidInput
 from tallystick.ledger.lifecycle import TERMINAL, Runtime
 from tallystick.ledger.limits import (
     ACTORS_LIVE_MAX,
+    CANCEL_GRACE_MS,
+    CANCEL_KILL_MS,
     DURATION_MS_MAX,
     GRACE_MS,
     RETENTION_LOST_MS,
     RETENTION_TERMINAL_MS,
+    SWEEP_FIRST_MS,
+    SWEEP_INTERVAL_MS,
 )
 from tallystick.ledger.store.folder import not_opened
 
@@ -43,12 +47,14 @@ class Actors(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
-    """What can be set. `grace` is per runtime, `retention` per status or runtime; both in milliseconds here.
+    """What can be set. `grace` is per runtime, `retention` per status or runtime; durations are milliseconds here.
 
     What is not given has its default. Raises `InvalidInput` for a key that is not known and a value out of bounds.
     """
 
     grace: dict[str, int] = field(default_factory=dict)
+    sweep: dict[str, int] = field(default_factory=dict)
+    cancel: dict[str, int] = field(default_factory=dict)
     retention: dict[str, int] = field(default_factory=dict)
     actors: Actors = Actors()
 
@@ -68,10 +74,14 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
 _DURATIONS: Mapping[str, Mapping[str, int]] = {
     "grace": {"default": GRACE_MS},
+    "sweep": {"first": SWEEP_FIRST_MS, "interval": SWEEP_INTERVAL_MS},
+    "cancel": {"grace": CANCEL_GRACE_MS, "kill": CANCEL_KILL_MS},
     "retention": {"terminal": RETENTION_TERMINAL_MS, "lost": RETENTION_LOST_MS},
 }
 ALLOWED_KEYS: Mapping[str, frozenset[str]] = {
     "grace": frozenset({"default", *Runtime}),
+    "sweep": frozenset({"first", "interval"}),
+    "cancel": frozenset({"grace", "kill"}),
     "retention": frozenset({"terminal", *Runtime, *TERMINAL}),
     "actors": frozenset(Actors.__struct_fields__),
 }

@@ -69,6 +69,7 @@ def due_rules(settings: Config) -> DueRules:
     return DueRules(
         grace={Runtime(name): kept for name, kept in grace.items() if name in RUNTIMES},
         grace_default=grace["default"],
+        cancel_grace=settings.cancel["grace"],
         retention=kept,
         retention_default=retention["terminal"],
         retention_lost=retention["lost"],

@@ -23,6 +23,8 @@ PURE = (
     "limits",
     "progress",
     "record",
+    "stopped",
+    "verdict",
 )
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 60

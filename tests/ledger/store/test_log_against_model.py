@@ -179,4 +179,4 @@ class LogAgainstModel(RuleBasedStateMachine):
 
 TestLogAgainstModel = pytest.mark.slow(LogAgainstModel.TestCase)
 # Every step reads both logs, so half as many examples as elsewhere take long enough.
-TestLogAgainstModel.settings = settings(max_examples=-(-settings().max_examples // 2))
+TestLogAgainstModel.settings = settings(max_examples=-(-settings().max_examples // 4))
