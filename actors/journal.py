@@ -68,6 +68,8 @@ class Journal:
         self.commits = 0
         self._events: list[Event] = []
         self._claims: dict[bytes, bytes] = {}
+        self._notes: dict[bytes, bytes] = {}
+        self._first_note: Callable[[int], tuple[bytes, bytes]] | None = None
         self._authors: dict[bytes, tuple[Author, TaskRecord | None]] = {}
         self._answers: list[Answer] = []
         self._undoing: list[Callable[[], None]] = []
@@ -94,6 +96,14 @@ class Journal:
         """Hold claims that become durable with this turn's events."""
         self._claims.update(claims)
 
+    def note(self, name: bytes, value: bytes) -> None:
+        """Hold a note that becomes durable with this turn's events; without any it is forgotten."""
+        self._notes[name] = value
+
+    def note_first(self, made: Callable[[int], tuple[bytes, bytes]]) -> None:
+        """Write one note, name and value, with the first batch from now on; `made` is told that batch's position."""
+        self._first_note = made
+
     def claimed(self, claim: bytes) -> bytes | None:
         """Return the stream that has this claim, durable or held."""
         return self._claims.get(claim) or self._log.claimed(claim)
@@ -102,6 +112,10 @@ class Journal:
         """Give this answer at the end of the turn, if what it speaks of is durable then."""
         if future is not None:
             self._answers.append((future, answer))
+
+    def promised(self, future: Reply) -> TaskRecord | TallystickError | None:
+        """Return what this future will be answered at the end of the turn; None when it is not to be answered."""
+        return next((answer for held, answer in reversed(self._answers) if held is future), None)
 
     def undo(self, undo: Callable[[], None]) -> None:
         """Call this if the turn cannot be committed: what an actor keeps besides its events is as it was before."""
@@ -117,16 +131,23 @@ class Journal:
             _give(answers)
         if self._undoing:
             self._undoing = []
+        if self._notes:
+            self._notes = {}
 
     def _commit(self) -> None:
         events, claims, authors, answers = self._events, self._claims, self._authors, self._answers
         self._events, self._claims, self._authors, self._answers = [], {}, {}, []
+        notes, self._notes = self._notes, {}
         try:
-            self._log.append(events, claims)
+            if self._first_note is not None:
+                name, value = self._first_note(events[0].position)
+                notes[name] = value
+            self._log.append(events, claims, notes)
         except BaseException as error:  # noqa: BLE001 - whatever the store says, the callers hear it
             self._fail(error, authors, answers)
             return
         self.commits += 1
+        self._first_note = None
         _give(answers)
         changes: Changes = {}
         for stream, (author, before) in authors.items():

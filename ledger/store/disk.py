@@ -5,7 +5,7 @@ folder is laid out is `layout`'s, what a batch writes is `batch`'s, and the envi
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,7 +21,7 @@ from tallystick.ledger.store.batch import TAIL_KEYS, Batch, Index, prepare
 from tallystick.ledger.store.codec import MISSING, read_record, read_records
 from tallystick.ledger.store.environment import Environment
 from tallystick.ledger.store.mapping import Database, Transaction
-from tallystick.ledger.store.port import NO_CLAIMS, Damaged, Outline, Stored, TreeHead
+from tallystick.ledger.store.port import NO_CLAIMS, NO_NOTES, Damaged, Outline, Stored, TreeHead
 from tallystick.ledger.store.tree import HASH_BYTES, Edge, Tree, partial_tiles
 
 SLICE_RECORDS = 1_024  # read in one transaction: what it pins is short, what it costs is shared
@@ -110,10 +110,17 @@ class DiskLog:
 
     # Writing.
 
-    def append(self, events: Sequence[Event], claims: Mapping[bytes, bytes] = NO_CLAIMS) -> None:
+    def append(
+        self,
+        events: Sequence[Event],
+        claims: Mapping[bytes, bytes] = NO_CLAIMS,
+        notes: Mapping[bytes, bytes] = NO_NOTES,
+    ) -> None:
         tree, self._tree = self._growing_tree(), None  # should anything fail, only the disk knows what is there
         batch = prepare(tree, events)
-        if events or claims:
+        if notes:
+            batch.meta.extend((keys.note_key(name), value) for name, value in notes.items())
+        if events or claims or notes:
             self.environment.write_batch(lambda txn: self._write(txn, events, batch, claims))
             self._commits += 1
         self._tree = batch.tree
@@ -263,6 +270,18 @@ class DiskLog:
     def claimed(self, claim: bytes) -> bytes | None:
         with self.environment.read() as txn:
             return txn.get(claim, db=self._claims)
+
+    def note(self, name: bytes) -> bytes | None:
+        with self.environment.read() as txn:
+            return txn.get(keys.note_key(name), db=self._meta)
+
+    def notes(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        start = keys.note_key(prefix)
+        with self.environment.read() as txn:
+            cursor = txn.cursor(self._meta)
+            found = cursor.set_range(start)
+            notes = takewhile(lambda note: note[0].startswith(start), cursor.iternext() if found else ())
+            return [(key[len(keys.NOTE) :], value) for key, value in notes]
 
     # Inspection.
 

@@ -9,6 +9,7 @@ Numbers are big-endian, so that the order of bytes is the order of numbers.
     meta     "format"                             → 4 bytes
              "edge"                               → the tree's edge
              "tail", number, 1 byte               → up to 32 leaf hashes of the tree's last, incomplete tile
+             "note/", a name                      → what whoever wrote a batch notes with it
 
 An event's version is its place among the positions of its stream: an index that cannot have gaps.
 A full tile has 8,192 bytes. With its first hash in the key the rest fits two pages of LMDB; all of it would need three.
@@ -27,6 +28,7 @@ META = b"meta"
 FORMAT = b"format"
 EDGE = b"edge"
 TAIL = b"tail"
+NOTE = b"note/"
 
 FIRST_HASH_BYTES = 32
 
@@ -70,6 +72,11 @@ def tile_of(key: bytes, value: bytes) -> tuple[int, int, bytes]:
 def tail_key(number: int) -> bytes:
     """Return the key of one part of the tree's last, incomplete tile."""
     return TAIL + number.to_bytes(1)
+
+
+def note_key(name: bytes) -> bytes:
+    """Return the key of a note, which is none of the tree's."""
+    return NOTE + name
 
 
 def format_of(value: bytes) -> int:

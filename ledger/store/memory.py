@@ -11,7 +11,7 @@ from tallystick.ledger.events import Event
 from tallystick.ledger.ids import ID_BYTES, id_text
 from tallystick.ledger.store.codec import encode_all, read_record
 from tallystick.ledger.store.keys import event_key
-from tallystick.ledger.store.port import NO_CLAIMS, Outline, Stored, TreeHead
+from tallystick.ledger.store.port import NO_CLAIMS, NO_NOTES, Outline, Stored, TreeHead
 from tallystick.ledger.store.tree import Tree, leaf_hashes
 
 
@@ -27,6 +27,7 @@ class MemoryLog:
         self._bodies: list[bytes] = []
         self._streams: dict[bytes, list[int]] = {}  # the positions of each stream's events, by version - 1
         self._claims: dict[bytes, bytes] = {}
+        self._notes: dict[bytes, bytes] = {}
         self._tree = Tree()
         self._tiles: dict[tuple[int, int], bytes] = {}
         self._closed = False
@@ -36,7 +37,12 @@ class MemoryLog:
         self._check_open()
         return len(self._bodies)
 
-    def append(self, events: Sequence[Event], claims: Mapping[bytes, bytes] = NO_CLAIMS) -> None:
+    def append(
+        self,
+        events: Sequence[Event],
+        claims: Mapping[bytes, bytes] = NO_CLAIMS,
+        notes: Mapping[bytes, bytes] = NO_NOTES,
+    ) -> None:
         self._check_open()
         bodies = encode_all(events)
         head = len(self._bodies)
@@ -56,6 +62,7 @@ class MemoryLog:
             for event in events:
                 self._streams.setdefault(event.stream, []).append(event.position)
             self._claims.update(claims)
+            self._notes.update(notes)
             self._tiles.update(((tile.level, tile.index), tile.hashes) for tile in tiles)
             self._tree = tree
             self._bodies.extend(bodies)
@@ -81,6 +88,15 @@ class MemoryLog:
     def claimed(self, claim: bytes) -> bytes | None:
         self._check_open()
         return self._claims.get(claim)
+
+    def note(self, name: bytes) -> bytes | None:
+        self._check_open()
+        return self._notes.get(name)
+
+    def notes(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        self._check_open()
+        with self._moment:
+            return sorted(note for note in self._notes.items() if note[0].startswith(prefix))
 
     def tree_head(self) -> TreeHead:
         self._check_open()

@@ -27,6 +27,7 @@ class TreeHead(Struct, frozen=True):
 
 
 NO_CLAIMS: Mapping[bytes, bytes] = {}
+NO_NOTES: Mapping[bytes, bytes] = {}
 
 
 class Outline(Struct, frozen=True, kw_only=True):
@@ -59,11 +60,17 @@ class EventLog(Protocol):
         """
         ...
 
-    def append(self, events: Sequence[Event], claims: Mapping[bytes, bytes] = NO_CLAIMS) -> None:
+    def append(
+        self,
+        events: Sequence[Event],
+        claims: Mapping[bytes, bytes] = NO_CLAIMS,
+        notes: Mapping[bytes, bytes] = NO_NOTES,
+    ) -> None:
         """Write the events, of any number of streams, in one transaction with one fsync; all or none of them.
 
         They MUST be durable when this returns, and their leaves be in the tree. `claims` maps the digest of an
-        identity (a run, an idempotency key) to the stream that has it, written in the same transaction.
+        identity (a run, an idempotency key) to the stream that has it, written in the same transaction; so are the
+        `notes`, small values by name that are no part of what is hashed: a later note replaces one of its name.
         Raises `WrongVersion` when an event is not the next of its stream (its version tells what was expected),
         `Corrupt` when the positions do not follow the head, `Full` when there is no space, `Closed`.
         """
@@ -86,6 +93,14 @@ class EventLog(Protocol):
 
     def claimed(self, claim: bytes) -> bytes | None:
         """Return the stream that has this claim, or None."""
+        ...
+
+    def note(self, name: bytes) -> bytes | None:
+        """Return the newest note of this name, or None."""
+        ...
+
+    def notes(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        """Return the notes whose names begin so, with their names, in the order of these."""
         ...
 
     def tree_head(self) -> TreeHead:

@@ -21,7 +21,7 @@ from tallystick.ledger.evolve import fold
 from tallystick.ledger.limits import BATCH_EVENTS_MAX
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.memory import MemoryLog
-from tallystick.ledger.store.port import NO_CLAIMS, EventLog
+from tallystick.ledger.store.port import NO_CLAIMS, NO_NOTES, EventLog
 from tests.story import BEGIN_MS
 
 PATIENCE_S = 20.0
@@ -58,10 +58,15 @@ class FullLog(MemoryLog):
         self.appended: list[int] = []
         """How many events each append had that did not fail."""
 
-    def append(self, events: Sequence[Event], claims: Mapping[bytes, bytes] = NO_CLAIMS) -> None:
+    def append(
+        self,
+        events: Sequence[Event],
+        claims: Mapping[bytes, bytes] = NO_CLAIMS,
+        notes: Mapping[bytes, bytes] = NO_NOTES,
+    ) -> None:
         if self.failures:
             raise self.failures.popleft()
-        super().append(events, claims)
+        super().append(events, claims, notes)
         self.appended.append(len(events))
 
 
@@ -73,10 +78,15 @@ class GatedLog(FullLog):
         self.gate = threading.Event()
         self.arrived: SimpleQueue[int] = SimpleQueue()
 
-    def append(self, events: Sequence[Event], claims: Mapping[bytes, bytes] = NO_CLAIMS) -> None:
+    def append(
+        self,
+        events: Sequence[Event],
+        claims: Mapping[bytes, bytes] = NO_CLAIMS,
+        notes: Mapping[bytes, bytes] = NO_NOTES,
+    ) -> None:
         self.arrived.put(len(events))
         assert self.gate.wait(PATIENCE_S)
-        super().append(events, claims)
+        super().append(events, claims, notes)
 
 
 def full() -> Full:

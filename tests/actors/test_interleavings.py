@@ -18,7 +18,7 @@ from tallystick.ledger.events import Event, TaskCreated, TaskFact
 from tallystick.ledger.evolve import evolve
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.record import TaskRecord
-from tallystick.ledger.store.port import NO_CLAIMS
+from tallystick.ledger.store.port import NO_CLAIMS, NO_NOTES
 from tests.actors.parts import (
     PATIENCE_S,
     STREAMS,
@@ -86,11 +86,16 @@ class TroubledLog(FullLog):
         super().__init__()
         self._troubles, self._appends = troubles, 0
 
-    def append(self, events: Sequence[Event], claims: Mapping[bytes, bytes] = NO_CLAIMS) -> None:
+    def append(
+        self,
+        events: Sequence[Event],
+        claims: Mapping[bytes, bytes] = NO_CLAIMS,
+        notes: Mapping[bytes, bytes] = NO_NOTES,
+    ) -> None:
         if self._appends in self._troubles:
             self.failures.append(full())
         self._appends += 1
-        super().append(events, claims)
+        super().append(events, claims, notes)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from tallystick.ledger.lifecycle import NotifyPolicy, Status
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.store.environment import Environment
-from tallystick.ledger.store.port import NO_CLAIMS
+from tallystick.ledger.store.port import NO_CLAIMS, NO_NOTES
 from tallystick.projections.change import Change
 from tests.actors.parts import (
     PATIENCE_S,
@@ -275,10 +275,15 @@ def test_a_creation_can_be_sent_again_to_the_same_id_after_it_failed(desk: Desk,
 
 def test_what_was_written_although_the_append_failed_is_not_written_over(desk: Desk) -> None:
     class Ambiguous(FullLog):
-        def append(self, events: Sequence[Event], claims: Mapping[bytes, bytes] = NO_CLAIMS) -> None:
+        def append(
+            self,
+            events: Sequence[Event],
+            claims: Mapping[bytes, bytes] = NO_CLAIMS,
+            notes: Mapping[bytes, bytes] = NO_NOTES,
+        ) -> None:
             failing = bool(self.failures)
             failure = self.failures.popleft() if failing else None
-            super().append(events, claims)
+            super().append(events, claims, notes)
             if failure is not None:
                 raise failure
 
@@ -393,3 +398,36 @@ def test_when_the_disk_has_no_room_for_a_turn_it_is_as_if_the_turn_had_not_been(
             event.task_id for event in log.read() if isinstance(event, Event)
         ]
         assert [1, 2, 3] == [batch.last for batch in desk.told]
+
+
+def test_a_note_is_durable_with_the_facts_of_its_turn_and_forgotten_with_a_turn_that_has_none(
+    desk: Desk, log: FullLog
+) -> None:
+    desk.create(STREAMS[0], created())
+    desk.journal.note(b"who", b"nobody")
+    desk.dispatcher.run()
+    assert [] == log.notes(b"")
+
+    desk.tell(STREAMS[0], START)
+    assert [] == log.notes(b"")
+
+    desk.journal.note(b"who", b"somebody")
+    desk.tell(STREAMS[0], DONE)
+    assert [(b"who", b"somebody")] == log.notes(b"")
+
+
+def test_a_note_of_a_turn_that_failed_is_forgotten_and_a_first_note_waits_for_the_first_commit(
+    desk: Desk, log: FullLog
+) -> None:
+    desk.journal.note_first(lambda position: (b"since", position.to_bytes(8)))
+    desk.journal.note(b"who", b"nobody")
+    log.failures.append(full())
+    future = desk.send(STREAMS[0], created())
+    desk.dispatcher.run()
+    assert FULL == outcome(future)
+    assert [] == log.notes(b"")
+
+    desk.create(STREAMS[1], created())
+    desk.tell(STREAMS[1], START)
+
+    assert [(b"since", (1).to_bytes(8))] == log.notes(b"")

@@ -175,6 +175,26 @@ class LogContract:
         assert (stream_id(1), stream_id(2)) == (log.claimed(CLAIM), log.claimed(OTHER_CLAIM))
         assert {CLAIM: stream_id(1)} == log.claimed_all([CLAIM, b"e" * 16])
 
+    def test_notes_are_written_with_their_events_and_the_last_one_of_a_name_holds(self, log: EventLog) -> None:
+        author = Author()
+        log.append(author.write(1), {}, {b"who": b"first", b"why": b"\0"})
+        log.append(author.write(1))
+        log.append(author.write(1), {}, {b"who": b"second", b"edge": b"e", b"format": b"f"})
+
+        assert [b"second", b"\0", None] == [log.note(name) for name in (b"who", b"why", b"wh")]
+        assert [(b"who", b"second"), (b"why", b"\0")] == log.notes(b"w")
+        assert [(b"edge", b"e"), (b"format", b"f")] == log.notes(b"")[:2]
+        assert [] == log.notes(b"x")
+        assert 3 == log.head()
+        assert verify(log).ok
+
+    def test_the_notes_of_a_refused_batch_are_not_written(self, log: EventLog) -> None:
+        with pytest.raises(WrongVersion):
+            log.append([event(1, 1, 2)], {}, {b"who": b"nobody"})
+        log.append([event(1, 1)], {}, {b"why": b"because"})
+
+        assert [(b"why", b"because")] == log.notes(b"")
+
     def test_an_empty_batch_writes_no_event(self, log: EventLog) -> None:
         log.append([])
         log.append([], {CLAIM: stream_id(1)})
