@@ -77,5 +77,5 @@ def fill(folder: str, tasks: int, live: int) -> Memory:
                 task.start()
                 task.progress(workload.MESSAGE)
         ledger.settled(SETTLE_S_MAX)
-        actors = len(ledger._house.facts().directory)  # noqa: SLF001 - nobody else asks how many there are
+        actors = len(ledger._house.system.directory)  # noqa: SLF001 - nobody else asks how many there are
         return {**memory_bytes(), "empty": empty["own"], "actors": actors}

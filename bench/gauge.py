@@ -63,7 +63,7 @@ class Gauge:
 
     def read(self) -> Reading:
         """Return everything as it is now."""
-        readings, facts = self._house.readings, self._house.facts()
+        readings, system = self._house.readings, self._house.system
         assert isinstance(readings.log, DiskLog)
         assert readings.views is not None
         log, views = readings.log.environment.info(), readings.views.environment.info()
@@ -73,11 +73,11 @@ class Gauge:
             head=readings.log.head(),
             own_bytes=memory["own"],
             resident_bytes=memory["resident"],
-            actors=len(facts.directory),
+            actors=len(system.directory),
             readers=log.readers + views.readers,
             log_bytes=log.used_bytes,
             views_bytes=views.used_bytes,
-            lag=max((standing.lag for standing in facts.standings()), default=0),
+            lag=max((standing.lag for standing in system.standings()), default=0),
             threads=threading.active_count(),
             files=self._process.num_fds(),
         )

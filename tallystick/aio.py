@@ -8,11 +8,12 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, ParamSpec, Self, TypeVar, Unpack
 
-from tallystick.actors.task import AwaitEnd, TaskActor
+from tallystick.actors.task import AwaitEnd
 from tallystick.async_batch import AsyncBatch
 from tallystick.async_watch import AsyncSubscription
 from tallystick.bridge import Bridge, LoopFuture
 from tallystick.config import Config
+from tallystick.facts import Addressee
 from tallystick.house import House, build
 from tallystick.ledger import fields, intake
 from tallystick.ledger.clock import Clock
@@ -41,7 +42,7 @@ class AsyncTask(TaskVerbs[Awaitable[TaskRecord]]):
     The command is on its way when the verb returns: tasks' commands are decided in the order of the calls.
     """
 
-    def __init__(self, ledger: "AsyncLedger", record: TaskRecord, actor: TaskActor | None = None) -> None:
+    def __init__(self, ledger: "AsyncLedger", record: TaskRecord, actor: Addressee | None = None) -> None:
         self._ledger, self._record, self._actor = ledger, record, actor
 
     @property
@@ -82,7 +83,7 @@ class AsyncTask(TaskVerbs[Awaitable[TaskRecord]]):
     def _actor_name(self) -> str:
         return self._ledger.house.actor
 
-    def _speak(self) -> TaskActor:
+    def _speak(self) -> Addressee:
         if self._actor is None:
             self._actor = self._ledger.house.facts().actor(self._record.stream)
         return self._actor
@@ -166,7 +167,7 @@ class AsyncLedger:
         """The ledger's folder."""
         return self.house.path
 
-    def put(self, actor: TaskActor, message: Command | AwaitEnd) -> LoopFuture:
+    def put(self, actor: Addressee, message: Command | AwaitEnd) -> LoopFuture:
         """Send one message to a task's actor."""
         future = LoopFuture(self._bridge)
         self.house.facts().send(actor, message, future)

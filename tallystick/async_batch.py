@@ -6,9 +6,9 @@ from collections.abc import Awaitable
 from types import TracebackType
 from typing import Self, Unpack
 
-from tallystick.actors.task import TaskActor
 from tallystick.batch import WINDOW, may_exist, tell
 from tallystick.bridge import Bridge, LoopFuture
+from tallystick.facts import Addressee
 from tallystick.house import House
 from tallystick.ledger import intake
 from tallystick.ledger.commands import Command
@@ -25,7 +25,7 @@ class AsyncBatchTask(TaskVerbs[Awaitable[None]]):
 
     __slots__ = ("_actor", "_batch", "_created")
 
-    def __init__(self, batch: "AsyncBatch", actor: TaskActor, created: LoopFuture | None) -> None:
+    def __init__(self, batch: "AsyncBatch", actor: Addressee, created: LoopFuture | None) -> None:
         self._batch, self._actor, self._created = batch, actor, created
 
     @property
@@ -108,7 +108,7 @@ class AsyncBatch:
         """Return a handle for a task that exists."""
         return AsyncBatchTask(self, self._house.facts().actor(self._house.stream(task_id)), None)
 
-    async def put(self, actor: TaskActor, command: Command) -> LoopFuture:
+    async def put(self, actor: Addressee, command: Command) -> LoopFuture:
         """Send one command; waits for the oldest answer while too many are on their way."""
         if self._is_over:
             raise Closed("The batch")

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from tallystick.actors.envelope import ExcInfo, Reply
 from tallystick.actors.future import LightFuture
-from tallystick.actors.task import TaskActor
+from tallystick.facts import Addressee
 from tallystick.house import House
 from tallystick.ledger import intake
 from tallystick.ledger.commands import Command
@@ -105,7 +105,7 @@ class BatchTask(TaskVerbs[None]):
 
     __slots__ = ("_actor", "_batch", "_created")
 
-    def __init__(self, batch: "Batch", actor: TaskActor, created: LightFuture | None) -> None:
+    def __init__(self, batch: "Batch", actor: Addressee, created: LightFuture | None) -> None:
         self._batch, self._actor, self._created = batch, actor, created
 
     @property
@@ -178,14 +178,14 @@ class Batch:
         """Return a handle for a task that exists."""
         return BatchTask(self, self._house.facts().actor(self._house.stream(task_id)), None)
 
-    def put(self, actor: TaskActor, command: Command) -> None:
+    def put(self, actor: Addressee, command: Command) -> None:
         """Send one command; waits while too many are on their way."""
         self._send(actor, command, self._ticket())
 
     def _ticket(self) -> _Ticket:
         return _Ticket(self._answers, self._answers.sent)
 
-    def _send(self, actor: TaskActor, command: Command, reply: Reply) -> None:
+    def _send(self, actor: Addressee, command: Command, reply: Reply) -> None:
         if self._is_over:
             raise Closed("The batch")
         answers, facts = self._answers, self._house.facts()

@@ -13,8 +13,8 @@ from pykka import Timeout
 from tallystick.actors.future import LightFuture
 from tallystick.actors.projector import ReadModel
 from tallystick.actors.system import System
-from tallystick.actors.task import TaskActor
 from tallystick.config import Config, load
+from tallystick.facts import Addressee, Facts
 from tallystick.forks import leave_in_children
 from tallystick.ledger import fields, ids
 from tallystick.ledger.clock import Clock, system_clock
@@ -40,11 +40,13 @@ class House:
         clock: Clock,
         actor: str,
         system: System | None = None,
+        facts: Facts | None = None,
         lock: OwnerLock | None = None,
         new_id: Callable[[], bytes] = ids.new_id,
     ) -> None:
         self.readings, self.clock, self.actor, self.new_id = readings, clock, actor, new_id
         self._system, self._lock = system, lock
+        self._facts = system if facts is None else facts
         self._opened_by = os.getpid()
         self._is_closed = self._is_forked = False
         self._closing = threading.Lock()
@@ -54,7 +56,7 @@ class House:
     def __del__(self) -> None:
         if not (self._is_closed or self._is_forked):
             warnings.warn(f"{self.path} was never closed", ResourceWarning, source=self, stacklevel=2)
-            if self._system is None:  # threads may still write to the others
+            if self._facts is None:  # threads may still write to the others
                 self.readings.close()
 
     @property
@@ -62,12 +64,19 @@ class House:
         """The ledger's folder."""
         return self.readings.path
 
-    def facts(self) -> System:
-        """Return the actors that write. Raises `NotOwner` for a read-only ledger and `ForkedStore` in a child."""
-        system = self._system
-        if system is None:
+    def facts(self) -> Facts:
+        """Return what writes. Raises `NotOwner` for a read-only ledger and `ForkedStore` in a child."""
+        facts = self._facts
+        if facts is None:
             raise self._why_not()
-        return system
+        return facts
+
+    @property
+    def system(self) -> System:
+        """The actors of this process. Raises `NotOwner` when it is not the owner, and as `facts`."""
+        if self._system is None:
+            raise self._why_not()
+        return self._system
 
     def _why_not(self) -> Exception:
         if self._is_forked:
@@ -79,7 +88,7 @@ class House:
         """Return the sixteen bytes of a task's id. Raises `InvalidInput` when it is not one."""
         return ids.id_bytes(fields.required_key("task_id", task_id))
 
-    def create(self, command: Command, future: LightFuture) -> TaskActor:
+    def create(self, command: Command, future: LightFuture) -> Addressee:
         """Send a creation under a fresh id; returns the actor that has that id."""
         facts = self.facts()
         actor = facts.newborn(self.new_id())
@@ -89,13 +98,13 @@ class House:
     def subscribe(self, after: int) -> Subscription:
         """Return a blocking subscription to the log. Raises `Closed`."""
         self.readings.log.head()
-        return Subscription(self.readings.log, after, None if self._system is None else self._listen)
+        return Subscription(self.readings.log, after, None if self._facts is None else self._listen)
 
     def listener(self) -> Listen | None:
         """Return how somebody listens to commits; None when nobody here makes any. Raises `Closed`."""
         if self._is_closed:
             raise Closed
-        return None if self._system is None else self._listen
+        return None if self._facts is None else self._listen
 
     def _listen(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` after each commit and once more when the log is closed; returns what ends it."""
@@ -111,9 +120,9 @@ class House:
     def settled(self, timeout_s: float) -> None:
         """Wait until the read models have seen the log's head. Raises `TimeoutError` when that takes too long."""
         head = self.readings.log.head()
-        if self._system is not None:
+        if self._facts is not None:
             try:
-                self._system.reach(head, timeout_s)
+                self._facts.reach(head, timeout_s)
             except Timeout as error:
                 raise TimeoutError(f"The read models have not seen position {head} in {timeout_s} s.") from error
 
@@ -132,8 +141,8 @@ class House:
             if self._lock is not None:
                 after.callback(self._lock.release)
             after.callback(self.readings.close)
-            if self._system is not None:
-                self._system.close()
+            if self._facts is not None:
+                self._facts.close()
 
     def _tell_the_end(self) -> None:
         for listener in tuple(self._listeners):
@@ -141,7 +150,7 @@ class House:
 
     def leave_to_parent(self) -> None:
         """In a forked child there are no actors: what was sent to them would never be answered."""
-        self._system, self._is_forked = None, True
+        self._system, self._facts, self._is_forked = None, None, True
         self._closing = threading.Lock()  # another thread of the parent may have held it
 
 

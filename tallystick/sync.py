@@ -7,8 +7,9 @@ from typing import Any, Self, TypeAlias, Unpack
 from pykka import Timeout
 
 from tallystick.actors.future import LightFuture
-from tallystick.actors.task import AwaitEnd, TaskActor
+from tallystick.actors.task import AwaitEnd
 from tallystick.batch import Batch
+from tallystick.facts import Addressee
 from tallystick.house import House
 from tallystick.ledger import fields, intake
 from tallystick.ledger.commands import Command
@@ -32,7 +33,7 @@ Events: TypeAlias = list[Event]  # a ledger's own `list` hides the built-in one 
 class Task(TaskVerbs[TaskRecord]):
     """One task: its newest known record, and what can be reported of it. Every verb waits for the disk."""
 
-    def __init__(self, house: House, record: TaskRecord, actor: TaskActor | None = None) -> None:
+    def __init__(self, house: House, record: TaskRecord, actor: Addressee | None = None) -> None:
         self._house, self._record, self._actor = house, record, actor
 
     @property
@@ -77,7 +78,7 @@ class Task(TaskVerbs[TaskRecord]):
     def _actor_name(self) -> str:
         return self._house.actor
 
-    def _speak(self) -> TaskActor:
+    def _speak(self) -> Addressee:
         if self._actor is None:
             self._actor = self._house.facts().actor(self._record.stream)
         return self._actor

@@ -215,7 +215,7 @@ def test_the_number_of_actors_in_memory_follows_the_configuration(folder: Path) 
         with ledger.batch() as batch:
             tasks = [batch.create(**ORDINARY) for _ in range(100)]
         ledger.get(tasks[0].id).start()
-        directory = ledger._house.facts().directory  # noqa: SLF001 - nobody else counts them
+        directory = ledger._house.system.directory  # noqa: SLF001 - nobody else counts them
         assert 6 >= len(directory)
         for task in tasks[1:]:
             ledger.get(task.id).succeed()
