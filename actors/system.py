@@ -3,7 +3,11 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
+from pykka import Timeout
+
+from tallystick.actors.crew import Crew
 from tallystick.actors.directory import Directory
 from tallystick.actors.dispatcher import Dispatcher
 from tallystick.actors.envelope import Envelope, Reply
@@ -11,23 +15,32 @@ from tallystick.actors.future import LightFuture
 from tallystick.actors.journal import Committed, Journal
 from tallystick.actors.log import logger
 from tallystick.actors.projector import ProjectorActor, ReadModel, Standing, reach
+from tallystick.actors.supervision import Supervision
+from tallystick.actors.supervisor import Follow, Pace, Settle, Supervisor, Sweep
 from tallystick.actors.task import AwaitEnd, TaskActor
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Busy, Closed
+from tallystick.ledger.lifecycle import Runtime
 from tallystick.ledger.limits import ACTORS_LIVE_MAX, ACTORS_READY_MAX, BATCH_EVENTS_MAX
 from tallystick.ledger.store.port import EventLog
+from tallystick.projections.due import DueRules
+from tallystick.projections.reader import Reader
+
+if TYPE_CHECKING:
+    import asyncio
 
 log = logger("actors")
 
 VIEWS_LINGER_S = 0.005
+WATCH_LINGER_S = 0.01
 CLOSE_S_MAX = 30.0
 
 Listener = Callable[[int], None]
 
 
 class System:
-    """All actors of one ledger, on two threads: one for facts, one for the read models that follow them.
+    """All actors of one ledger, on three threads: for facts, for the read models that follow them, for the supervisor.
 
     `start` begins, `close` ends: it takes no new commands, commits what was accepted, answers everybody, lets the
     read models catch up, and stops the threads. Nothing that was acknowledged is lost by either.
@@ -50,12 +63,44 @@ class System:
         self.directory = Directory(event_log, self.journal, self.dispatcher, live_max=live_max)
         self.followers = Dispatcher("views", clock, linger_s=VIEWS_LINGER_S)
         self.projectors = [ProjectorActor(self.followers, model, event_log) for model in models]
+        self.watchers = Dispatcher("watch", clock, linger_s=WATCH_LINGER_S, at_end=self._abandon_watch)
+        self.supervisor: Supervisor | None = None
+        self._crew = Crew()
+        self._clock = clock
         self._closed = False
 
+    def supervise(
+        self,
+        reader: Reader,
+        supervision: Supervision,
+        *,
+        rules: DueRules,
+        pace: Pace,
+        judges: bool = True,
+        loop: "asyncio.AbstractEventLoop | None" = None,
+    ) -> None:
+        """Watch over the work behind the tasks, from `start` on. Coroutine functions run on `loop`, else on our own."""
+        self._crew = Crew(loop=loop)
+        self.supervisor = Supervisor(
+            self.watchers,
+            self,
+            reader,
+            supervision,
+            clock=self._clock,
+            rules=rules,
+            crew=self._crew,
+            pace=pace,
+            judges=judges,
+            opened_at=self.log.head(),
+        )
+
     def start(self) -> None:
-        """Start both threads and let the read models catch up."""
+        """Start the threads and let the read models catch up."""
         self.dispatcher.start()
         self.followers.start()
+        if self.supervisor is not None:
+            self.watchers.start()
+            self.watchers.call_soon(self.supervisor.begin)
         head = self.log.head()
         for projector in self.projectors:
             reach(projector, head)
@@ -79,6 +124,15 @@ class System:
             raise Busy("The ledger", depth=self.dispatcher.backlog())
         # If the dispatcher ends in the meantime, what it did not decide is answered with `Closed`.
         actor.inbox.put(Envelope(message, future))
+
+    def command(self, stream: bytes, command: Command, reply: Reply) -> None:
+        """Send a command to the task with this id. Raises as `send`."""
+        self.send(self.actor(stream), command, reply)
+
+    def follow(self, runtime: Runtime) -> None:
+        """Let the supervisor follow what runs already of a runtime that has a probe now."""
+        if self.supervisor is not None:
+            self.supervisor.inbox.put_behind([Envelope(Follow(runtime))])
 
     def is_closed(self) -> bool:
         """Whether new commands are turned away."""
@@ -108,7 +162,10 @@ class System:
         return [projector.standing(head) for projector in self.projectors]
 
     def sweep(self) -> None:
-        """Do what is due now, and wait until it is durable. Raises `Closed` after `close`."""
+        """Do what is due now, and wait until it is durable. Raises `Closed` after `close`.
+
+        That is: write progress that was held back, and look into every task that the supervisor follows.
+        """
         done = LightFuture()
 
         def write() -> None:
@@ -116,7 +173,21 @@ class System:
             self.journal.answer(done, None)
 
         self.dispatcher.call_soon(write, otherwise=lambda: done.fail(Closed()))
-        done.get()
+        done.get()  # and with it, the supervisor has been told of every commit until then
+        self.ask_supervisor(Sweep(), None)
+
+    def ask_supervisor(self, message: Sweep | Settle, timeout_s: float | None) -> bool:
+        """Have the supervisor do what is due; whether it was done within `timeout_s` seconds (None: however long)."""
+        if self.supervisor is None:
+            return True
+        done = LightFuture()
+        self.supervisor.inbox.put_behind([Envelope(message, done)])
+        self.watchers.hurry()
+        try:
+            done.get(timeout=timeout_s)
+        except Timeout:
+            return False
+        return True
 
     def close(self, timeout_s: float = CLOSE_S_MAX) -> bool:
         """End it all in order; whether everything came to rest within `timeout_s` seconds.
@@ -125,8 +196,10 @@ class System:
         """
         self._closed = True
         deadline = time.monotonic() + timeout_s
+        self._crew.close()
+        watched = self.watchers.stop(timeout_s)
         self.dispatcher.call_soon(self.directory.hold_no_more)
-        done = self.dispatcher.stop(timeout_s)
+        done = self.dispatcher.stop(max(deadline - time.monotonic(), 0.1)) and watched
         done &= self.followers.stop(max(deadline - time.monotonic(), 0.1))
         if not done:
             log.error("close_timed_out", timeout_s=timeout_s, backlog=self.dispatcher.backlog())
@@ -140,6 +213,12 @@ class System:
         for projector in self.projectors:
             with suppress(Busy):  # it will see the gap, and read the log
                 projector.inbox.put(Envelope(batch))
+        supervisor = self.supervisor
+        if supervisor is not None:
+            try:
+                supervisor.inbox.put(Envelope(batch))
+            except Busy:
+                supervisor.is_blind = True  # it looks at everything anew
         for listener in tuple(self._listeners):
             try:
                 listener(batch.last)
@@ -149,3 +228,8 @@ class System:
     def _abandon(self) -> None:
         """A command that slipped in while the dispatcher stopped was not decided: its caller is told so."""
         self.directory.abandon()
+
+    def _abandon_watch(self) -> None:
+        """Nobody looks any more: who waits for it is told so."""
+        if self.supervisor is not None:
+            self.supervisor.abandon()

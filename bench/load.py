@@ -124,7 +124,7 @@ class Load:
         asyncio.run(self._coroutines())
 
     async def _coroutines(self) -> None:
-        face = AsyncLedger(lambda: self.house)
+        face = AsyncLedger(lambda _loop: self.house)
         await face.__aenter__()  # and never left: the house is the load's
         following = asyncio.create_task(self._follow_async(face))
         await asyncio.gather(*(self._await_lives(face) for _ in range(COROUTINES)))

@@ -28,6 +28,7 @@ FURTHER_KEYS_KEPT = 8  # idempotency keys beyond the first that the record repea
 LATE_SIGNALS_KEPT = 8  # remembered in the record to recognise a repeated one; the log keeps all
 
 LEASE_MS_MIN = 1_000  # a shorter time to live would be missed by a busy machine, not by dead work
+LEASE_MS = 60_000
 PROGRESS_MS_MIN = 1_000  # at most one durable progress event a task in this time, unless forced
 
 INBOX_DEPTH_MAX = 4_096  # envelopes waiting for one actor
@@ -35,6 +36,13 @@ ACTORS_READY_MAX = 65_536  # tasks with mail that wait for their turn, the whole
 BATCH_EVENTS_MAX = 2_048  # events in one transaction
 ACTORS_LIVE_MAX = 20_000  # task actors kept in memory; the idlest are passivated beyond it
 SUBSCRIBER_PAGE_EVENTS = 1_024
+
+INBOX_COMMANDS_MAX = 4_096  # commands of other processes that wait for the ledger's owner
+INBOX_SLICE_COMMANDS = 256  # of them that are decided in one turn: the owner's own callers want theirs, too
+INBOX_ANSWERS_MAX = 16_384  # answers that nobody has fetched; the older half of more of them is dropped
+INBOX_ANSWER_MS_MAX = 10 * 60_000  # how long an answer waits for a client that may have died
+INBOX_MAP_BYTES_FIRST = 1 << 24
+INBOX_MAP_BYTES_MAX = 1 << 30
 
 PROBLEMS_KEPT_MAX = 1_000  # that a verification names; it counts all
 

@@ -8,20 +8,23 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, ParamSpec, Self, TypeVar, Unpack
 
+from tallystick.actors.supervision import Canceller, Probe
 from tallystick.actors.task import AwaitEnd
 from tallystick.async_batch import AsyncBatch
 from tallystick.async_watch import AsyncSubscription
 from tallystick.bridge import Bridge, LoopFuture
+from tallystick.cascade import active_descendants, reason_below
 from tallystick.config import Config
 from tallystick.facts import Addressee
 from tallystick.house import House, build
 from tallystick.ledger import fields, intake
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.commands import Command
-from tallystick.ledger.errors import Closed, InvalidInput
+from tallystick.ledger.errors import Closed, InvalidInput, Refused
 from tallystick.ledger.events import Event
 from tallystick.ledger.intake import Creation
-from tallystick.ledger.limits import TIMEOUT_MS_MAX
+from tallystick.ledger.lifecycle import Runtime
+from tallystick.ledger.limits import LEASE_MS, TIMEOUT_MS_MAX
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.verify import Verification
 from tallystick.projections.counts import Counts
@@ -34,6 +37,7 @@ READING_THREADS = 2
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class AsyncTask(TaskVerbs[Awaitable[TaskRecord]]):
@@ -67,18 +71,39 @@ class AsyncTask(TaskVerbs[Awaitable[TaskRecord]]):
         self,
         reason: str | None = None,
         *,
+        cascade: bool = False,
         wait_ms: int = CANCEL_WAIT_MS,
         occurred_at: int | None = None,
         expected_version: int | None = None,
     ) -> TaskRecord:
-        """Ask for the work to be stopped; answer when the task has ended, or after `wait_ms` with what is known."""
+        """As `Task.cancel`."""
         wait_ms = fields.whole("wait_ms", wait_ms, most=TIMEOUT_MS_MAX)
+        cascade = fields.flag("cascade", cascade)
         record = await self._request_cancel(reason, occurred_at, expected_version)
+        if cascade:
+            await self._cancel_below(reason)
         if record.is_active and wait_ms:
             ended = self._ledger.put(self._speak(), AwaitEnd())
             with suppress(TimeoutError):
                 record = self.see(await asyncio.wait_for(ended.waiting, wait_ms / MS_PER_S))
         return record
+
+    async def _cancel_below(self, reason: str | None) -> None:
+        ledger = self._ledger
+        below = await ledger.ask(active_descendants, ledger.house.readings.reader, self.id)
+        fact = intake.cancel_requested(reason_below(reason, self.id))
+        command = Command(fact, self._actor_name(), inferred=True)
+        asked = [ledger.put(ledger.house.facts().actor(child.stream), command).waiting for child in below]
+        for answer in asked:
+            with suppress(Refused):  # it ended in between
+                await answer
+
+    def keep_alive(self, ttl_ms: int = LEASE_MS) -> Awaitable[TaskRecord]:
+        """As `Task.keep_alive`."""
+        fact = intake.leased(ttl_ms)
+        if self._ledger.house.keep_alive(self._record.stream, fact.ttl_ms):
+            return _Known(self._record)
+        return self._report(fact, None, None)
 
     def _actor_name(self) -> str:
         return self._ledger.house.actor
@@ -111,10 +136,23 @@ class _Answer(Awaitable[TaskRecord]):
         return self._task.see(record)
 
 
+class _Known(Awaitable[T]):
+    """What is known already, for those who await it and for those who do not."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: T) -> None:
+        self._value = value
+
+    def __await__(self) -> Generator[Any, None, T]:
+        yield from ()
+        return self._value
+
+
 class AsyncLedger:
     """An open ledger, for asyncio. Use it as an async context manager, on one loop."""
 
-    def __init__(self, open_house: Callable[[], House]) -> None:
+    def __init__(self, open_house: Callable[[asyncio.AbstractEventLoop], House]) -> None:
         self._open_house = open_house
         self._house: House | None = None
         self._executor: ThreadPoolExecutor | None = None
@@ -125,7 +163,7 @@ class AsyncLedger:
             raise InvalidInput("the ledger", self.path, "one that is not open; enter it once")
         loop = asyncio.get_running_loop()
         executor = ThreadPoolExecutor(READING_THREADS, thread_name_prefix="tallystick-reading")
-        opening = loop.run_in_executor(executor, self._open_house)
+        opening = loop.run_in_executor(executor, self._open_house, loop)
         try:
             self._house = await asyncio.shield(opening)
         except asyncio.CancelledError:
@@ -205,6 +243,16 @@ class AsyncLedger:
         """As `Ledger.state_at`."""
         return await self._read(self.house.readings.state_at, token, position=position, at=at)
 
+    def probe(self, runtime: Runtime | str, probe: Probe) -> Awaitable[None]:
+        """As `Ledger.probe`, at once; a coroutine function runs on this loop. Need not be awaited."""
+        self.house.set_probe(runtime, probe)
+        return _Known(None)
+
+    def canceller(self, runtime: Runtime | str, canceller: Canceller) -> Awaitable[None]:
+        """As `Ledger.canceller`, at once; a coroutine function runs on this loop. Need not be awaited."""
+        self.house.set_canceller(runtime, canceller)
+        return _Known(None)
+
     def batch(self) -> AsyncBatch:
         """As `Ledger.batch`, to be entered with `async with`; its verbs are awaited, and wait only for room."""
         return AsyncBatch(self.house, self._bridge)
@@ -239,6 +287,10 @@ class AsyncLedger:
         """As `Ledger.status`."""
         return await self._read(self.house.readings.status)
 
+    async def ask(self, question: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call a function that reads on another thread, so that the loop does not wait for it."""
+        return await self._read(question, *args, **kwargs)
+
     async def _read(self, question: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         executor = self._executor
         if executor is None:
@@ -255,4 +307,8 @@ def open_async(
     actor: str | None = None,
 ) -> AsyncLedger:
     """Return the same for asyncio, to be entered with `async with`; opening happens on another thread."""
-    return AsyncLedger(partial(build, path, config=config, clock=clock, read_only=read_only, actor=actor))
+
+    def opened(loop: asyncio.AbstractEventLoop) -> House:
+        return build(path, config=config, clock=clock, read_only=read_only, actor=actor, loop=loop)
+
+    return AsyncLedger(opened)

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from tallystick.actors.envelope import Reply
 from tallystick.actors.task import AwaitEnd
 from tallystick.ledger.commands import Command
+from tallystick.ledger.lifecycle import Runtime
 
 
 class Addressee(Protocol):
@@ -41,6 +42,10 @@ class Facts(Protocol):
 
     def reach(self, position: int, timeout_s: float) -> None:
         """Wait until every read model that is kept up here has seen `position`."""
+        ...
+
+    def follow(self, runtime: Runtime) -> None:
+        """Look from time to time into what runs of a runtime that has a probe now."""
         ...
 
     def sweep(self) -> None:

@@ -7,11 +7,14 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pykka import Timeout
 
 from tallystick.actors.future import LightFuture
 from tallystick.actors.projector import ReadModel
+from tallystick.actors.supervision import Canceller, Probe, Supervision
+from tallystick.actors.supervisor import Settle
 from tallystick.actors.system import System
 from tallystick.config import Config, load
 from tallystick.facts import Addressee, Facts
@@ -20,11 +23,18 @@ from tallystick.ledger import fields, ids
 from tallystick.ledger.clock import Clock, system_clock
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Closed, ForkedStore, InvalidInput, NotOwner
+from tallystick.ledger.lifecycle import Runtime
 from tallystick.ledger.limits import KEY_BYTES_MAX, TIME_MS_MAX
 from tallystick.ledger.store.port import EventLog
+from tallystick.oversight import oversight, pace
 from tallystick.owner import OwnerLock, live_owner, this_process
 from tallystick.readings import Readings, due_rules
 from tallystick.watch import Listen, Listener, Subscription
+
+if TYPE_CHECKING:
+    import asyncio
+
+SETTLE_S = 0.75  # that opening waits for the dead to be settled
 
 
 class House:
@@ -42,10 +52,11 @@ class House:
         system: System | None = None,
         facts: Facts | None = None,
         lock: OwnerLock | None = None,
+        supervision: Supervision | None = None,
         new_id: Callable[[], bytes] = ids.new_id,
     ) -> None:
         self.readings, self.clock, self.actor, self.new_id = readings, clock, actor, new_id
-        self._system, self._lock = system, lock
+        self._system, self._lock, self._supervision = system, lock, supervision
         self._facts = system if facts is None else facts
         self._opened_by = os.getpid()
         self._is_closed = self._is_forked = False
@@ -126,6 +137,29 @@ class House:
             except Timeout as error:
                 raise TimeoutError(f"The read models have not seen position {head} in {timeout_s} s.") from error
 
+    def set_probe(self, runtime: Runtime | str, probe: Probe) -> None:
+        """Ask this probe about the runtime's tasks from now on. Raises `InvalidInput`, `NotOwner`."""
+        if not callable(probe):
+            raise InvalidInput("probe", probe, "a function of a task that returns a Verdict")
+        known = fields.runtime("runtime", runtime)
+        self._supervised().set_probe(known, probe)
+        self.facts().follow(known)
+
+    def set_canceller(self, runtime: Runtime | str, canceller: Canceller) -> None:
+        """Let this canceller stop the runtime's tasks from now on. Raises `InvalidInput`, `NotOwner`."""
+        if not callable(canceller):
+            raise InvalidInput("canceller", canceller, "a function of a task that returns Stopped")
+        self._supervised().set_canceller(fields.runtime("runtime", runtime), canceller)
+
+    def keep_alive(self, stream: bytes, ttl_ms: int) -> bool:
+        """Take a sign of life; False when the log does not say yet that the task gives them, so that it must."""
+        return self._supervised().leases.renew(stream, ttl_ms)
+
+    def _supervised(self) -> Supervision:
+        if self._supervision is None:
+            raise self._why_not()
+        return self._supervision
+
     def sweep(self) -> None:
         """Do what is due now."""
         self.facts().sweep()
@@ -171,6 +205,7 @@ def build(
     clock: Clock | None = None,
     read_only: bool = False,
     actor: str | None = None,
+    loop: "asyncio.AbstractEventLoop | None" = None,
 ) -> House:
     """Open the folder and put a house together. Raises what `tallystick.open` documents."""
     folder = _folder(path)
@@ -186,7 +221,7 @@ def build(
         undo.callback(lock.release)
         readings = Readings.open(folder, rules=due_rules(settings), writable=True)
         undo.callback(readings.close)
-        house = assemble(readings, readings.followers(), settings, clock=clock, actor=speaker, lock=lock)
+        house = assemble(readings, readings.followers(), settings, clock=clock, actor=speaker, lock=lock, loop=loop)
         undo.pop_all()
     return house
 
@@ -225,9 +260,21 @@ def assemble(
     clock: Clock,
     actor: str,
     lock: OwnerLock | None = None,
+    judges: bool = True,
+    loop: "asyncio.AbstractEventLoop | None" = None,
 ) -> House:
-    """Start the actors of an opened ledger."""
+    """Start the actors of an opened ledger. Tasks whose processes are provably dead are settled first.
+
+    When there are so many that it takes longer than SETTLE_S, the rest is settled while the ledger is open. An owner
+    that does not judge stops processes that somebody wants stopped, and leaves everything else to one that does.
+    """
     log: EventLog = readings.log
     system = System(log, models, clock, live_max=settings.actors.live)
+    supervision = oversight(settings, clock, opened_at=log.head(), before={})
+    system.supervise(
+        readings.reader, supervision, rules=readings.rules, pace=pace(settings, clock), judges=judges, loop=loop
+    )
     system.start()
-    return House(readings, clock=clock, actor=actor, system=system, lock=lock)
+    if judges:
+        system.ask_supervisor(Settle(), SETTLE_S)
+    return House(readings, clock=clock, actor=actor, system=system, lock=lock, supervision=supervision)

@@ -81,7 +81,8 @@ class Readings:
 
     def __init__(self, log: EventLog, views: Views | None, *, rules: DueRules, folder: Path | None = None) -> None:
         self.log, self.views, self._folder = log, views, folder
-        self._reader = Reader(log, views, rules=rules)
+        self.rules = rules
+        self.reader = Reader(log, views, rules=rules)
 
     @classmethod
     def open(cls, folder: Path, *, rules: DueRules, writable: bool = False) -> Self:
@@ -122,23 +123,23 @@ class Readings:
 
     def get(self, task_id: str) -> TaskRecord:
         """Return the record of the task with this id. Raises `NotFound` or `Pruned`."""
-        return self._reader.get(fields.required_key("task_id", task_id))
+        return self.reader.get(fields.required_key("task_id", task_id))
 
     def find(self, token: str) -> TaskRecord:
         """Return the record that a task id, run id or session key names. Raises `NotFound` or `Pruned`."""
-        return self._reader.find(token)
+        return self.reader.find(token)
 
     def list(self, **filters: Any) -> Page:
         """Return a page of records, newest first. Raises `InvalidInput` for a filter that is not allowed."""
-        return self._reader.list(Query.of(filters))
+        return self.reader.list(Query.of(filters))
 
     def board(self, session: str, limit: int) -> Records:
         """Return the active, then the most recent tasks of a session."""
-        return self._reader.board(fields.required_key("session", session), limit)
+        return self.reader.board(fields.required_key("session", session), limit)
 
     def counts(self) -> Counts:
         """Return how many tasks there are, by status and runtime."""
-        return self._reader.counts()
+        return self.reader.counts()
 
     def timeline(self, token: str) -> Events:
         """Return every event of a task that can be read, in order; pruned tasks too. Raises `NotFound`."""

@@ -7,15 +7,19 @@ from typing import Any, Self, TypeAlias, Unpack
 from pykka import Timeout
 
 from tallystick.actors.future import LightFuture
+from tallystick.actors.supervision import Canceller, Probe
 from tallystick.actors.task import AwaitEnd
 from tallystick.batch import Batch
+from tallystick.cascade import active_descendants, reason_below
 from tallystick.facts import Addressee
 from tallystick.house import House
 from tallystick.ledger import fields, intake
 from tallystick.ledger.commands import Command
+from tallystick.ledger.errors import Refused
 from tallystick.ledger.events import Event
 from tallystick.ledger.intake import Creation
-from tallystick.ledger.limits import TIMEOUT_MS_MAX
+from tallystick.ledger.lifecycle import Runtime
+from tallystick.ledger.limits import LEASE_MS, TIMEOUT_MS_MAX
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.verify import Verification
 from tallystick.projections.counts import Counts
@@ -58,22 +62,53 @@ class Task(TaskVerbs[TaskRecord]):
         self,
         reason: str | None = None,
         *,
+        cascade: bool = False,
         wait_ms: int = CANCEL_WAIT_MS,
         occurred_at: int | None = None,
         expected_version: int | None = None,
     ) -> TaskRecord:
         """Ask for the work to be stopped; answer when the task has ended, or after `wait_ms` with what is known.
 
-        Queued work is cancelled at once. Whoever runs the work says what was stopped, with `cancelled`.
+        Queued work is cancelled at once. Running work is stopped by the runtime's canceller, or by whoever runs it and
+        says so with `cancelled`; when nobody has within 30 s (`[cancel] grace`) the task is cancelled, unconfirmed.
+        A task that ends by itself in between keeps its real outcome: the answer says which. With `cascade` every active
+        task below is asked to stop, too.
         """
         wait_ms = fields.whole("wait_ms", wait_ms, most=TIMEOUT_MS_MAX)
+        cascade = fields.flag("cascade", cascade)
         record = self._request_cancel(reason, occurred_at, expected_version)
+        if cascade:
+            self._cancel_below(reason)
         if record.is_active and wait_ms:
             ended = LightFuture()
             self._house.facts().send(self._speak(), AwaitEnd(), ended)
             with suppress(Timeout):
                 record = self._see(ended.get(timeout=wait_ms / MS_PER_S))
         return record
+
+    def _cancel_below(self, reason: str | None) -> None:
+        asked = []
+        for child in active_descendants(self._house.readings.reader, self.id):
+            fact = intake.cancel_requested(reason_below(reason, self.id))
+            future = LightFuture()
+            self._house.facts().send(
+                self._house.facts().actor(child.stream), Command(fact, self._actor_name(), inferred=True), future
+            )
+            asked.append(future)
+        for future in asked:
+            with suppress(Refused):  # it ended in between
+                future.get()
+
+    def keep_alive(self, ttl_ms: int = LEASE_MS) -> TaskRecord:
+        """Say that the work lives, and that it will say so again within `ttl_ms`.
+
+        The first time this is an event; further signs of life are kept in memory and cost next to nothing. A task that
+        breaks its promise is missing, and lost when its grace is over. Raises `Refused` when the task has ended.
+        """
+        fact = intake.leased(ttl_ms)
+        if self._house.keep_alive(self._record.stream, fact.ttl_ms):
+            return self._record
+        return self._report(fact, None, None)
 
     def _actor_name(self) -> str:
         return self._house.actor
@@ -127,6 +162,21 @@ class Ledger:
         actor = self._house.create(command, future)
         record: TaskRecord = future.get()
         return Task(self._house, record, actor if actor.stream == record.stream else None)
+
+    def probe(self, runtime: Runtime | str, probe: Probe) -> None:
+        """Ask `probe(task)` from now on whether what backs this runtime's tasks is still there.
+
+        It returns a `Verdict`, or is a coroutine function that does; it may block, for at most 10 s. What it raises
+        counts as unknown. Registering again replaces it.
+        """
+        self._house.set_probe(runtime, probe)
+
+    def canceller(self, runtime: Runtime | str, canceller: Canceller) -> None:
+        """Let `canceller(task)` stop this runtime's tasks from now on: on a cancel, and when a deadline is over.
+
+        It returns `Stopped`, or is a coroutine function that does; it may block. Registering again replaces it.
+        """
+        self._house.set_canceller(runtime, canceller)
 
     def batch(self) -> Batch:
         """Pipeline one caller's commands: they return at once, leaving the block waits until all are durable."""
@@ -183,7 +233,11 @@ class Ledger:
         self._house.settled(timeout_s)
 
     def sweep(self) -> None:
-        """Do at once all that is due now by the ledger's clock: progress that was held back becomes durable."""
+        """Do at once all that is due now by the ledger's clock, and return when it is durable.
+
+        Progress that was held back, every probe, graces, deadlines, cancels. By itself that happens every 60 s
+        (`[sweep] interval`), and when a moment comes that a task waits for; with a `HandClock` only here.
+        """
         self._house.sweep()
 
     def status(self) -> LedgerStatus:

@@ -12,7 +12,9 @@ FIRST_MS = 1_790_000_000_000
 
 
 class HandClock:
-    """A clock that moves only when told."""
+    """A clock that moves only when told. A ledger that goes by it does nothing by itself: `sweep` does what is due."""
+
+    is_by_hand = True
 
     def __init__(self, at_ms: int = FIRST_MS) -> None:
         self.at_ms = at_ms

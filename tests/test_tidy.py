@@ -19,6 +19,7 @@ PURE = (
     "fields",
     "ids",
     "intake",
+    "judge",
     "lifecycle",
     "limits",
     "progress",

@@ -139,7 +139,7 @@ class Writer:
                     acknowledge(await task.succeed("done"))
 
         async def main() -> None:
-            ledger = await AsyncLedger(lambda: self.house).__aenter__()
+            ledger = await AsyncLedger(lambda _loop: self.house).__aenter__()
             await asyncio.gather(*(caller(ledger) for _ in range(CALLERS)))
 
         asyncio.run(main())

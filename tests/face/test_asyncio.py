@@ -134,7 +134,7 @@ def test_the_loop_turns_while_the_disk_does_nothing(run: Run) -> None:
     house = assemble(readings, [], Config(), clock=HandClock(), actor="tester")
 
     async def main() -> None:
-        async with AsyncLedger(lambda: house) as ledger:
+        async with AsyncLedger(lambda _loop: house) as ledger:
             writing = [asyncio.ensure_future(write(ledger, how)) for how in ("batch", "gather", "one by one")]
             await asyncio.to_thread(log.arrived.get, timeout=PATIENCE_S)  # the disk has something, and waits
             for _ in range(COMMANDS):

@@ -198,7 +198,7 @@ def test_a_ledger_is_due_as_its_configuration_says(folder: Path, clock: HandCloc
         ledger.create(**{**ORDINARY, "label": "failed"}).fail("it broke")
         ledger.create(**{**ORDINARY, "label": "done"}).succeed()
         ledger.create(runtime="cron", task="x", label="kept").succeed()
-        reader = ledger._house.readings._reader  # noqa: SLF001 - nothing else asks yet what is due
+        reader = ledger._house.readings.reader  # noqa: SLF001 - nothing else asks yet what is due
 
         def due(until: int) -> list[str]:
             return [str(ledger.get(id_text(each.stream)).record.label) for each in reader.due(until)]

@@ -1,0 +1,197 @@
+"""The inspector: asks about one task after the other, judges the answers, and has recorded what follows from them."""
+
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from tallystick.actors.crew import Crew
+from tallystick.actors.envelope import ExcInfo, Reply
+from tallystick.actors.log import logger
+from tallystick.actors.supervision import Supervision
+from tallystick.actors.vigil import Vigil
+from tallystick.ledger.commands import Command
+from tallystick.ledger.errors import Closed, NotFound, Refused, TallystickError
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.ids import id_text
+from tallystick.ledger.judge import inferred
+from tallystick.ledger.lifecycle import Status
+from tallystick.ledger.record import TaskRecord
+from tallystick.projections.due import DueRules
+from tallystick.projections.reader import Reader
+
+log = logger("actors")
+
+ACTOR = "supervisor"
+AT_ONCE = 512  # tasks of one kind that are handed to the crew at the same time
+WRITES_MAX = 1_024  # inferences that wait for the disk at the same time
+MS_PER_S = 1_000
+
+
+class Facts(Protocol):
+    """Where commands go."""
+
+    def command(self, stream: bytes, command: Command, reply: Reply) -> None:
+        """Send a command to a task; raises `Busy` or `Closed` when it was not accepted."""
+        ...
+
+
+class Judged(Struct, frozen=True):
+    """A probe has answered, or something took its answer's place."""
+
+    stream: bytes
+    kind: str
+    answer: Any
+
+
+class Written(Struct, frozen=True):
+    """What was inferred of a task is durable, or was refused."""
+
+    stream: bytes
+    error: BaseException | None = None
+
+
+class _Told:
+    """Brings the answer to an inference back."""
+
+    __slots__ = ("_stream", "_tell")
+
+    def __init__(self, tell: Callable[[Written], None], stream: bytes) -> None:
+        self._tell, self._stream = tell, stream
+
+    def set(self, _value: Any = None) -> None:
+        self._tell(Written(self._stream))
+
+    def set_exception(self, exc_info: ExcInfo | None = None) -> None:
+        self.fail((exc_info and exc_info[1]) or Closed())
+
+    def fail(self, error: BaseException) -> None:
+        self._tell(Written(self._stream, error))
+
+
+class Inspector:
+    """Looks into tasks for the supervisor, on its thread. What comes back goes through `put`, from any thread.
+
+    A task is asked about once at a time. Of one kind AT_ONCE are handed out, the others wait for their kind alone.
+    """
+
+    def __init__(
+        self,
+        facts: Facts,
+        reader: Reader,
+        supervision: Supervision,
+        crew: Crew,
+        vigil: Vigil,
+        *,
+        rules: DueRules,
+        probe_limit_ms: int,
+        put: Callable[[Judged | Written], None],
+        again: Callable[[bytes, TaskRecord | None], None],
+    ) -> None:
+        self._facts, self._reader, self._supervision, self._crew = facts, reader, supervision, crew
+        self._vigil, self._rules, self._limit_s = vigil, rules, probe_limit_ms / MS_PER_S
+        self._put, self._again = put, again
+        self._asked: set[bytes] = set()
+        self._out: Counter[str] = Counter()
+        self._backlog: dict[str, deque[bytes]] = {}
+        self._writing = 0
+
+    def is_busy(self) -> bool:
+        """Whether an answer, or the disk, is awaited."""
+        return bool(self._asked or self._writing)
+
+    def has_room(self) -> bool:
+        """Whether more tasks may be looked into now."""
+        return self._writing < WRITES_MAX
+
+    def record(self, stream: bytes) -> TaskRecord | None:
+        """Return a task as it stands, None when it cannot be read or is not there any more."""
+        try:
+            return self._reader.get(id_text(stream))
+        except NotFound:
+            return None
+        except TallystickError:  # one damaged task is not everybody's
+            log.exception("task_unreadable", task=id_text(stream))
+            return None
+
+    def ask(self, stream: bytes) -> None:
+        """Look into a task, if somebody can tell anything about it."""
+        if stream in self._asked:
+            return
+        record = self.record(stream)
+        question = None if record is None else self._supervision.question(record)
+        if record is None or question is None or not self._concerns(record):
+            return
+        kind = question.kind
+        if question.quick:
+            self._judge(Judged(stream, kind, _answer_of(question.ask, record)), record)
+        elif self._out[kind] >= AT_ONCE:
+            self._asked.add(stream)
+            self._backlog.setdefault(kind, deque()).append(stream)
+        else:
+            self._asked.add(stream)
+            self._out[kind] += 1
+            self._crew.call(
+                kind,
+                stream,
+                question.ask,
+                record,
+                limit_s=self._limit_s,
+                done=lambda answer: self._put(Judged(stream, kind, answer)),
+            )
+
+    def answered(self, judged: Judged) -> None:
+        """Take an answer that came from the crew, and ask about the next of its kind."""
+        self._judge(judged, self.record(judged.stream))  # it may have gone on since it was asked about
+        self._out[judged.kind] -= 1
+        waiting = self._backlog.get(judged.kind)
+        if waiting:
+            stream = waiting.popleft()
+            self._asked.discard(stream)
+            self.ask(stream)
+
+    def _concerns(self, record: TaskRecord) -> bool:
+        if record.is_active:
+            return True
+        return record.status is Status.LOST and self._supervision.recovers(record.runtime)
+
+    def _judge(self, judged: Judged, record: TaskRecord | None) -> None:
+        stream = judged.stream
+        self._asked.discard(stream)
+        failed = self._supervision.failed[judged.kind]
+        verdict = self._supervision.verdict(judged.kind, judged.answer)
+        if self._supervision.failed[judged.kind] > failed:
+            log.error("probe_failed", probe=judged.kind, task=id_text(stream), error=verdict.evidence.get("detail"))
+        if record is None or not self._concerns(record):
+            return
+        self._again(stream, record)
+        now = self._vigil.look()
+        grace_ms = self._rules.grace_of(record.runtime)
+        fact = inferred(record, verdict, now, grace_ms=grace_ms, watching_since=self._vigil.since)
+        if fact is not None:
+            self.write(stream, fact, verdict.ended_at)
+
+    def write(self, stream: bytes, fact: TaskFact, occurred_at: int | None = None) -> None:
+        """Propose a fact to the task's own actor, which decides."""
+        self._writing += 1
+        command = Command(fact, ACTOR, occurred_at, inferred=True)
+        try:
+            self._facts.command(stream, command, _Told(self._put, stream))
+        except TallystickError as error:
+            self._put(Written(stream, error))
+
+    def written(self, written: Written) -> None:
+        """Take note of what became of a proposal."""
+        self._writing -= 1
+        if written.error is None or isinstance(written.error, Refused | NotFound | Closed):
+            return  # refused, because it ended in between: all the better
+        log.error("inference_not_written", task=id_text(written.stream), error=str(written.error))
+        self._again(written.stream, None)
+
+
+def _answer_of(ask: Callable[[TaskRecord], object], record: TaskRecord) -> object:
+    try:
+        return ask(record)
+    except Exception as error:  # noqa: BLE001 - it counts as an answer
+        return error

@@ -1,0 +1,58 @@
+"""The leases: until when work has promised that it lives. Signs of life are kept here and nowhere on disk."""
+
+from msgspec import Struct
+
+from tallystick.ledger.clock import Clock
+from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.verdict import Verdict
+
+
+class Lease(Struct, frozen=True, gc=False):
+    """A promise to be heard of again within `ttl_ms`, as it was last renewed."""
+
+    ttl_ms: int
+    until: int
+
+
+class Leases:
+    """The newest sign of life of every task that gives any. Any thread may renew; each step is one operation."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._leases: dict[bytes, Lease] = {}
+
+    def renew(self, stream: bytes, ttl_ms: int) -> bool:
+        """Take a sign of life. False when the log does not say yet that this task gives them, at least so often."""
+        known = self._leases.get(stream)
+        if known is None or known.ttl_ms != ttl_ms:
+            return False
+        self._leases[stream] = Lease(ttl_ms, self._clock() + ttl_ms)
+        return True
+
+    def begin(self, stream: bytes, ttl_ms: int) -> int:
+        """Note that the log says so, which is a sign of life, too; return until when it counts (ms)."""
+        until = self._clock() + ttl_ms
+        self._leases[stream] = Lease(ttl_ms, until)
+        return until
+
+    def end(self, stream: bytes) -> None:
+        """The task has ended, or is nobody's concern here."""
+        self._leases.pop(stream, None)
+
+    def until(self, stream: bytes) -> int | None:
+        """Return until when a task has promised to live (ms); None when it has promised nothing here."""
+        lease = self._leases.get(stream)
+        return None if lease is None else lease.until
+
+    def verdict(self, record: TaskRecord) -> Verdict:
+        """Return what the signs of life say about a task."""
+        ttl_ms = record.lease_ms
+        if ttl_ms is None:
+            return Verdict.unknown("it has promised no sign of life")
+        lease = self._leases.get(record.stream)
+        if lease is None:  # nobody listened until now: from now on somebody does
+            return Verdict.alive({"aliveUntil": self.begin(record.stream, ttl_ms), "ttlMs": ttl_ms})
+        if self._clock() <= lease.until:
+            return Verdict.alive({"aliveUntil": lease.until, "ttlMs": ttl_ms})
+        detail = f"no sign of life for more than {ttl_ms} ms"
+        return Verdict.missing({"detail": detail, "lastSignAt": lease.until - ttl_ms, "ttlMs": ttl_ms})

@@ -1,0 +1,375 @@
+"""The supervisor: the actor that sees to it that "running" means running."""
+
+import queue
+from collections import deque
+from contextlib import suppress
+
+from msgspec import Struct
+
+from tallystick.actors.actor import DispatchedActor
+from tallystick.actors.crew import Crew
+from tallystick.actors.dispatcher import Dispatcher
+from tallystick.actors.envelope import Envelope, Reply
+from tallystick.actors.inspector import Facts, Inspector, Judged, Written
+from tallystick.actors.journal import Committed
+from tallystick.actors.log import logger
+from tallystick.actors.stopping import Purpose, StopAnswered, Stopping
+from tallystick.actors.supervision import Supervision
+from tallystick.actors.vigil import Vigil
+from tallystick.actors.wheel import Wheel
+from tallystick.ledger.clock import Clock
+from tallystick.ledger.errors import Closed
+from tallystick.ledger.lifecycle import Runtime, Status
+from tallystick.ledger.limits import PROBE_LIMIT_MS, SWEEP_FIRST_MS, SWEEP_INTERVAL_MS, TIME_MS_MAX
+from tallystick.ledger.record import TaskRecord
+from tallystick.projections.due import DueKind, DueRules, names_its_backing
+from tallystick.projections.query import Query
+from tallystick.projections.reader import Reader
+
+log = logger("actors")
+
+SLICE = 256  # tasks that are taken up in one turn: others have mail, too
+DUES_MAX = 4_096  # taken from the index in one look
+WATCHED = frozenset({DueKind.DEADLINE, DueKind.GRACE, DueKind.CANCEL})
+
+
+class Pace(Struct, frozen=True):
+    """How often the supervisor looks, in ms. With a clock that moves by hand it looks when it is told to."""
+
+    first: int = SWEEP_FIRST_MS
+    interval: int = SWEEP_INTERVAL_MS
+    probe_limit: int = PROBE_LIMIT_MS
+    by_hand: bool = False
+
+
+class Sweep(Struct, frozen=True):
+    """Asks the supervisor to do all that is due now, and to look into every task that it follows."""
+
+
+class Settle(Struct, frozen=True):
+    """Asks the supervisor to judge every task that names a process or signs of life: a new owner has the ledger."""
+
+
+class Follow(Struct, frozen=True):
+    """Asks the supervisor to follow what runs already of a runtime that has a probe now."""
+
+    runtime: Runtime
+
+
+class _Page(Struct, frozen=True):
+    """The next page of a look at all tasks of a status, and what to do with them."""
+
+    status: Status
+    runtime: Runtime | None
+    at_once: bool
+    cursor: str | None = None
+
+
+class Supervisor(DispatchedActor):
+    """Follows the active tasks, asks whether what backs them is there, and proposes what follows to their actors.
+
+    It owns a thread's turn, not a thread: what blocks is the crew's. A task is looked into when its time has come: a
+    minute after it was heard of, when its promise to live ends, when a grace, a deadline or a cancel is due. Nothing
+    is looked at that is not due. Without `judges` it only stops processes that somebody wants stopped.
+    """
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        facts: Facts,
+        reader: Reader,
+        supervision: Supervision,
+        *,
+        clock: Clock,
+        rules: DueRules,
+        crew: Crew,
+        pace: Pace,
+        judges: bool = True,
+        opened_at: int = 0,
+    ) -> None:
+        super().__init__(dispatcher, "urn:tallystick:supervisor")
+        self._dispatcher, self._reader, self._rules, self._pace, self.judges = dispatcher, reader, rules, pace, judges
+        self.supervision = supervision
+        self.vigil = Vigil(clock)
+        self.is_blind = False
+        """Set when it could not be told of a commit: then it has to look at everything anew."""
+        self._stopping = Stopping(supervision, crew, self._put, limit_ms=rules.cancel_grace, judges=judges)
+        self._inspector = Inspector(
+            facts,
+            reader,
+            supervision,
+            crew,
+            self.vigil,
+            rules=rules,
+            probe_limit_ms=pace.probe_limit,
+            put=self._put,
+            again=self._again,
+        )
+        self._wheel = Wheel()
+        self._todo: deque[bytes] = deque()
+        self._later: dict[bytes, int] = {}
+        self._scans = 0
+        self._has_looked = opened_at == 0
+        self._is_forced = False
+        self._works_soon = False
+        self._sweeps: list[Reply] = []
+        self._next_at: int | None = None
+
+    def _put(self, message: object) -> None:
+        self.inbox.put_behind([Envelope(message)])  # admitted already: a bound would lose an answer
+
+    def begin(self) -> None:
+        """Begin to look by the clock. Called once, on the dispatcher's thread."""
+        if self.judges:
+            self._tick_by(self.vigil.since + self._pace.first)
+
+    def _farewell(self) -> Exception:
+        return Closed()
+
+    def handle(self, envelope: Envelope) -> None:
+        """Take a message; a sweep is answered when all of it is done."""
+        if isinstance(envelope.message, Sweep | Settle) and envelope.reply_to is not None:
+            self._sweeps.append(envelope.reply_to)
+            envelope = Envelope(envelope.message)
+        super().handle(envelope)
+
+    def abandon(self) -> None:
+        """Answer what waits: the dispatcher has ended."""
+        super().abandon()
+        sweeps, self._sweeps = self._sweeps, []
+        for reply in sweeps:
+            reply.fail(Closed())
+
+    def drain(self) -> None:
+        """Handle what waits, then take up what there is to do."""
+        super().drain()
+        self._work_on()
+
+    def on_receive(self, message: object) -> object:
+        """Take note of commits and answers."""
+        match message:
+            case Committed():
+                self._note(message)
+            case Judged():
+                self._inspector.answered(message)
+            case Written():
+                self._later.pop(message.stream, None)
+                self._inspector.written(message)
+            case StopAnswered():
+                self._stopped(message)
+            case _Page():
+                self._scan(message)
+            case Follow():
+                self._begin_scans(message.runtime, at_once=False)
+            case Settle():
+                self._todo.extend(self._reader.backed())
+            case Sweep():
+                self._sweep()
+            case _:
+                return super().on_receive(message)
+        return None
+
+    # What is heard of.
+
+    def _note(self, batch: Committed) -> None:
+        for stream, change in batch.changes.items():
+            before, after = change.before, change.after
+            if after.ended_at is not None:
+                self._forget(stream, after)
+                continue
+            if after.cancel_requested_at is not None and (before is None or before.cancel_requested_at is None):
+                self._have_stopped(stream, after, Purpose.CANCEL)
+            if not self.judges:
+                continue
+            if before is None or before.status is not after.status or before.backing is not after.backing:
+                self._follow(stream, after)
+            if after.deadline_at is not None and (before is None or before.deadline_at is None):
+                self._tick_by(after.deadline_at)
+            if after.lease_ms is not None and (before is None or before.lease_ms != after.lease_ms):
+                self._wheel.add(stream, self.supervision.leases.begin(stream, after.lease_ms))
+
+    def _forget(self, stream: bytes, record: TaskRecord) -> None:
+        self.supervision.leases.end(stream)
+        self._later.pop(stream, None)
+        self._stopping.forget(stream)
+        if record.status is Status.LOST and self.supervision.recovers(record.runtime):
+            self._wheel.add(stream, self.vigil.look() + self._pace.interval)
+        else:
+            self._wheel.drop(stream)
+
+    def _follow(self, stream: bytes, record: TaskRecord) -> None:
+        """Look into a task from time to time, if anybody could tell."""
+        by_runtime = record.status is Status.RUNNING and record.runtime in self.supervision.probed()
+        if by_runtime or names_its_backing(record):
+            self._wheel.add(stream, self.vigil.look() + self._pace.interval)
+            self._tick_by(self._wheel.next_at())
+
+    # What there is to do.
+
+    def _sweep(self) -> None:
+        """Take up whatever is due now, and every task that is followed."""
+        if not self.judges:
+            return
+        self._look_around()
+        if self._scans:
+            self._is_forced = True  # again when all are known
+        self._later.clear()
+        self._todo.extend(self._wheel.take())
+        self._take_up_dues()
+
+    def _tick(self) -> None:
+        """Take up what is due by the clock."""
+        self._next_at = None
+        self._look_around()
+        now = self.vigil.look()
+        self._todo.extend(self._wheel.take(now))
+        self._tick_by(now + self._pace.interval)
+        self._tick_by(self._wheel.next_at())
+        self._take_up_dues()
+        self._work_on()
+
+    def _look_around(self) -> None:
+        """Have a first look at what was there before, and another one when something escaped."""
+        if self.is_blind:
+            self.is_blind, self._has_looked = False, False
+            self._todo.extend(self._reader.backed())
+        if self._has_looked:
+            return
+        self._has_looked = True
+        self._begin_scans(None, at_once=True)
+        for due in self._reader.due(TIME_MS_MAX, kinds={DueKind.CANCEL}):
+            record = self._inspector.record(due.stream)
+            if record is not None and record.is_active:
+                self._have_stopped(due.stream, record, Purpose.CANCEL)
+
+    def _tick_by(self, at_ms: int | None) -> None:
+        """Look again at that moment, if not before."""
+        if at_ms is None or self._pace.by_hand or (self._next_at is not None and self._next_at <= at_ms):
+            return
+        self._next_at = at_ms
+        self._dispatcher.call_at(at_ms, lambda: self._tick() if self._next_at == at_ms else None)
+
+    def _work_on(self) -> None:
+        """Take up some of the tasks that wait for it; when nothing is under way any more, answer the sweeps."""
+        try:
+            taken = 0
+            while self._todo and taken < SLICE and self._inspector.has_room():
+                self._inspector.ask(self._todo.popleft())
+                taken += 1
+            if self._todo and self._inspector.has_room() and not self._works_soon:
+                self._works_soon = True
+                self._dispatcher.call_soon(self._work_soon)
+            if self._sweeps and not self._is_busy() and not self._take_up_dues() and not self._is_busy():
+                self._answer_sweeps()
+        except Exception as error:  # the next look may do better; who waits for this one hears it
+            log.exception("supervision_failed")
+            self._answer_sweeps(error)
+
+    def _work_soon(self) -> None:
+        self._works_soon = False
+        self._work_on()
+
+    def _is_busy(self) -> bool:
+        return bool(self._todo or self._inspector.is_busy() or self._scans or self._stopping.is_busy())
+
+    def _answer_sweeps(self, error: Exception | None = None) -> None:
+        sweeps, self._sweeps = self._sweeps, []
+        for reply in sweeps:
+            with suppress(queue.Full):  # its owner has answered it: nobody waits
+                reply.set(None) if error is None else reply.fail(error)
+
+    def _take_up_dues(self) -> bool:
+        """Take up what is due and was not taken up already; whether there was anything."""
+        if not self.judges:
+            return False
+        now = self.vigil.look()
+        horizon = now if self._pace.by_hand else now + self._pace.interval
+        taken = False
+        for due in self._reader.due(horizon, self._rules_now(), DUES_MAX + len(self._later), WATCHED):
+            if due.at > now:
+                self._tick_by(due.at)
+                break
+            if self._later.get(due.stream, now) <= now:
+                self._later[due.stream] = now + self._pace.interval
+                self._take_up(due.stream, due.kind)
+                taken = True
+        return taken
+
+    def _rules_now(self) -> DueRules:
+        """Return the rules as of now: a grace counts from when the vigil began."""
+        if self._rules.watching_since != self.vigil.since:
+            names = self._rules.__struct_fields__
+            given = {name: getattr(self._rules, name) for name in names}
+            self._rules = DueRules(**{**given, "watching_since": self.vigil.since})
+        return self._rules
+
+    def _take_up(self, stream: bytes, kind: DueKind) -> None:
+        if kind is DueKind.GRACE:
+            self._todo.append(stream)
+            return
+        record = self._inspector.record(stream)
+        if record is not None and record.is_active:
+            self._have_stopped(stream, record, Purpose.DEADLINE if kind is DueKind.DEADLINE else Purpose.LAST)
+
+    def _have_stopped(self, stream: bytes, record: TaskRecord, purpose: Purpose) -> None:
+        fact = self._stopping.stop(stream, record, purpose)
+        if fact is not None:
+            self._inspector.write(stream, fact)
+        elif self.judges and purpose is Purpose.CANCEL and record.cancel_requested_at is not None:
+            self._tick_by(record.cancel_requested_at + self._rules.cancel_grace)
+
+    def _stopped(self, answer: StopAnswered) -> None:
+        fact = self._stopping.answered(answer)
+        if fact is not None:
+            self._inspector.write(answer.stream, fact)
+        else:  # its time may be over already
+            self._later.pop(answer.stream, None)
+            self._tick_by(self.vigil.look())
+
+    def _again(self, stream: bytes, record: TaskRecord | None) -> None:
+        """Look into a task again: when its promise ends, or after a while. An owner does not go while it looks."""
+        if (
+            record is not None
+            and record.is_active
+            and not names_its_backing(record)
+            and record.runtime not in self.supervision.probed()
+        ):
+            return
+        now = self.vigil.look()
+        until = self.supervision.leases.until(stream)
+        self._wheel.add(stream, until + 1 if until is not None and until >= now else now + self._pace.interval)
+        self._tick_by(self._wheel.next_at())
+
+    # All tasks of a kind.
+
+    def _begin_scans(self, runtime: Runtime | None, *, at_once: bool) -> None:
+        runtimes = self.supervision.probed() if runtime is None else {runtime}
+        pages = [_Page(Status.RUNNING, runtime, at_once)]
+        pages.extend(_Page(Status.LOST, each, at_once) for each in sorted(runtimes) if self.supervision.recovers(each))
+        self._scans += len(pages)
+        for page in pages:
+            self._put(page)
+
+    def _scan(self, page: _Page) -> None:
+        """Take up tasks that are there already, a page at a time."""
+        try:
+            query = Query(status=page.status, runtime=page.runtime, limit=SLICE, cursor=page.cursor)
+            found = self._reader.list(query)
+        except Exception:
+            self._scans -= 1
+            raise
+        streams = [record.stream for record in found.tasks if self.supervision.question(record) is not None]
+        if page.at_once:
+            self._todo.extend(streams)
+        else:
+            at = self.vigil.look() + self._pace.first
+            for stream in streams:
+                self._wheel.add(stream, at)
+            self._tick_by(self._wheel.next_at())
+        if found.next_cursor is not None:
+            self._put(_Page(page.status, page.runtime, page.at_once, found.next_cursor))
+            return
+        self._scans -= 1
+        if not self._scans and self._is_forced:
+            self._is_forced = False
+            self._todo.extend(self._wheel.take())

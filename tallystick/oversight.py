@@ -1,0 +1,50 @@
+"""The oversight: what an open ledger's supervisor begins with, before a gateway registers anything of its own."""
+
+from collections.abc import Mapping
+
+from tallystick.actors.leases import Leases
+from tallystick.actors.supervision import Supervision
+from tallystick.actors.supervisor import Pace
+from tallystick.config import Config
+from tallystick.ledger.clock import Clock
+from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.verdict import Verdict
+from tallystick.probes.cancel import ProcessCanceller
+from tallystick.probes.process import ProcessProbe
+
+
+def oversight(settings: Config, clock: Clock, *, opened_at: int, before: Mapping[str, object]) -> Supervision:
+    """Return the probes and cancellers that every ledger has: processes, leases, and the owner itself.
+
+    `opened_at` is the log's head at opening, and `before` says who owned the ledger until then, as far as it is known.
+    """
+    return Supervision(
+        Leases(clock),
+        process=ProcessProbe(),
+        kill=ProcessCanceller(settings.cancel["kill"]),
+        owner=OwnerProbe(opened_at, before),
+    )
+
+
+def pace(settings: Config, clock: Clock) -> Pace:
+    """Return how often the supervisor looks: by the configuration, or by hand when the clock is one that is."""
+    by_hand = bool(getattr(clock, "is_by_hand", False))
+    return Pace(first=settings.sweep["first"], interval=settings.sweep["interval"], by_hand=by_hand)
+
+
+class OwnerProbe:
+    """Judges running tasks that name nothing that backs them: they live as long as the owner that heard of them.
+
+    Nobody can look for a run that nobody described. But when the process that kept the ledger is gone, and nothing has
+    been heard of the task since, its run is missing; a word from it, any word, and it is there.
+    """
+
+    def __init__(self, opened_at: int, before: Mapping[str, object]) -> None:
+        self._opened_at, self._before = opened_at, dict(before)
+
+    def __call__(self, task: TaskRecord) -> Verdict:
+        """Judge one task; never blocks."""
+        if task.backing_missed_at is None and task.position > self._opened_at:  # a word from it ends a miss
+            return Verdict.alive({"heardAt": task.last_event_at})
+        detail = "nothing was heard of it since the process that kept the ledger went"
+        return Verdict.missing({"detail": detail, "heardAt": task.last_event_at, **self._before})
