@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import IO, Self
 
-import psutil
-
 from tallystick.plain import plain
+from tallystick.probes.group import ProcessGroup
+from tallystick.probes.process import backing_of
 
 KILL_AFTER_S = 5.0
-LOOK_S = 0.02  # how often a group that was told to end is looked at
 TICK_S = 0.5  # how soon a silent stream notices that the command has ended
 DRAIN_S = 0.5  # how long a stream may be silent after the end: what the command has left behind may hold it open
 CHUNK_BYTES = 65_536
@@ -38,6 +37,8 @@ class Process:
         """The newest line on either stream that said something."""
         self.ended = threading.Event()
         self._popen = popen
+        self._group = ProcessGroup(popen.pid)
+        self._backing = _backing(popen.pid)  # now nobody has asked yet how it ended: it is there even if it has
         self._streams = (_Stream(self, popen.stdout, out), _Stream(self, popen.stderr, err))
         threading.Thread(target=self._wait, name="tallystick-process", daemon=True).start()
 
@@ -76,25 +77,28 @@ class Process:
         return self._streams[1].last_line or self.last_line
 
     def backing(self) -> dict[str, object]:
-        """Return what can be probed: process, group, and when it started, so that a reused pid is told apart."""
-        backing: dict[str, object] = {"pid": self.pid, "group": self.pid}
-        with contextlib.suppress(psutil.Error):  # it may have ended already
-            backing["started"] = round(psutil.Process(self.pid).create_time() * MS_PER_S)
-        return backing
+        """Return what can be probed: process and group, when and where it started, and this process as its runner.
+
+        The runner reports the end, so the task is not lost between the end and the report.
+        """
+        return dict(self._backing)
 
     def stop(self, first: signal.Signals) -> str:
         """Stop the whole group: `first`, then SIGKILL for what is left after KILL_AFTER_S. Returns what was done."""
-        self._signal(first)
-        looks = round(KILL_AFTER_S / LOOK_S)
-        if any(self._is_gone() for _ in range(looks)):
-            return f"process group {self.pid}, by {first.name}"
-        return f"{self.kill()}, {first.name} having done nothing"
+        return self._stopped(lambda: self._group.stop(first, kill_after_s=KILL_AFTER_S))
 
     def kill(self) -> str:
         """Kill the whole group. Returns what was done."""
-        self._signal(signal.SIGKILL)
+        return self._stopped(self._group.kill)
+
+    def _stopped(self, stop: Callable[[], str | None]) -> str:
+        """Stop it and wait until it has ended; what may not be signalled is waited for."""
+        try:
+            how = stop()
+        except PermissionError:
+            how = None
         self.ended.wait()
-        return f"process group {self.pid}, by SIGKILL"
+        return how or f"{self._group}, by itself: it could not be stopped"
 
     def drain(self, timeout_s: float | None = None) -> None:
         """Wait until all that the command wrote has been passed on."""
@@ -104,30 +108,6 @@ class Process:
     def _wait(self) -> None:
         self._popen.wait()
         self.ended.set()
-
-    def _signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, number)
-
-    def _is_gone(self) -> bool:
-        """Wait a little; return whether nobody of the group is left."""
-        if not self.ended.is_set():
-            self.ended.wait(LOOK_S)
-            return False
-        if not self._has_members():
-            return True
-        threading.Event().wait(LOOK_S)
-        return False
-
-    def _has_members(self) -> bool:
-        try:
-            os.killpg(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        # One that has ended counts until somebody asks how, and nobody may ever ask.
-        return any(_is_living_member(process.pid, self.pid) for process in psutil.process_iter())
 
 
 @contextlib.contextmanager
@@ -153,11 +133,13 @@ def held_back() -> Iterator[None]:
             handlers[signalled[0]](*signalled)
 
 
-def _is_living_member(pid: int, group: int) -> bool:
+def _backing(pid: int) -> dict[str, object]:
     try:
-        return os.getpgid(pid) == group and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except (ProcessLookupError, PermissionError, psutil.Error):
-        return False
+        backing = backing_of(pid, group=pid, runner=True)
+    except OSError:  # the system hides it from this process, or asks nobody how a process ended
+        own = backing_of(os.getpid(), group=pid, runner=True)
+        backing = {name: value for name, value in own.items() if name not in {"started", "ticks"}} | {"pid": pid}
+    return {**backing, "probe": "process"}
 
 
 class _Stream:

@@ -3,19 +3,19 @@
 import asyncio
 import functools
 import inspect
-import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, TypeVar, Unpack, cast
 
-import psutil
-
 from tallystick.aio import AsyncLedger, AsyncTask
 from tallystick.ledger.errors import InvalidInput, Refused, TallystickError
 from tallystick.ledger.intake import Creation
+from tallystick.probes.process import own_backing
 from tallystick.sync import Ledger, Task
 from tallystick.verbs import TaskVerbs
+
+__all__ = ["own_backing", "track"]
 
 A = TypeVar("A")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -31,7 +31,7 @@ class track:  # noqa: N801 - it is used like a function: `with tallystick.track(
     with the exception's text; an exit with code 0 is a success. The exception goes on; the ledger only records it, and
     what keeps it from doing so becomes a note of the exception. A task that somebody else has ended meanwhile stays
     as it is: how the block ended is kept as a late signal.
-    What backs the task is this process: pid and start time are recorded with the start.
+    What backs the task is this process: pid, start time, boot and host are recorded with the start.
 
     With an `AsyncLedger` it is `async with`, or decorates a coroutine function. With a `Ledger` both ways work: in a
     coroutine its answers are awaited on a thread, so that the loop never waits for a disk.
@@ -153,17 +153,6 @@ def _told(refusal: TallystickError, error: BaseException | None) -> None:
         error.add_note(f"tallystick: {refusal}")
     elif not isinstance(refusal, Refused):
         raise refusal
-
-
-def own_backing() -> dict[str, object]:
-    """Return what identifies this process: its pid and when it started (ms), so that a reused pid is told apart."""
-    return {"pid": os.getpid(), "started": process_started_ms(os.getpid())}
-
-
-@functools.lru_cache(maxsize=8)
-def process_started_ms(pid: int) -> int:
-    """Return when a process of this machine started, UTC ms. Raises `psutil.NoSuchProcess`."""
-    return round(psutil.Process(pid).create_time() * 1_000)
 
 
 def _in_words(error: BaseException) -> str:
