@@ -1,14 +1,16 @@
 """The session directory: an agent store that has one file or folder for each session."""
 
 import os
-import stat
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
+from tallystick.ledger import fields
 from tallystick.ledger.errors import InvalidInput
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.verdict import Verdict
+
+FILE_BYTES_MAX = 2_048  # of a path, as evidence
 
 NS_PER_MS = 1_000_000
 
@@ -49,28 +51,24 @@ class SessionDirectory:
         if _leads_out(inner):
             return Verdict.unknown(f"the session {session!r} leads out of the store: {inner}")
         file = self._folder / inner
-        seen = {"session": session, "file": str(file)}
+        seen = {"session": session, "file": fields.report("file", str(file), bytes_max=FILE_BYTES_MAX)}
         try:
             found = file.stat()
         except FileNotFoundError:
             return self._without(file, seen)
-        except (OSError, ValueError) as error:
+        except OSError as error:
             return Verdict.unknown({**seen, "detail": f"the session cannot be seen: {_in_words(error)}"})
         ended = None if self._ended is None else self._ended(file)
         return ended or Verdict.alive({**seen, "modified": found.st_mtime_ns // NS_PER_MS})
 
-    def _without(self, file: Path, seen: dict[str, str]) -> Verdict:
+    def _without(self, file: Path, seen: dict[str, str | None]) -> Verdict:
         """The file is not there: that says something only when its store is."""
         try:
             if file.is_symlink():
                 return Verdict.unknown({**seen, "detail": "the session is a link that leads nowhere"})
-            is_folder = stat.S_ISDIR(self._folder.stat().st_mode)
-            if self._marker is not None:
-                (self._folder / self._marker).stat()
+            (self._folder / (self._marker or "")).stat()
         except OSError as error:
             return Verdict.unknown({**seen, "detail": f"the store cannot be seen: {_in_words(error)}"})
-        if not is_folder:
-            return Verdict.unknown({**seen, "detail": "the store is no folder"})
         return Verdict.missing({**seen, "detail": "the child session is gone"})
 
 
@@ -91,5 +89,5 @@ def _leads_out(path: Path) -> bool:
     return path.is_absolute() or ".." in path.parts or not path.parts
 
 
-def _in_words(error: Exception) -> str:
-    return getattr(error, "strerror", None) or type(error).__name__
+def _in_words(error: OSError) -> str:
+    return error.strerror or type(error).__name__

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from tallystick.ledger import fields
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.verdict import Verdict
 
+FILE_BYTES_MAX = 2_048  # of a path, as evidence
 TIMEOUT_S = 1.0  # how long a store that somebody else writes is waited for
 
 
@@ -40,7 +42,7 @@ class SessionTable:
         session = task.child_session_key
         if session is None:
             return Verdict.unknown("the task names no child session")
-        seen = {"session": session, "file": str(self._file)}
+        seen = {"session": session, "file": fields.report("file", str(self._file), bytes_max=FILE_BYTES_MAX)}
         try:
             row = self._row(session)
         except sqlite3.Error as error:
