@@ -64,8 +64,8 @@ class SessionDirectory:
     def _without(self, file: Path, seen: dict[str, str | None]) -> Verdict:
         """The file is not there: that says something only when its store is."""
         try:
-            if file.is_symlink():
-                return Verdict.unknown({**seen, "detail": "the session is a link that leads nowhere"})
+            if any(place.is_symlink() and not place.exists() for place in (file, *file.parents)):
+                return Verdict.unknown({**seen, "detail": "the session is behind a link that leads nowhere"})
             (self._folder / (self._marker or "")).stat()
         except OSError as error:
             return Verdict.unknown({**seen, "detail": f"the store cannot be seen: {_in_words(error)}"})

@@ -95,8 +95,10 @@ def test_a_store_that_may_not_be_read_loses_nothing(store: Path) -> None:
 
 def test_a_link_that_leads_nowhere_loses_nothing(store: Path) -> None:
     (store / NAME).symlink_to(store / "not mounted" / NAME)
+    (store / "agents").symlink_to(store / "not mounted")
 
     assert Finding.UNKNOWN is ask(SessionDirectory(store)).finding
+    assert Finding.UNKNOWN is ask(SessionDirectory(store, "agents/{session}")).finding
 
 
 def test_a_name_that_no_file_can_have_loses_nothing(store: Path) -> None:
