@@ -30,10 +30,14 @@ class Leases:
         return True
 
     def begin(self, stream: bytes, ttl_ms: int) -> int:
-        """Note that the log says so, which is a sign of life, too; return until when it counts (ms)."""
-        until = self._clock() + ttl_ms
-        self._leases[stream] = Lease(ttl_ms, until)
-        return until
+        """Note that the log says so, which is a sign of life, too; return until when it counts (ms).
+
+        Whoever learns of it second changes nothing: the one who gave the sign, or the one who reads the log.
+        """
+        known = self._leases.get(stream)
+        if known is None or known.ttl_ms != ttl_ms:
+            known = self._leases[stream] = Lease(ttl_ms, self._clock() + ttl_ms)
+        return known.until
 
     def end(self, stream: bytes) -> None:
         """The task has ended, or is nobody's concern here."""

@@ -103,7 +103,11 @@ class AsyncTask(TaskVerbs[Awaitable[TaskRecord]]):
         fact = intake.leased(ttl_ms)
         if self._ledger.house.keep_alive(self._record.stream, fact.ttl_ms):
             return _Known(self._record)
-        return self._report(fact, None, None)
+        return _Promise(self, self._report(fact, None, None))
+
+    def promised(self, record: TaskRecord) -> None:
+        """Take note of what the log says now: the work promised to be heard of again."""
+        self._ledger.house.promised(record)
 
     def _actor_name(self) -> str:
         return self._ledger.house.actor
@@ -134,6 +138,20 @@ class _Answer(Awaitable[TaskRecord]):
     def __await__(self) -> Generator[Any, None, TaskRecord]:
         record = yield from self._future.waiting
         return self._task.see(record)
+
+
+class _Promise(Awaitable[TaskRecord]):
+    """The answer to the first sign of life."""
+
+    __slots__ = ("_answer", "_task")
+
+    def __init__(self, task: AsyncTask, answer: Awaitable[TaskRecord]) -> None:
+        self._task, self._answer = task, answer
+
+    def __await__(self) -> Generator[Any, None, TaskRecord]:
+        record = yield from self._answer.__await__()
+        self._task.promised(record)
+        return record
 
 
 class _Known(Awaitable[T]):

@@ -17,6 +17,7 @@ from tallystick.actors.supervision import Canceller, Probe, Supervision
 from tallystick.actors.supervisor import Settle
 from tallystick.actors.system import System
 from tallystick.config import Config, load
+from tallystick.door import Door
 from tallystick.facts import Addressee, Facts
 from tallystick.forks import leave_in_children
 from tallystick.ledger import fields, ids
@@ -25,9 +26,11 @@ from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Closed, ForkedStore, InvalidInput, NotOwner
 from tallystick.ledger.lifecycle import Runtime
 from tallystick.ledger.limits import KEY_BYTES_MAX, TIME_MS_MAX
+from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import EventLog
+from tallystick.member import Member
 from tallystick.oversight import oversight, pace
-from tallystick.owner import OwnerLock, live_owner, this_process
+from tallystick.owner import OwnerLock, live_owner, owner_note, this_process
 from tallystick.readings import Readings, due_rules
 from tallystick.watch import Listen, Listener, Subscription
 
@@ -50,14 +53,16 @@ class House:
         clock: Clock,
         actor: str,
         system: System | None = None,
-        facts: Facts | None = None,
+        member: Member | None = None,
         lock: OwnerLock | None = None,
         supervision: Supervision | None = None,
         new_id: Callable[[], bytes] = ids.new_id,
     ) -> None:
         self.readings, self.clock, self.actor, self.new_id = readings, clock, actor, new_id
         self._system, self._lock, self._supervision = system, lock, supervision
-        self._facts = system if facts is None else facts
+        self._member = member
+        self._door: Door | None = None
+        self._facts: Facts | None = system if member is None else member
         self._opened_by = os.getpid()
         self._is_closed = self._is_forked = False
         self._closing = threading.Lock()
@@ -93,7 +98,8 @@ class House:
         if self._is_forked:
             return ForkedStore(self.path, opened_by=self._opened_by, used_by=os.getpid())
         owner = live_owner(Path(self.path))
-        return NotOwner(self.path, who=None if owner is None else str(owner), read_only=True)
+        who = None if owner is None else str(owner)
+        return NotOwner(self.path, who=who, read_only=self._member is None, joined=self._member is not None)
 
     def stream(self, task_id: str) -> bytes:
         """Return the sixteen bytes of a task's id. Raises `InvalidInput` when it is not one."""
@@ -153,12 +159,26 @@ class House:
 
     def keep_alive(self, stream: bytes, ttl_ms: int) -> bool:
         """Take a sign of life; False when the log does not say yet that the task gives them, so that it must."""
+        if self._member is not None:
+            return self._member.keep_alive(stream, ttl_ms)
         return self._supervised().leases.renew(stream, ttl_ms)
+
+    def promised(self, record: TaskRecord) -> None:
+        """Take note of what the log says now: the work promised to be heard of again."""
+        if self._member is not None:
+            self._member.promised(record)
+        elif record.lease_ms is not None and record.is_active:
+            self._supervised().leases.begin(record.stream, record.lease_ms)
 
     def _supervised(self) -> Supervision:
         if self._supervision is None:
             raise self._why_not()
         return self._supervision
+
+    def open_door(self, asked_to_yield: Callable[[], None] | None = None) -> None:
+        """Serve other processes: theirs are the commands in the inbox. `asked_to_yield` hears who wants the ledger."""
+        self._door = Door(Path(self.path), self.system, keep_alive=self.keep_alive, asked_to_yield=asked_to_yield)
+        self._door.open()
 
     def sweep(self) -> None:
         """Do what is due now."""
@@ -175,6 +195,8 @@ class House:
             if self._lock is not None:
                 after.callback(self._lock.release)
             after.callback(self.readings.close)
+            if self._door is not None:
+                self._door.close()
             if self._facts is not None:
                 self._facts.close()
 
@@ -184,7 +206,8 @@ class House:
 
     def leave_to_parent(self) -> None:
         """In a forked child there are no actors: what was sent to them would never be answered."""
-        self._system, self._facts, self._is_forked = None, None, True
+        self._system = self._facts = self._member = self._door = None
+        self._is_forked = True
         self._closing = threading.Lock()  # another thread of the parent may have held it
 
 
@@ -208,25 +231,46 @@ def build(
     loop: "asyncio.AbstractEventLoop | None" = None,
 ) -> House:
     """Open the folder and put a house together. Raises what `tallystick.open` documents."""
-    folder = _folder(path)
+    folder = folder_of(path)
     clock = clock or system_clock
-    now = _now(clock)
+    now = now_of(clock)
     speaker = default_actor() if actor is None else fields.required_key("actor", actor)
-    settings = _settings(config, folder)
+    settings = settings_of(config, folder)
     if read_only:
         return House(Readings.open(folder, rules=due_rules(settings)), clock=clock, actor=speaker)
     Readings.prepare(folder)
+    lock = OwnerLock.take_over(folder, this_process(now))
+    return own(folder, settings, clock=clock, actor=speaker, lock=lock, loop=loop)
+
+
+def own(
+    folder: Path,
+    settings: Config,
+    *,
+    clock: Clock,
+    actor: str,
+    lock: OwnerLock,
+    judges: bool = True,
+    loop: "asyncio.AbstractEventLoop | None" = None,
+    asked_to_yield: Callable[[], None] | None = None,
+) -> House:
+    """Open the folder as its owner, whose lock this is; it is let go if that fails. As `assemble`, and serves others."""
     with ExitStack() as undo:
-        lock = OwnerLock.take(folder, this_process(now))
         undo.callback(lock.release)
         readings = Readings.open(folder, rules=due_rules(settings), writable=True)
         undo.callback(readings.close)
-        house = assemble(readings, readings.followers(), settings, clock=clock, actor=speaker, lock=lock, loop=loop)
+        models = readings.followers()
+        house = assemble(readings, models, settings, clock=clock, actor=actor, lock=lock, judges=judges, loop=loop)
         undo.pop_all()
+    try:
+        house.open_door(asked_to_yield)
+    except BaseException:
+        house.close()
+        raise
     return house
 
 
-def _folder(path: object) -> Path:
+def folder_of(path: object) -> Path:
     """Return the path of a ledger's folder. An empty one is refused: it is a variable that was not set."""
     try:
         folder = os.fspath(path)  # type: ignore[call-overload]  # whatever it is
@@ -237,14 +281,16 @@ def _folder(path: object) -> Path:
     return Path(folder)
 
 
-def _now(clock: Clock) -> int:
+def now_of(clock: Clock) -> int:
+    """Return the time by a clock. Raises `InvalidInput` when it is none."""
     allowed = "a function that returns whole milliseconds since 1970 (UTC)"
     if not callable(clock):
         raise InvalidInput("clock", clock, allowed)
     return fields.whole("clock", clock(), most=TIME_MS_MAX, allowed=allowed)
 
 
-def _settings(config: Config | None, folder: Path) -> Config:
+def settings_of(config: Config | None, folder: Path) -> Config:
+    """Return the configuration that was given, else the folder's own. Raises `InvalidInput`."""
     if config is None:
         return load(folder)
     if not isinstance(config, Config):
@@ -270,6 +316,8 @@ def assemble(
     """
     log: EventLog = readings.log
     system = System(log, models, clock, live_max=settings.actors.live)
+    if lock is not None:
+        system.journal.note_first(owner_note(lock.who))
     supervision = oversight(settings, clock, opened_at=log.head(), before={})
     system.supervise(
         readings.reader, supervision, rules=readings.rules, pace=pace(settings, clock), judges=judges, loop=loop

@@ -108,7 +108,9 @@ class Task(TaskVerbs[TaskRecord]):
         fact = intake.leased(ttl_ms)
         if self._house.keep_alive(self._record.stream, fact.ttl_ms):
             return self._record
-        return self._report(fact, None, None)
+        record = self._report(fact, None, None)
+        self._house.promised(record)
+        return record
 
     def _actor_name(self) -> str:
         return self._house.actor
