@@ -92,13 +92,13 @@ class Process:
         return self._stopped(self._group.kill)
 
     def _stopped(self, stop: Callable[[], str | None]) -> str:
-        """Stop it and wait until it has ended; what may not be signalled is waited for."""
+        """Stop the group and wait until the command has ended; what may not be signalled is waited for."""
         try:
-            how = stop()
+            how = stop() or f"{self._group}, by SIGKILL, which not all of it obeys"
         except PermissionError:
-            how = None
+            how = f"{self._group}, by itself: it may not be signalled"
         self.ended.wait()
-        return how or f"{self._group}, by itself: it could not be stopped"
+        return how
 
     def drain(self, timeout_s: float | None = None) -> None:
         """Wait until all that the command wrote has been passed on."""

@@ -41,9 +41,9 @@ class CronRuns:
     task, or recovers it when it is already lost. It returns a `Verdict`, or a `RunEnd`, or a mapping with the same
     names; None, or a run that it believes under way, is MISSING.
 
-    Each may be a coroutine function; then the probe's answer is awaited. One answer of `active()` serves all tasks for
-    a quarter of a second, and those that ask meanwhile wait for the same one. What either raises is raised. May be
-    called from many threads.
+    Each may be a coroutine function, or return what is to be awaited; then the probe's answer is awaited. One answer
+    of `active()` serves all tasks for a quarter of a second, and those that ask meanwhile wait for the same one. What
+    either raises is raised. May be called from many threads.
     """
 
     recovers = True
@@ -62,18 +62,23 @@ class CronRuns:
         self._known: tuple[float, frozenset[str]] | None = None
         self._asking: asyncio.Future[frozenset[str]] | None = None
         self._waiting = 0
+        self._is_async = inspect.iscoroutinefunction(active)
 
     def __call__(self, task: TaskRecord) -> Verdict | Awaitable[Verdict]:
         ids = [key for key in (task.run_id, task.source_id) if key is not None]
         if not ids:
             return Verdict.unknown("the task names neither a run nor a source")
-        if inspect.iscoroutinefunction(self._active):
+        if self._is_async:
             return self._judge_later(task, ids)
         with self._lock:  # whoever comes meanwhile needs the same answer
             at = self._clock()
             known = self._known_at(at)
             if known is None:
-                known = _ids(self._active())
+                answer = self._active()
+                if inspect.isawaitable(answer):
+                    self._is_async = True
+                    return self._judge_later(task, ids, answer)
+                known = _ids(answer)
                 self._known = (at, known)
         return self._judge(task, ids, known)
 
@@ -84,10 +89,10 @@ class CronRuns:
         told = self._history(task)
         return _awaited(told, ids[0]) if inspect.isawaitable(told) else _verdict(told, ids[0])
 
-    async def _judge_later(self, task: TaskRecord, ids: list[str]) -> Verdict:
-        known = self._known_at(self._clock())
+    async def _judge_later(self, task: TaskRecord, ids: list[str], answer: Awaitable[Ids] | None = None) -> Verdict:
+        known = None if answer is not None else self._known_at(self._clock())
         if known is None:
-            known = await self._ask_once()
+            known = await (self._ask_once() if answer is None else self._ask(answer))
         verdict = self._judge(task, ids, known)
         return verdict if isinstance(verdict, Verdict) else await verdict
 
@@ -106,9 +111,9 @@ class CronRuns:
                 if not self._waiting:
                     asking.cancel()
 
-    async def _ask(self) -> frozenset[str]:
+    async def _ask(self, answer: Awaitable[Ids] | None = None) -> frozenset[str]:
         at = self._clock()
-        known = _ids(await cast("Awaitable[Ids]", self._active()))
+        known = _ids(await (cast("Awaitable[Ids]", self._active()) if answer is None else answer))
         self._known = (at, known)
         return known
 

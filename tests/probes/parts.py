@@ -7,6 +7,7 @@ import textwrap
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from tallystick.ledger.ids import id_text, new_id
@@ -15,6 +16,8 @@ from tallystick.ledger.record import TaskRecord
 
 PATIENCE_S = 20.0
 """How long a test waits for what must come. Only a failing test waits that long."""
+
+ROOT = Path(__file__).parent.parent.parent
 
 WAITS = "print('ready', flush=True); print('heard', input(), flush=True)"
 """A script that is there until it is told a line."""
@@ -48,6 +51,7 @@ class Running(subprocess.Popen[str]):
 @contextmanager
 def running(script: str = WAITS, *args: object, **how: Any) -> Iterator[Running]:
     """A Python process that has said its first line. Whatever becomes of it, it is gone afterwards."""
+    how.setdefault("env", {**os.environ, "PYTHONPATH": str(ROOT)})
     popen = Running(
         [sys.executable, "-c", textwrap.dedent(script), *map(str, args)],
         stdin=subprocess.PIPE,

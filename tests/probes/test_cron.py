@@ -54,12 +54,14 @@ def answer(probe: CronRuns, task: TaskRecord = TASK) -> Verdict:
     return asyncio.run(awaited(verdict))
 
 
-@pytest.fixture(params=["plain", "later", "active later", "history later"])
+@pytest.fixture(params=["plain", "later", "active later", "active in time", "history later"])
 def probe_of(request: pytest.FixtureRequest) -> Callable[..., CronRuns]:
     how: str = request.param
 
     def made(runtime: Runtime, **more: Any) -> CronRuns:
         active: Any = runtime.active_later if how in {"later", "active later"} else runtime.active
+        if how == "active in time":
+            active = lambda: runtime.active_later()  # noqa: E731, PLW0108 - a plain function, of what is to be awaited
         history: Any = runtime.history_later if how in {"later", "history later"} else runtime.history
         return CronRuns(active, history, **more)
 

@@ -12,7 +12,7 @@ from tallystick.ledger.errors import InvalidInput
 from tallystick.ledger.verdict import Finding, Verdict
 from tallystick.probes import SessionDirectory
 from tallystick.probes.sessions import file_name
-from tests.probes.parts import record
+from tests.probes.parts import record, running
 from tests.strategies import keys
 
 SESSION = "agent:main/1"
@@ -83,14 +83,22 @@ def test_a_store_that_is_a_file_loses_nothing(tmp_path: Path) -> None:
     assert Finding.UNKNOWN is ask(SessionDirectory(tmp_path / "file", lambda _: ".")).finding
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_store_that_may_not_be_read_loses_nothing(store: Path) -> None:
-    (store / NAME).touch()
-    store.chmod(0)
-    try:
-        assert Finding.UNKNOWN is ask(SessionDirectory(store)).finding
-    finally:
-        store.chmod(0o700)
+    script = """
+import os, sys
+from tallystick.probes import SessionDirectory
+from tests.probes.parts import record
+probe, task = SessionDirectory(sys.argv[1]), record(child_session_key="gone")
+os.chmod(sys.argv[1], 0)
+if os.geteuid() == 0:  # who may read everything
+    os.setgroups([])
+    os.setuid(65534)
+verdict = probe(task)
+print(verdict.finding, verdict.evidence["detail"], flush=True)
+"""
+    with running(script, store) as process:
+        assert "unknown the session cannot be seen: Permission denied" == process.first_line
+    store.chmod(0o700)
 
 
 def test_a_link_that_leads_nowhere_loses_nothing(store: Path) -> None:
