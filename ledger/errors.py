@@ -139,13 +139,17 @@ class NotOwner(StoreError):
     `who` says which process owns it, or is None when none does.
     """
 
-    def __init__(self, path: str, *, who: str | None, read_only: bool = False) -> None:
-        if read_only:
+    def __init__(self, path: str, *, who: str | None, read_only: bool = False, joined: bool = False) -> None:
+        if joined:
+            owner = "it has no live owner" if who is None else f"its live owner is {who}"
+            message = f"{path} was joined; {owner}. Probes and cancellers belong to a process that opened it."
+        elif read_only:
             owner = "it has no live owner" if who is None else f"its live owner is {who}"
             message = f"{path} was opened with read_only=True; {owner}. Write through the owner, or become it."
         else:
             message = (
-                f"{path} has a live owner: {who}. Write through that process, stop it, or open with read_only=True."
+                f"{path} has a live owner: {who}. Write beside it with tallystick.join(), stop it,"
+                " or open with read_only=True."
             )
         super().__init__(message)
         self.path, self.who = path, who

@@ -13,16 +13,7 @@ from pathlib import Path
 from tallystick.ledger.store.folder import sync_folder
 
 _MARK = "unflushed"
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-_UNKNOWN = ""  # a system that does not tell: then only what was flushed is believed
-
-
-def life_of_the_machine(told_in: Path = _BOOT_ID) -> str:
-    """Return what changes whenever the machine starts anew; empty if the system does not tell."""
-    try:
-        return told_in.read_text("ascii").strip()
-    except OSError:
-        return _UNKNOWN
+_UNKNOWN = ""  # the life of a machine that does not tell: then only what was flushed is believed
 
 
 def is_believable(folder: Path, life: str) -> bool:

@@ -18,7 +18,7 @@ from msgspec import Struct
 from tallystick.ledger.errors import Corrupt, ForkedStore, InvalidInput, NewerFormat, StoreError
 from tallystick.ledger.limits import MAP_BYTES_FIRST
 from tallystick.ledger.store.environment import Environment
-from tallystick.ledger.store.folder import DATA_NAME, LOCK_NAME
+from tallystick.ledger.store.folder import DATA_NAME, LOCK_NAME, life_of_the_machine
 from tallystick.ledger.store.mapping import Database, Transaction
 from tallystick.ledger.store.port import Damaged, EventLog
 from tallystick.projections import trust
@@ -109,7 +109,7 @@ class Views:
         life: str | None = None,
     ) -> Self:
         """Open the views for writing, empty ones if there are none of this format and this log that can be believed."""
-        life = trust.life_of_the_machine() if life is None else life
+        life = life_of_the_machine() if life is None else life
         if not trust.is_believable(path, life):
             _remove(path)
         try:
@@ -139,7 +139,7 @@ class Views:
         life: str | None = None,
     ) -> Self | None:
         """Open the views for reading; None if there are none of this format and this log that can be believed."""
-        if not trust.is_believable(path, trust.life_of_the_machine() if life is None else life):
+        if not trust.is_believable(path, life_of_the_machine() if life is None else life):
             return None
         try:
             views = cls._opened(path, projections, map_bytes=map_bytes, readonly=True)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # for type checkers and readers; at run time `__getattr__` lo
     from tallystick.aio import AsyncLedger, AsyncTask, open_async
     from tallystick.batch import Batch, BatchTask
     from tallystick.config import Config
+    from tallystick.joining import join, join_async
     from tallystick.ledger.errors import (
         BatchFailed,
         Busy,
@@ -63,6 +64,8 @@ _HOMES = {
     "TaskRecord": "ledger.record",
     "Verdict": "ledger.verdict",
     "WrongVersion": "ledger.errors",
+    "join": "joining",
+    "join_async": "joining",
     "open": "opening",
     "open_async": "aio",
     "track": "tracking",
@@ -96,6 +99,8 @@ __all__ = [
     "TaskRecord",
     "Verdict",
     "WrongVersion",
+    "join",
+    "join_async",
     "open",
     "open_async",
     "track",

@@ -177,7 +177,8 @@ class House:
 
     def open_door(self, asked_to_yield: Callable[[], None] | None = None) -> None:
         """Serve other processes: theirs are the commands in the inbox. `asked_to_yield` hears who wants the ledger."""
-        self._door = Door(Path(self.path), self.system, keep_alive=self.keep_alive, asked_to_yield=asked_to_yield)
+        leases = self._supervised().leases  # not this house: it would never be forgotten
+        self._door = Door(Path(self.path), self.system, keep_alive=leases.renew, asked_to_yield=asked_to_yield)
         self._door.open()
 
     def sweep(self) -> None:
@@ -254,7 +255,7 @@ def own(
     loop: "asyncio.AbstractEventLoop | None" = None,
     asked_to_yield: Callable[[], None] | None = None,
 ) -> House:
-    """Open the folder as its owner, whose lock this is; it is let go if that fails. As `assemble`, and serves others."""
+    """Open the folder as its owner, whose lock this is, and serve others. If that fails the lock is let go."""
     with ExitStack() as undo:
         undo.callback(lock.release)
         readings = Readings.open(folder, rules=due_rules(settings), writable=True)

@@ -9,12 +9,9 @@ import errno
 import os
 import resource
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from tallystick.ledger.errors import Corrupt, Full, InvalidInput, NewerFormat, StoreError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 DATA_NAME = "data.mdb"
 LOCK_NAME = "lock.mdb"
@@ -23,11 +20,21 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _ROOM_BYTES_MIN = 64 * 1024
 
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
 _LMDB_FORMAT = 1
 _LMDB_MAGIC = (0xBEEFC0DE).to_bytes(4, "little")
 _LMDB_MAGIC_OFFSETS = (16, 24)  # format 1, format 3
 _LOCK_HEAD_BYTES = 192
 _LOCK_SLOT_BYTES = 64
+
+
+def life_of_the_machine(told_in: Path = _BOOT_ID) -> str:
+    """Return what changes whenever the machine starts anew; empty if the system does not tell."""
+    try:
+        return told_in.read_text("ascii").strip()
+    except OSError:
+        return ""
 
 
 def make_folder(path: Path) -> None:
@@ -39,6 +46,14 @@ def make_folder(path: Path) -> None:
         path.mkdir(0o700)
         path.chmod(0o700)
         sync_folder(path.parent)
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder of files, as far as this user may."""
+    with suppress(OSError):
+        for file in path.iterdir():
+            file.unlink()
+        path.rmdir()
 
 
 def sync_folder(path: Path) -> None:

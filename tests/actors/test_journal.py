@@ -398,36 +398,3 @@ def test_when_the_disk_has_no_room_for_a_turn_it_is_as_if_the_turn_had_not_been(
             event.task_id for event in log.read() if isinstance(event, Event)
         ]
         assert [1, 2, 3] == [batch.last for batch in desk.told]
-
-
-def test_a_note_is_durable_with_the_facts_of_its_turn_and_forgotten_with_a_turn_that_has_none(
-    desk: Desk, log: FullLog
-) -> None:
-    desk.create(STREAMS[0], created())
-    desk.journal.note(b"who", b"nobody")
-    desk.dispatcher.run()
-    assert [] == log.notes(b"")
-
-    desk.tell(STREAMS[0], START)
-    assert [] == log.notes(b"")
-
-    desk.journal.note(b"who", b"somebody")
-    desk.tell(STREAMS[0], DONE)
-    assert [(b"who", b"somebody")] == log.notes(b"")
-
-
-def test_a_note_of_a_turn_that_failed_is_forgotten_and_a_first_note_waits_for_the_first_commit(
-    desk: Desk, log: FullLog
-) -> None:
-    desk.journal.note_first(lambda position: (b"since", position.to_bytes(8)))
-    desk.journal.note(b"who", b"nobody")
-    log.failures.append(full())
-    future = desk.send(STREAMS[0], created())
-    desk.dispatcher.run()
-    assert FULL == outcome(future)
-    assert [] == log.notes(b"")
-
-    desk.create(STREAMS[1], created())
-    desk.tell(STREAMS[1], START)
-
-    assert [(b"since", (1).to_bytes(8))] == log.notes(b"")

@@ -43,7 +43,7 @@ def test_a_status_names_the_live_owner(tmp_path: Path) -> None:
         owner = process("status", "--json", "--ledger", folder).data["owner"]
 
     assert f"process {owner['pid']} on {owner['host']}, since 0s" in said.out
-    assert {"host", "pid", "bootId", "startedAt"} == owner.keys()
+    assert {"host", "pid", "bootId", "startedAt", "ticks", "since"} == owner.keys()
 
 
 def test_a_status_without_read_models_comes_from_the_log(tmp_path: Path) -> None:

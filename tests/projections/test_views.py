@@ -20,7 +20,7 @@ from tallystick.projections.check import check
 from tallystick.projections.follower import Follower
 from tallystick.projections.projection import Contents, Table
 from tallystick.projections.rebuild import rebuild
-from tallystick.projections.trust import life_of_the_machine
+from tallystick.ledger.store.folder import life_of_the_machine
 from tallystick.projections.views import Views
 from tests.ledger.store.environment_support import in_fork
 from tests.projections.histories import (

@@ -74,8 +74,9 @@ def _statuses(counts: "Counts") -> str:
 def _owner(status: "LedgerStatus", now: int) -> str:
     if status.owner is None:
         return "nobody: the next who writes becomes it"
-    since = "" if status.owner.started_at is None else f", since {relative(status.owner.started_at, now)}"
-    return f"{plain(str(status.owner))}{since.replace(' ago', '')}"
+    since = "" if status.owner.since is None else f", since {relative(status.owner.since, now)}"
+    until = ", until somebody opens it" if status.owner.transient else ""
+    return f"{plain(str(status.owner))}{since.replace(' ago', '')}{until}"
 
 
 def _log_words(status: "LedgerStatus") -> str:

@@ -1,0 +1,214 @@
+"""The porter: carries commands of other processes to the task actors, and back what became of them.
+
+Every command that is answered is in the log once. What a turn decides of them is noted in the transaction that makes it
+durable; so whoever owns the ledger next knows which of the commands that still wait had been decided, and answers these
+from the log.
+"""
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from tallystick.actors.envelope import Envelope, ExcInfo
+from tallystick.actors.log import logger
+from tallystick.actors.system import System
+from tallystick.ledger.errors import Closed, Refused, StoreError
+from tallystick.ledger.events import Event
+from tallystick.ledger.evolve import fold
+from tallystick.ledger.limits import INBOX_SLICE_COMMANDS
+from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.store.answers import Answer, told
+from tallystick.ledger.store.inbox import CommandInbox, Letter
+
+log = logger("actors")
+
+NOTE = b"inbox"
+
+
+class _Outcome(Struct, frozen=True, array_like=True):
+    """What became of one command that wrote something: the record at a version, or a refusal whose signal was kept."""
+
+    sequence: int
+    client: bytes
+    stream: bytes
+    version: int
+    refused: tuple[str, str, str, int] | None = None  # token, status, attempted, position
+
+
+class _Note(Struct, frozen=True, array_like=True):
+    inbox: bytes
+    outcomes: tuple[_Outcome, ...]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Note).decode
+
+
+class _Ticket:
+    """Takes the answer to one command, as a future does."""
+
+    __slots__ = ("_slice", "answer", "letter")
+
+    def __init__(self, letter: Letter, home: "_Slice") -> None:
+        self.letter, self._slice = letter, home
+        self.answer: Answer | None = None
+
+    def set(self, value: Any | None = None) -> None:
+        """Take the record."""
+        self._take(value)
+
+    def set_exception(self, exc_info: ExcInfo | None = None) -> None:
+        """Take what was raised."""
+        error = None if exc_info is None else exc_info[1]
+        assert error is not None, "who answers says what"
+        self._take(told(error))
+
+    def fail(self, error: BaseException) -> None:
+        """Take the refusal."""
+        self._take(told(error))
+
+    def _take(self, answer: Any) -> None:
+        if self.answer is None:
+            self.answer = answer
+            self._slice.one_less()
+
+
+class _Slice:
+    """Commands that are decided in one turn, and in one transaction."""
+
+    def __init__(self, letters: Sequence[Letter], inbox: bytes, system: System) -> None:
+        self.tickets = [_Ticket(letter, self) for letter in letters]
+        self.done = threading.Event()
+        self._inbox, self._system = inbox, system
+        self._left = len(letters)
+
+    def one_less(self) -> None:
+        """One more is answered."""
+        self._left -= 1
+        if not self._left:
+            self.done.set()
+
+    def abandon(self) -> None:
+        """Nobody decides them here any more: they wait for the next owner."""
+        for ticket in self.tickets:
+            ticket.fail(Closed())
+
+    def decide(self) -> None:
+        """Let the actors decide, on their thread, and note the outcomes with what they write."""
+        journal = self._system.journal
+        outcomes: list[_Outcome] = []
+        for ticket in self.tickets:
+            before = journal.position
+            try:
+                self._deliver(ticket)
+            except Exception as error:  # one command's failure is its own
+                log.exception("delivery_failed", sequence=ticket.letter.sequence)
+                ticket.fail(error)
+            if journal.position != before:
+                outcome = _outcome(ticket.letter, journal.promised(ticket))
+                if outcome is not None:
+                    outcomes.append(outcome)
+        if outcomes:
+            journal.note(NOTE, _encode(_Note(self._inbox, tuple(outcomes))))
+
+    def _deliver(self, ticket: _Ticket) -> None:
+        letter = ticket.letter
+        if letter.command is None:
+            ticket.fail(StoreError("The ledger's owner cannot read this command: it is of another version."))
+            return
+        actor = self._system.actor(letter.stream)
+        actor.inbox.put_behind([Envelope(letter.command, ticket)])
+        actor.drain()
+        if actor.stands_for is not None:  # then it was handed on
+            self._system.actor(actor.address).drain()
+
+
+def _outcome(letter: Letter, answer: object) -> _Outcome | None:
+    if isinstance(answer, TaskRecord):
+        return _Outcome(letter.sequence, letter.client, answer.stream, answer.version)
+    if isinstance(answer, Refused) and answer.position is not None:
+        refused = (answer.token, str(answer.status), answer.attempted, answer.position)
+        return _Outcome(letter.sequence, letter.client, letter.stream, 0, refused)
+    return None
+
+
+class Porter:
+    """Carries between one inbox and one system. For one thread, which is not one of the system's own."""
+
+    def __init__(self, system: System, inbox: CommandInbox) -> None:
+        self._system, self._inbox = system, inbox
+        self._has_looked_back = False
+
+    def carry(self) -> set[bytes]:
+        """Have the oldest commands that wait decided, and answer them; returns the clients that may look.
+
+        There are none when nothing waits, or nobody decides any more.
+        """
+        if not self._has_looked_back:
+            told_late = self._look_back()
+            self._has_looked_back = True
+            if told_late:
+                return told_late
+        letters = self._inbox.waiting(INBOX_SLICE_COMMANDS)
+        if not letters:
+            return set()
+        together = _Slice(letters, self._inbox.id, self._system)
+        self._system.dispatcher.call_soon(together.decide, otherwise=together.abandon)
+        together.done.wait()
+        return self._answer(together)
+
+    def _answer(self, together: _Slice) -> set[bytes]:
+        answers: dict[int, tuple[bytes, Answer]] = {}
+        noted: Mapping[int, _Outcome] | None = None
+        for ticket in together.tickets:
+            answer, letter = ticket.answer, ticket.letter
+            assert answer is not None, "all are answered"
+            if isinstance(answer, StoreError):
+                # An append that failed may have been written all the same: the log knows.
+                noted = self._noted() if noted is None else noted
+                answer = self._rebuilt(noted[letter.sequence]) if letter.sequence in noted else answer
+            if not isinstance(answer, Closed):
+                answers[letter.sequence] = letter.client, answer
+        if answers:
+            self._inbox.answer(answers)
+        return {client for client, _answer in answers.values()}
+
+    def _look_back(self) -> set[bytes]:
+        """Answer what an owner before this one had decided and had not answered any more."""
+        noted = self._noted()
+        if not noted:
+            return set()
+        waiting = {letter.sequence for letter in self._inbox.waiting(INBOX_SLICE_COMMANDS)}  # they are the oldest
+        answers = {
+            sequence: (outcome.client, self._rebuilt(outcome))
+            for sequence, outcome in noted.items()
+            if sequence in waiting
+        }
+        if answers:
+            self._inbox.answer(answers)
+        return {client for client, _answer in answers.values()}
+
+    def _noted(self) -> Mapping[int, _Outcome]:
+        stored = self._system.log.note(NOTE)
+        try:
+            note = None if stored is None else _decode(stored)
+        except msgspec.MsgspecError:
+            log.exception("note_unreadable")
+            note = None
+        if note is None or note.inbox != self._inbox.id:
+            return {}
+        return {outcome.sequence: outcome for outcome in note.outcomes}
+
+    def _rebuilt(self, outcome: _Outcome) -> Answer:
+        """Return the answer that a command got or would have got, from what the log says."""
+        if outcome.refused is not None:
+            token, status, attempted, position = outcome.refused
+            return Refused(token, status=status, attempted=attempted, position=position)
+        history = self._system.log.stream(outcome.stream)[: outcome.version]
+        record = fold([stored for stored in history if isinstance(stored, Event)])
+        if record is None or record.version != outcome.version:
+            return StoreError("The command was recorded; its answer cannot be read from the log any more.")
+        return record

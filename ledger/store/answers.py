@@ -1,0 +1,63 @@
+"""The bytes of an answer: the record that a command led to, or the error that it was refused with.
+
+Nothing is pickled: whoever can write to the folder can say what an owner answers, and no more than that.
+"""
+
+from typing import Any, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from tallystick.ledger import errors
+from tallystick.ledger.errors import StoreError, TallystickError
+from tallystick.ledger.record import TaskRecord
+
+Answer: TypeAlias = TaskRecord | TallystickError
+
+
+class _Bytes(Struct, array_like=True):
+    """What is stored: a record; or an error's class, its arguments and attributes, those apart that are records."""
+
+    record: TaskRecord | None
+    error: str | None = None
+    args: tuple[Any, ...] = ()
+    data: dict[str, Any] = {}
+    records: dict[str, TaskRecord] = {}
+
+
+_encode = msgspec.msgpack.Encoder(enc_hook=str).encode
+_decode = msgspec.msgpack.Decoder(_Bytes).decode
+
+
+def encode(answer: Answer) -> bytes:
+    """Return the bytes of an answer."""
+    if isinstance(answer, TaskRecord):
+        return _encode(_Bytes(answer))
+    data = answer.data
+    records = {name: value for name, value in data.items() if isinstance(value, TaskRecord)}
+    others = {name: value for name, value in data.items() if name not in records}
+    return _encode(_Bytes(None, type(answer).__name__, answer.args, others, records))
+
+
+def decode(stored: bytes) -> Answer:
+    """Return the answer that these bytes are of: the same record, or an error that says and carries the same."""
+    try:
+        answer = _decode(stored)
+    except msgspec.MsgspecError as error:
+        return StoreError(f"The answer of the ledger's owner cannot be read: {error}")
+    if answer.record is not None:
+        return answer.record
+    kind = getattr(errors, answer.error or "", None)
+    if not (isinstance(kind, type) and issubclass(kind, TallystickError)):
+        kind = StoreError  # of a later version
+    refusal = kind.__new__(kind)
+    refusal.args = answer.args
+    refusal.__dict__.update(answer.data, **answer.records)
+    return refusal
+
+
+def told(error: BaseException) -> TallystickError:
+    """Return an error as one that can be stored: whatever is not of this project is told as what it says."""
+    if isinstance(error, TallystickError):
+        return error
+    return StoreError(f"{type(error).__name__}: {error}")

@@ -1,0 +1,368 @@
+"""The member: a process that writes to a ledger beside others, through the owner, or as the owner if there is none."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from tallystick.actors.envelope import Reply
+from tallystick.actors.log import logger
+from tallystick.actors.task import AwaitEnd
+from tallystick.bell import DOOR_NAME, ring
+from tallystick.door import lease_message
+from tallystick.facts import Facts
+from tallystick.forks import leave_in_children
+from tallystick.guest import Guest, Sending, give
+from tallystick.ledger.commands import Command
+from tallystick.ledger.errors import Busy, Closed, NotFound, NotOwner, StoreError, TallystickError
+from tallystick.ledger.events import Event
+from tallystick.ledger.evolve import fold
+from tallystick.ledger.ids import id_text
+from tallystick.ledger.lifecycle import Runtime
+from tallystick.ledger.limits import INBOX_COMMANDS_MAX
+from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.store.port import EventLog
+from tallystick.owner import is_wanted
+
+log = logger("face")
+
+CLOSE_S_MAX = 30.0
+BUSY_S_MAX = 5.0
+"""How long a command waits for room in the inbox, or for an inbox at all."""
+
+_IDLE_S = 60.0
+_LOOK_S = 0.25  # how often who waits for an answer looks whether there still is an owner
+_SOON_S = 0.02  # while there is something to do that nobody rings for
+_FOLLOW_S = 0.1  # how often who waits for an event of others looks at the log
+
+Listener = Callable[[int], None]
+
+
+class Ownership(Protocol):
+    """What the owner of a ledger has while it is that."""
+
+    def facts(self) -> Facts:
+        """Return what writes."""
+        ...
+
+    def keep_alive(self, stream: bytes, ttl_ms: int) -> bool:
+        """Take a sign of life; False when the log does not say yet that the task gives them."""
+        ...
+
+    def promised(self, record: TaskRecord) -> None:
+        """Take note of what the log says now: the work promised to be heard of again."""
+        ...
+
+    def close(self) -> None:
+        """Commit and answer what was accepted, and be the owner no more."""
+        ...
+
+
+class Recipient:
+    """Whom a command for a task is sent to, whoever owns the ledger when it is."""
+
+    __slots__ = ("is_newborn", "stream")
+
+    def __init__(self, stream: bytes, *, is_newborn: bool = False) -> None:
+        self.stream, self.is_newborn = stream, is_newborn
+
+
+class Member:
+    """Takes commands at any time, and has them decided once, by this process or by the owner elsewhere.
+
+    One thread does all that could wait for others. The commands of one caller are decided in the order in which they
+    were sent, also when the owner changes in between.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        event_log: EventLog,
+        own: Callable[[Callable[[], None]], Ownership],
+        *,
+        at_end: Callable[[], None],
+    ) -> None:
+        self._folder, self._log, self._own, self._at_end = folder, event_log, own, at_end
+        self._guest = Guest(folder)
+        self._lock = threading.Lock()
+        self._queue: deque[Sending] = deque()
+        self._house: Ownership | None = None
+        self._is_direct = False
+        self._must_yield = False
+        self._closed = False
+        self._close_by = 0.0
+        self._look_at = 0.0
+        self._stuck_since: float | None = None
+        self._ends: list[tuple[bytes, Reply]] = []
+        self._listeners: list[Listener] = []
+        self._seen = -1
+        self._leased: dict[bytes, int] = {}
+        self._thread = threading.Thread(target=self._run, name="tallystick-member", daemon=True)
+        leave_in_children(self)
+
+    def start(self) -> None:
+        """Become the owner if there is none, and begin. Raises what opening a ledger as its owner raises."""
+        self._try_to_own()
+        if self._house is not None:
+            self._go_direct()
+        self._thread.start()
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether this process owns the ledger at the moment."""
+        return self._house is not None
+
+    # What the faces ask, on any thread.
+
+    def newborn(self, stream: bytes) -> Recipient:
+        """Return whom a creation under this fresh id is sent to."""
+        return Recipient(stream, is_newborn=True)
+
+    def actor(self, stream: bytes) -> Recipient:
+        """Return whom commands for a task are sent to."""
+        return Recipient(stream)
+
+    def send(self, actor: Recipient, message: Command | AwaitEnd, future: Reply) -> None:
+        """Send a command; `future` gets the answer when it is durable. Raises `Busy` and `Closed`."""
+        with self._lock:
+            if self._closed:
+                raise Closed
+            if isinstance(message, AwaitEnd):
+                self._ends.append((actor.stream, future))
+                self._seen = -1
+            elif self._is_direct:
+                self._forward(actor, message, future)
+                return
+            elif len(self._queue) >= INBOX_COMMANDS_MAX:
+                raise Busy("The ledger", depth=len(self._queue))
+            else:
+                actor.is_newborn = False  # whoever gets it does not know
+                self._queue.append(Sending(actor.stream, message, future))
+        self._guest.bell.wake()
+
+    def _forward(self, actor: Recipient, command: Command, reply: Reply) -> None:
+        assert self._house is not None, "only an owner decides itself"
+        facts = self._house.facts()
+        addressee = facts.newborn(actor.stream) if actor.is_newborn else facts.actor(actor.stream)
+        actor.is_newborn = False
+        facts.send(addressee, command, reply)
+
+    def keep_alive(self, stream: bytes, ttl_ms: int) -> bool:
+        """Take a sign of life; False when the log does not say yet that the task gives them."""
+        with self._lock:
+            if self._is_direct and self._house is not None:
+                return self._house.keep_alive(stream, ttl_ms)
+            if self._leased.get(stream) != ttl_ms:
+                self._leased[stream] = ttl_ms
+                return False
+        ring(self._folder / DOOR_NAME, lease_message(stream, ttl_ms))  # without an owner nobody misses it
+        return True
+
+    def promised(self, record: TaskRecord) -> None:
+        """Take note of what the log says now: the work promised to be heard of again."""
+        with self._lock:
+            if self._is_direct and self._house is not None:
+                self._house.promised(record)
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener(position)` when the log has grown, whoever wrote; returns what ends it."""
+        self._listeners.append(listener)
+        self._guest.bell.wake()
+        return lambda: self._listeners.remove(listener)
+
+    def reach(self, position: int, timeout_s: float) -> None:
+        """Wait for the read models that this process keeps up; an owner elsewhere keeps up its own."""
+        house = self._house
+        if self._is_direct and house is not None:
+            house.facts().reach(position, timeout_s)
+
+    def sweep(self) -> None:
+        """Do what is due now, if this process is the owner."""
+        house = self._house
+        if self._is_direct and house is not None:
+            house.facts().sweep()
+
+    def follow(self, runtime: Runtime) -> None:
+        """Nothing: who joined has no probes."""
+
+    def ask_to_yield(self) -> None:
+        """Let somebody else own the ledger, and go on beside it."""
+        self._must_yield = True
+        self._guest.bell.wake()
+
+    def close(self) -> bool:
+        """Take no more commands; have those answered that were accepted, at most CLOSE_S_MAX; whether they were."""
+        with self._lock:
+            self._closed = True
+            self._close_by = self._close_by or time.monotonic() + CLOSE_S_MAX
+        self._guest.bell.wake()
+        if self._thread.ident is not None:
+            self._thread.join(2 * CLOSE_S_MAX)
+        else:
+            self._end()
+        return not self._thread.is_alive()
+
+    def leave_to_parent(self) -> None:
+        """In a forked child there is no thread that would do anything."""
+        self._lock, self._closed, self._house, self._is_direct = threading.Lock(), True, None, False
+
+    # The thread.
+
+    def _run(self) -> None:
+        while not self._is_over():
+            try:
+                self._step()
+            except TallystickError as error:
+                self._fail(error)
+            except Exception as error:
+                log.exception("member_failed")
+                self._fail(StoreError(f"{type(error).__name__}: {error}"))
+            if not self._is_over():
+                self._guest.bell.hear(self._pause())
+        self._end()
+
+    def _is_over(self) -> bool:
+        if not self._closed:
+            return False
+        return not (self._queue or self._guest.waiting) or time.monotonic() >= self._close_by
+
+    def _step(self) -> None:
+        guest = self._guest
+        if self._must_yield:
+            self._yield()
+        guest.collect()
+        if self._house is None:
+            if self._queue:
+                self._post()
+            if (self._queue or guest.waiting) and time.monotonic() >= self._look_at:
+                self._try_to_own()
+        if self._house is not None and not self._is_direct and not guest.waiting:
+            self._go_direct()
+        if self._ends or self._listeners:
+            self._follow()
+
+    def _pause(self) -> float:
+        """How long to wait for the bell."""
+        if self._queue or self._must_yield or (self._house is not None and not self._is_direct):
+            return _SOON_S
+        if self._guest.waiting:
+            return _LOOK_S if self._guest.bell.is_hung else _SOON_S
+        return _FOLLOW_S if self._ends or self._listeners else _IDLE_S
+
+    def _post(self) -> None:
+        """Put what is to be sent into the inbox of whoever owns the ledger."""
+        sendings = list(self._queue)
+        try:
+            sent = self._guest.send(sendings)
+        except Busy as error:
+            sent = 0
+            if self._is_stuck():
+                self._fail_queue(error)
+                return
+        if not sent and self._is_stuck():
+            self._fail_queue(StoreError(f"{self._folder}: the owner of the ledger has made no inbox ready."))
+            return
+        if sent:
+            self._stuck_since = None
+            with self._lock:
+                for _ in range(sent):
+                    self._queue.popleft()
+            if self._guest.wake_owner():
+                self._look_at = max(self._look_at, time.monotonic() + _LOOK_S)
+            else:
+                self._look_at = 0.0
+
+    def _is_stuck(self) -> bool:
+        now = time.monotonic()
+        if self._stuck_since is None:
+            self._stuck_since = now
+        return now - self._stuck_since > BUSY_S_MAX
+
+    def _try_to_own(self) -> None:
+        self._look_at = time.monotonic() + _LOOK_S
+        if is_wanted(self._folder):
+            return
+        try:
+            self._house = self._own(self.ask_to_yield)
+        except NotOwner:
+            return
+        self._must_yield = False  # whoever asked before asks again
+
+    def _go_direct(self) -> None:
+        """From now on what is sent is decided here: all that came before was."""
+        assert self._house is not None, "this process is the owner"
+        with self._lock:
+            while self._queue:
+                sending = self._queue.popleft()
+                try:
+                    self._forward(Recipient(sending.stream), sending.command, sending.reply)
+                except TallystickError as error:
+                    give(sending.reply, error)
+            self._is_direct = True
+        self._house.facts().listen(self._note_commit)
+
+    def _note_commit(self, _position: int) -> None:
+        if self._ends or self._listeners:
+            self._guest.bell.wake()
+
+    def _yield(self) -> None:
+        """Commit and answer what was accepted, and leave the ledger to who wants it."""
+        self._must_yield = False
+        with self._lock:
+            self._is_direct = False
+            house, self._house = self._house, None
+        if house is not None:
+            house.close()
+            self._look_at = time.monotonic() + _LOOK_S
+
+    def _follow(self) -> None:
+        """Tell those who wait for events of whoever."""
+        head = self._log.head()
+        if head == self._seen:
+            return
+        self._seen = head
+        with self._lock:
+            ends, self._ends = self._ends, []
+        for stream, reply in ends:
+            record = fold([stored for stored in self._log.stream(stream) if isinstance(stored, Event)])
+            if record is None:
+                give(reply, NotFound(id_text(stream)))
+            elif not record.is_active:
+                give(reply, record)
+            else:
+                with self._lock:
+                    self._ends.append((stream, reply))
+        for listener in tuple(self._listeners):
+            try:
+                listener(head)
+            except Exception:  # the others are told all the same
+                log.exception("listener_failed", position=head)
+
+    # The end.
+
+    def _fail(self, error: BaseException) -> None:
+        self._fail_queue(error)
+        self._guest.fail(error)
+
+    def _fail_queue(self, error: BaseException) -> None:
+        self._stuck_since = None
+        with self._lock:
+            queue, self._queue = self._queue, deque()
+        for sending in queue:
+            give(sending.reply, error)
+
+    def _end(self) -> None:
+        house, self._house, self._is_direct = self._house, None, False
+        try:
+            if house is not None:
+                house.close()
+        except Exception:
+            log.exception("member_failed")
+        self._fail(Closed())
+        ends, self._ends = self._ends, []
+        for _stream, reply in ends:
+            give(reply, Closed())
+        self._guest.close()
+        self._at_end()
