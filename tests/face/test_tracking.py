@@ -11,6 +11,7 @@ import pytest
 
 import tallystick
 from tallystick import AsyncTask, InvalidInput, Ledger, Task, TaskRecord
+from tallystick.probes import own_backing
 from tallystick.testing import HandClock, memory_ledger
 from tests.face.parts import ORDINARY, at_once
 
@@ -63,6 +64,7 @@ def check(record: TaskRecord, status: str, error: str | None) -> None:
     started = record.backing["started"]
     assert isinstance(started, int)
     assert 1_000 > abs(started - psutil.Process().create_time() * 1_000)
+    assert own_backing() == record.backing
 
 
 @pytest.mark.parametrize(("error", "status", "said"), ENDS)
