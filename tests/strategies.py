@@ -17,6 +17,7 @@ from tallystick.ledger.events import (
     TaskFailed,
     TaskHeld,
     TaskLateSignal,
+    TaskLeased,
     TaskLost,
     TaskNotifyChanged,
     TaskProgressed,
@@ -62,6 +63,7 @@ evidence: st.SearchStrategy[Evidence] = st.dictionaries(
     st.one_of(st.none(), st.booleans(), numbers, st.floats(allow_nan=False, allow_infinity=False), words),
     max_size=3,
 )
+backings: st.SearchStrategy[Evidence] = st.one_of(evidence.filter(bool), st.just({"pid": 4711, "ticks": 90_210}))
 usage: st.SearchStrategy[Usage] = st.dictionaries(
     st.sampled_from(["inputTokens", "outputTokens", "costUsd"]),
     st.one_of(st.integers(0, COUNT_MAX), st.floats(0, 1e6)),
@@ -101,7 +103,7 @@ _BLANKS: dict[str, st.SearchStrategy[Any]] = {
     "requester_agent": keys,
     "origin": origins,
     "timeout_ms": st.integers(1, TIMEOUT_MS_MAX),
-    "backing": evidence.filter(bool),
+    "backing": backings,
     "metadata": metadata,
     "idempotency_key": keys,
 }
@@ -125,7 +127,7 @@ def creations(draw: st.DrawFn) -> TaskCreated:
     )
 
 
-starts = st.builds(TaskStarted, backing=maybe(evidence.filter(bool)))
+starts = st.builds(TaskStarted, backing=maybe(backings))
 progress = st.builds(
     TaskProgressed,
     message=maybe(words),
@@ -158,6 +160,7 @@ misses = st.builds(TaskBackingMissed, evidence=evidence)
 restorations = st.builds(TaskBackingRestored, evidence=evidence)
 losses = st.builds(TaskLost, rule=keys, evidence=evidence, error=maybe(words))
 settlements = st.builds(TaskSettled, status=st.sampled_from(sorted(SETTLED_AS)), reason=words)
+leases = st.builds(TaskLeased, ttl_ms=st.sampled_from([1_000, 60_000]))
 policies = st.builds(TaskNotifyChanged, policy=st.sampled_from(NotifyPolicy))
 prunings = st.builds(TaskPruned, reason=maybe(words))
 holds = st.builds(TaskHeld, reason=maybe(words))
@@ -193,6 +196,7 @@ reports: st.SearchStrategy[TaskFact] = st.one_of(
     restorations,
     losses,
     settlements,
+    leases,
     policies,
     holds,
     releases,
@@ -201,7 +205,7 @@ reports: st.SearchStrategy[TaskFact] = st.one_of(
 """What somebody may tell of a task that is there, except its pruning."""
 
 unfinished: st.SearchStrategy[TaskFact] = st.one_of(
-    starts, progress, misses, restorations, policies, holds, releases, creations()
+    starts, progress, misses, restorations, leases, policies, holds, releases, creations()
 )
 """What leaves a task active."""
 

@@ -17,7 +17,7 @@ from tallystick.ledger.ids import id_text
 from tallystick.ledger.lifecycle import Runtime, Status
 from tallystick.ledger.record import TaskRecord
 from tallystick.projections.catch_up import catch_up
-from tallystick.projections.due import Due, DueRules, dues_of
+from tallystick.projections.due import Due, DueKind, DueRules, dues_of
 from tallystick.projections.query import STATUSES_SHOWN, Query
 from tallystick.projections.reader import Reader
 from tallystick.projections.views import Views
@@ -182,3 +182,19 @@ def test_what_is_due_follows_from_the_records_and_the_rules(
         assert expected == sorted(found)
         assert [due.at for due in found] == sorted(due.at for due in found)
         assert found[:1] == reader.due(until, rules, limit=1)
+        for kind in DueKind:
+            assert [due for due in found if due.kind is kind] == reader.due(until, rules, kinds={kind})
+        assert [] == reader.due(until, rules, kinds=set())
+
+
+@given(histories(), standings)
+def test_the_tasks_that_name_their_backing_are_the_active_ones_with_a_process_or_a_lease(
+    events: list[Event], standing: tuple[int, ...]
+) -> None:
+    expected = [
+        record.stream
+        for record in live(events)
+        if record.is_active and (record.lease_ms is not None or "pid" in (record.backing or {}))
+    ]
+    with reader_of(events, standing) as reader:
+        assert sorted(expected) == sorted(reader.backed())

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from msgspec.structs import replace
 
-from tallystick.ledger.events import Event, TaskProgressed, TaskPruned, TaskStarted, TaskSucceeded
+from tallystick.ledger.events import Event, TaskLeased, TaskProgressed, TaskPruned, TaskStarted, TaskSucceeded
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.lifecycle import BLOCKED, Status
 from tallystick.projections.keys import (
@@ -39,7 +39,7 @@ def ended() -> Story:
 
 
 def test_a_row_has_these_bytes() -> None:
-    numbers = [2, 3, 1, 1, 2, 18, 0, 0]  # a root and a requester of 0 are the task itself and its owner
+    numbers = [2, 3, 1, 1, 2, 19, 0, 0]  # a root and a requester of 0 are the task itself and its owner
     since_creation = [2_000, 1_000, 2_000, None]
     no_room_for_more = [0, None]
     body = ["Count the tallies", BEGIN_MS + 1_000, 3, 3, "agent:main:main", None, None, "run-1", None]
@@ -48,7 +48,13 @@ def test_a_row_has_these_bytes() -> None:
     stored = pack(ended().record)
 
     assert numbers + since_creation + no_room_for_more + body + told == msgspec.msgpack.decode(stored)
-    assert "dc001b0203010102120000cd07d0cd03e8cd07d0c000c0" == stored[:23].hex()
+    assert "dc001b0203010102130000cd07d0cd03e8cd07d0c000c0" == stored[:23].hex()
+
+
+def test_a_lease_is_the_last_that_a_row_may_say() -> None:
+    record = Story(created(), TaskStarted(), TaskLeased(ttl_ms=60_000)).record
+    assert 60_000 == msgspec.msgpack.decode(pack(record))[-1]
+    assert record == unpack(STREAM, pack(record))
 
 
 def test_an_origin_stands_under_the_names_that_it_has_in_the_log() -> None:
