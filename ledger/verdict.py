@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from tallystick.ledger import fields, intake
 from tallystick.ledger.errors import InvalidInput
@@ -38,6 +39,14 @@ class Verdict(Struct, frozen=True):
     evidence: Evidence
     outcome: Outcome | None = None
     ended_at: int | None = None
+
+    def __post_init__(self) -> None:  # however it was made: what no bytes can say would spoil a whole batch
+        if not isinstance(self.finding, Finding):
+            raise InvalidInput("finding", self.finding, ", ".join(Finding))
+        if isinstance(self.outcome, Outcome) is not (self.finding is Finding.ENDED):
+            raise InvalidInput("outcome", self.outcome, "how it ended, if it has ended")
+        force_setattr(self, "evidence", fields.evidence("evidence", self.evidence))
+        intake.moment(self.ended_at)
 
     @classmethod
     def alive(cls, evidence: Mapping[str, object] | str | None = None) -> Self:
@@ -73,16 +82,16 @@ class Verdict(Struct, frozen=True):
 
         An active task ends as that, a lost one is recovered as that.
         """
-        return cls(Finding.ENDED, _seen(evidence), _outcome(status, summary, error), intake.moment(ended_at))
+        return cls(Finding.ENDED, _seen(evidence), _outcome(status, summary, error), ended_at)
 
 
-def _seen(evidence: Mapping[str, object] | str | None) -> Evidence:
+def _seen(evidence: Mapping[str, object] | str | None) -> Any:
     if evidence is None:
         return {}
     if isinstance(evidence, str):
         detail = fields.report("evidence", evidence, bytes_max=DETAIL_BYTES_MAX)
         return {} if detail is None else {"detail": detail}
-    return fields.evidence("evidence", evidence)
+    return evidence
 
 
 def _outcome(status: str, summary: str | None, error: str | None) -> Outcome:
