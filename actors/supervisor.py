@@ -110,7 +110,7 @@ class Supervisor(DispatchedActor):
         self._later: dict[bytes, int] = {}
         self._scans = 0
         self._has_looked = opened_at == 0
-        self._is_forced = False
+        self._is_forced = self._until_nothing_is_due = False
         self._works_soon = False
         self._sweeps: list[Reply] = []
         self._next_at: int | None = None
@@ -130,6 +130,7 @@ class Supervisor(DispatchedActor):
         """Take a message; a sweep is answered when all of it is done."""
         if isinstance(envelope.message, Sweep | Settle) and envelope.reply_to is not None:
             self._sweeps.append(envelope.reply_to)
+            self._until_nothing_is_due |= isinstance(envelope.message, Sweep)
             envelope = Envelope(envelope.message)
         super().handle(envelope)
 
@@ -256,11 +257,11 @@ class Supervisor(DispatchedActor):
             while self._todo and taken < SLICE and self._inspector.has_room():
                 self._inspector.ask(self._todo.popleft())
                 taken += 1
+            if self._sweeps and not self._is_busy() and not (self._until_nothing_is_due and self._take_up_dues()):
+                self._answer_sweeps()
             if self._todo and self._inspector.has_room() and not self._works_soon:
                 self._works_soon = True
                 self._dispatcher.call_soon(self._work_soon)
-            if self._sweeps and not self._is_busy() and not self._take_up_dues() and not self._is_busy():
-                self._answer_sweeps()
         except Exception as error:  # the next look may do better; who waits for this one hears it
             log.exception("supervision_failed")
             self._answer_sweeps(error)
@@ -274,6 +275,7 @@ class Supervisor(DispatchedActor):
 
     def _answer_sweeps(self, error: Exception | None = None) -> None:
         sweeps, self._sweeps = self._sweeps, []
+        self._until_nothing_is_due = False
         for reply in sweeps:
             with suppress(queue.Full):  # its owner has answered it: nobody waits
                 reply.set(None) if error is None else reply.fail(error)

@@ -60,6 +60,7 @@ GRACE_MS = 5 * 60_000
 CANCEL_GRACE_MS = 30_000  # how long a cancel waits for somebody to say that the work has stopped
 CANCEL_KILL_MS = 5_000  # how long a process group may take to end by SIGTERM
 SWEEP_INTERVAL_MS = 60_000
+SWEEP_INTERVAL_MS_MIN = 10  # a shorter one would do nothing but sweep
 SWEEP_FIRST_MS = 5_000
 PROBE_LIMIT_MS = 10_000  # how long a probe may take before its answer is that it cannot tell
 PROBES_AT_ONCE = 8  # of one runtime; one that hangs takes one of these places at most

@@ -22,6 +22,7 @@ from tallystick.ledger.limits import (
     RETENTION_TERMINAL_MS,
     SWEEP_FIRST_MS,
     SWEEP_INTERVAL_MS,
+    SWEEP_INTERVAL_MS_MIN,
 )
 from tallystick.ledger.store.folder import not_opened
 
@@ -66,7 +67,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
             for key, span in given.items():
                 if key not in ALLOWED_KEYS[section]:
                     raise InvalidInput(f"a name in {section}", key, _nearest(key, ALLOWED_KEYS[section]))
-                fields.whole(f"{section}.{key}", span, most=DURATION_MS_MAX)
+                fields.whole(f"{section}.{key}", span, least=_LEAST.get(section, 0), most=DURATION_MS_MAX)
             msgspec.structs.force_setattr(self, section, {**defaults, **given})
         if not isinstance(self.actors, Actors):
             raise InvalidInput("actors", self.actors, "an Actors")
@@ -78,6 +79,7 @@ _DURATIONS: Mapping[str, Mapping[str, int]] = {
     "cancel": {"grace": CANCEL_GRACE_MS, "kill": CANCEL_KILL_MS},
     "retention": {"terminal": RETENTION_TERMINAL_MS, "lost": RETENTION_LOST_MS},
 }
+_LEAST: Mapping[str, int] = {"sweep": SWEEP_INTERVAL_MS_MIN}
 ALLOWED_KEYS: Mapping[str, frozenset[str]] = {
     "grace": frozenset({"default", *Runtime}),
     "sweep": frozenset({"first", "interval"}),

@@ -136,7 +136,7 @@ class NothingHangs(RuleBasedStateMachine):
                 assert (Status.CANCELLED, True) == (record.status, record.cancel_confirmed)
                 known.status = "cancelled"
             elif known.status == "running" and known.asked_to_stop is None:
-                known.asked_to_stop = self.clock()
+                known.asked_to_stop, known.born_here = self.clock(), True
 
     @rule(place=places)
     def keep_alive(self, place: int) -> None:

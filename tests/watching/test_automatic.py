@@ -1,0 +1,69 @@
+"""By the system's clock everything happens by itself, and a probe that hangs delays nobody else."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+import tallystick
+from tallystick import Config, TaskRecord, Verdict
+from tests.watching.conftest import OWNER, the_event
+
+AT_ONCE = Config(sweep={"first": 20, "interval": 50}, grace={"default": 100}, cancel={"grace": 100})
+
+
+def test_a_miss_and_the_loss_after_it_come_without_anybody_asking(folder: Path) -> None:
+    with tallystick.open(folder, config=AT_ONCE) as ledger:
+        ledger.probe("subagent", lambda _task: Verdict.missing("gone"))
+        task = ledger.create(runtime="subagent", task="work", owner=OWNER)
+        task.start()
+
+        missed = the_event(ledger, "task-backing-missed.1")
+        lost = the_event(ledger, "task-lost.1")
+
+        assert task.id == missed.task_id == lost.task_id
+        assert lost.recorded_at - missed.recorded_at >= 100
+
+
+def test_an_unconfirmed_cancel_comes_without_anybody_asking(folder: Path) -> None:
+    with tallystick.open(folder, config=AT_ONCE) as ledger:
+        task = ledger.create(runtime="subagent", task="work", owner=OWNER)
+        task.start()
+
+        record = task.cancel("enough", wait_ms=60_000)
+
+        assert ("cancelled", False) == (record.status, record.cancel_confirmed)
+
+
+def test_silence_beyond_its_promise_is_a_miss_without_anybody_asking(folder: Path) -> None:
+    with tallystick.open(folder, config=AT_ONCE) as ledger:
+        task = ledger.create(runtime="subagent", task="work", owner=OWNER)
+        task.start()
+        task.keep_alive(1_000)
+
+        assert task.id == the_event(ledger, "task-backing-missed.1").task_id
+
+
+@pytest.mark.parametrize("hanging", [1, 20])
+def test_a_probe_that_hangs_delays_nobody_else(folder: Path, hanging: int) -> None:
+    release = threading.Event()
+
+    def hang(_task: TaskRecord) -> Verdict:
+        release.wait()
+        return Verdict.dead("at last")
+
+    with tallystick.open(folder, config=AT_ONCE) as ledger:
+        ledger.probe("acp", hang)
+        ledger.probe("subagent", lambda _task: Verdict.dead("deleted"))
+        for _ in range(hanging):
+            ledger.create(runtime="acp", task="hangs", owner=OWNER).start()
+        other = ledger.create(runtime="subagent", task="work", owner=OWNER)
+        other.start()
+        late = ledger.create(runtime="acp", task="late", owner=OWNER, timeout_ms=50)
+        late.start()
+
+        try:
+            assert other.id == the_event(ledger, "task-lost.1").task_id
+            assert late.id == the_event(ledger, "task-timed-out.1").task_id
+        finally:
+            release.set()
