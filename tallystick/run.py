@@ -11,7 +11,7 @@ from typing import IO
 from msgspec import Struct
 
 from tallystick.ledger import fields
-from tallystick.ledger.errors import InvalidInput, TallystickError
+from tallystick.ledger.errors import InvalidInput, Refused, TallystickError
 from tallystick.ledger.limits import TASK_BYTES_MAX
 from tallystick.process import DRAIN_S, Process, held_back
 from tallystick.sync import Ledger, Task
@@ -56,6 +56,7 @@ def run_command(
     once a second. The command has a process group of its own and reads no terminal. When its time is over the group
     gets SIGTERM, and SIGKILL what is left of it after 5 s. `KeyboardInterrupt` stops it likewise, with SIGINT first (a
     `Terminated` with its own signal), and is raised again after the task is cancelled; a second one kills the group.
+    When somebody cancels the task and a signal ends the command, the task is cancelled, not failed.
     Raises what creating a task raises; once the command runs, a ledger that cannot be written is told on standard
     error and changes nothing about the command.
     """
@@ -71,7 +72,7 @@ def run_command(
                 process = Process.start(command, out, err)
             except OSError as error:
                 return _not_started(task, command[0], error)
-        return _attend(task, process, timeout_ms)
+        return _attend(ledger, task, process, timeout_ms)
     except KeyboardInterrupt as error:
         if process is not None and task.record.is_active:
             _interrupted(task, process, error)
@@ -90,30 +91,30 @@ def _not_started(task: Task, name: str, error: OSError) -> Ran:
     return Ran(task, exit_code, problem)
 
 
-def _attend(task: Task, process: Process, timeout_ms: int | None) -> Ran:
+def _attend(ledger: Ledger, task: Task, process: Process, timeout_ms: int | None) -> Ran:
     deadline = None if timeout_ms is None else time.monotonic() + timeout_ms / MS_PER_S
     _record(lambda: task.start(backing=process.backing()))
     told = ""
     while not process.ended.wait(_until_next_look(deadline)):
         if deadline is not None and time.monotonic() >= deadline:
-            return _timed_out(task, process, timeout_ms)
+            return _timed_out(ledger, task, process, timeout_ms)
         line = process.last_line
         if line and line != told:
             told = line
             _record(partial(task.progress, line))
-    return _ended(task, process)
+    return _ended(ledger, task, process)
 
 
 def _until_next_look(deadline: float | None) -> float:
     return PROGRESS_S if deadline is None else max(min(PROGRESS_S, deadline - time.monotonic()), 0)
 
 
-def _timed_out(task: Task, process: Process, timeout_ms: int | None) -> Ran:
+def _timed_out(ledger: Ledger, task: Task, process: Process, timeout_ms: int | None) -> Ran:
     stopped = process.stop(signal.SIGTERM)
     process.drain(DRAIN_S)
     _record(lambda: task.time_out(f"stopped after {timeout_ms} ms: {stopped}", summary=process.last_line or None))
     process.drain()
-    return Ran(task, EXIT_TIMED_OUT)
+    return Ran(_newest(ledger, task), EXIT_TIMED_OUT)
 
 
 def _interrupted(task: Task, process: Process, error: KeyboardInterrupt) -> None:
@@ -126,7 +127,7 @@ def _interrupted(task: Task, process: Process, error: KeyboardInterrupt) -> None
     _record(lambda: task.cancelled(f"interrupted by {number.name}", stopped=stopped))
 
 
-def _ended(task: Task, process: Process) -> Ran:
+def _ended(ledger: Ledger, task: Task, process: Process) -> Ran:
     process.drain(DRAIN_S)  # so that the last line is known; a reader that is slow does not hold up the record
     code = process.code
     if code == 0:
@@ -135,9 +136,18 @@ def _ended(task: Task, process: Process) -> Ran:
         _record(lambda: task.fail(_with(f"exit code {code}", process.last_error), exit_code=code))
     else:
         name = _signal_name(-code)
-        _record(lambda: task.fail(_with(f"killed by {name}", process.last_error), signal=name))
+        _record(lambda: _killed(ledger, task, name, process.last_error))
     process.drain()
-    return Ran(task, code if code >= 0 else EXIT_SIGNAL - code)
+    return Ran(_newest(ledger, task), code if code >= 0 else EXIT_SIGNAL - code)
+
+
+def _killed(ledger: Ledger, task: Task, name: str, last_error: str) -> None:
+    """Who was asked to stop and was stopped has not failed; others may have asked meanwhile."""
+    known = ledger.get(task.id).record
+    if known.cancel_requested_at is None:
+        task.fail(_with(f"killed by {name}", last_error), signal=name)
+    else:
+        task.cancelled(known.cancel_reason, stopped=_with(f"the command, killed by {name}", last_error))
 
 
 def _with(end: str, line: str) -> str:
@@ -151,9 +161,19 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
+def _newest(ledger: Ledger, task: Task) -> Task:
+    """Return the task as it is now: the ledger may have ended it itself."""
+    try:
+        return ledger.get(task.id)
+    except TallystickError:
+        return task
+
+
 def _record(write: Callable[[], object]) -> None:
     """Tell the ledger; when it cannot be told, tell people: the command's own fate does not hang on it."""
     try:
         write()
+    except Refused:
+        pass  # the ledger has ended the task itself in between, and keeps this as a late signal
     except TallystickError as error:
         print(f"tallystick could not record this: {error}", file=sys.stderr)  # noqa: T201 - the last resort

@@ -15,12 +15,17 @@ CHAPTERS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
         "Work": {
             "run": "Run a command as a task; exit as it does.",
+            "cancel": "Stop the work of a task.",
+            "settle": "End an active task by hand.",
+            "notify": "Choose what is told of a task.",
         },
         "Prove": {
             "verify": "Recompute the log: is the past what it was?",
             "replay": "Show tasks as they were, and what changed since.",
         },
         "Keep": {
+            "hold": "Keep a task from being pruned.",
+            "release": "End the hold of a task.",
             "projections": "List, rebuild or check the read models.",
             "doctor": "Look for what is wrong with a ledger or its place.",
         },

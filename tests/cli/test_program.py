@@ -71,7 +71,7 @@ def test_python_runs_it_as_a_module() -> None:
         (["show", "a", "b"], "Got unexpected extra argument (b)"),
         (["list", "--limit", "many"], "'many' is not a valid integer"),
         (["completion", "tcsh"], "'tcsh' is not one of 'bash', 'zsh', 'fish'."),
-        (["cancel", "x"], "No such command 'cancel'."),
+        (["abolish", "x"], "No such command 'abolish'."),
     ],
 )
 def test_wrong_usage_is_told_in_words_or_as_data(words: list[str], says: str) -> None:

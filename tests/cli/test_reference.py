@@ -50,7 +50,7 @@ def completions(words: str) -> list[str]:
 
 @pytest.mark.usefixtures("ledger")
 def test_commands_statuses_options_and_recent_tasks_are_completed(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert ["show", "status"] == sorted(completions("tally s"))
+    assert ["settle", "show", "status"] == sorted(completions("tally s"))
     assert ["running"] == completions("tally list --status r")
     assert ["running"] == completions("tally --status r")
     assert "--cursor" in completions("tally list --")

@@ -82,8 +82,8 @@ def test_a_timeout_of_the_command_line_exits_with_124(folder: str) -> None:
 
 
 def run_here(folder: str, words: list[str], **more: Any) -> Ran:
-    with tallystick.open(folder) as opened:
-        return run_command(opened, words, owner=OWNER, **more)
+    with tallystick.join(folder) as joined:
+        return run_command(joined, words, owner=OWNER, **more)
 
 
 @pytest.mark.parametrize(

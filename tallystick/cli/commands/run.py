@@ -32,10 +32,10 @@ from tallystick.run import Terminated, run_command
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND…")
 def command(call: Call, *, words: tuple[str, ...], label: str | None, owner: str | None, timeout: str | None) -> int:
     """Run a command as a task."""
-    from tallystick.opening import open as open_ledger
+    from tallystick.joining import join
 
     timeout_ms = None if timeout is None else duration("timeout", timeout)
-    with _stopped_by_signals(), open_ledger(call.folder, config=call.settings) as ledger:
+    with _stopped_by_signals(), join(call.folder, config=call.settings) as ledger:
         ran = run_command(
             ledger,
             words,

@@ -1,0 +1,19 @@
+"""`tally release`: end a hold."""
+
+import click
+
+from tallystick.cli.answer import Answer
+from tallystick.cli.call import Call
+from tallystick.cli.change import LOOKUP_HELP, SHAPE, changed, task_named
+from tallystick.cli.command import LOOKUP
+from tallystick.cli.command import command as _command
+
+
+@_command("release", json=SHAPE, help=LOOKUP_HELP)
+@click.option("--reason", metavar="R", help="Why.")
+@click.argument("lookup", type=LOOKUP)
+def command(call: Call, *, lookup: str, reason: str | None) -> Answer:
+    """Release a task."""
+    with task_named(call, lookup) as task:
+        record = task.release(reason)
+    return changed(record, lambda task_id: f"{task_id} is not held: it goes when its time is over.")
