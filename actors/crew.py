@@ -6,7 +6,7 @@ import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from tallystick.actors.log import logger
@@ -14,8 +14,11 @@ from tallystick.ledger.limits import PROBES_AT_ONCE
 
 if TYPE_CHECKING:  # loaded when somebody hands over a coroutine function
     import asyncio
+    from concurrent.futures import Future
 
 log = logger("actors")
+
+HEED_S = 1.0  # how long a coroutine that is cancelled may take to end
 
 Done = Callable[[Any], None]
 """What is called with the answer of a call, or with the exception that took its place."""
@@ -26,13 +29,14 @@ class Unanswered(Exception):
 
 
 class _Call:
-    __slots__ = ("argument", "done", "function", "gang", "is_over", "key", "limit_s")
+    __slots__ = ("argument", "done", "function", "gang", "is_awaited", "is_over", "key", "limit_s", "until")
 
     def __init__(
         self, gang: "_Gang", key: bytes, function: Callable[[Any], Any], argument: Any, *, limit_s: float, done: Done
     ) -> None:
         self.gang, self.key, self.function, self.argument = gang, key, function, argument
         self.limit_s, self.done, self.is_over = limit_s, done, False
+        self.is_awaited, self.until = False, 0.0
 
 
 class _Gang:
@@ -44,6 +48,13 @@ class _Gang:
         self.keys: set[bytes] = set()
         self.working = self.hanging = 0
 
+    def strand(self) -> list[_Call]:
+        """Return those who wait in vain, and let them wait no more."""
+        stranded = list(self.waiting)
+        self.waiting.clear()
+        self.keys.difference_update(call.key for call in stranded)
+        return stranded
+
 
 class Crew:
     """Calls functions on threads of its own, plain ones and coroutine functions.
@@ -52,7 +63,9 @@ class Crew:
     `Unanswered` and left alone: its thread cannot be stopped, so another takes its place, up to `at_once` of a kind;
     when that many hang, further calls of the kind are answered with `Unanswered` at once. No key is called again while
     its last call hangs. So one that hangs delays nobody else, and many that hang delay only their own kind.
-    Coroutines run on `loop`, else on one that the crew makes. The limits are real time, whatever the ledger's clock.
+    Coroutines run on `loop`, else on one that the crew makes; they are cancelled at their limit, and hang when they do
+    not heed that. The limits are real time, whatever the ledger's clock.
+    When nothing is under way, no thread stays longer than the last limit, but the loop's.
     `done` is called on one of the crew's threads, and must not block.
     """
 
@@ -69,15 +82,22 @@ class Crew:
         self, kind: str, key: bytes, function: Callable[[Any], Any], argument: Any, *, limit_s: float, done: Done
     ) -> None:
         """Call `function(argument)` soon; `done` gets what it returns or raises, or `Unanswered`, exactly once."""
+        stranded: list[_Call] = []
         with self._lock:
             gang = self._gangs.setdefault(kind, _Gang(kind))
             problem = self._problem(gang, key)
             if problem is None:
                 gang.keys.add(key)
                 gang.waiting.append(_Call(gang, key, function, argument, limit_s=limit_s, done=done))
-                self._fill(gang)
+                stranded = self._fill(gang)
         if problem is not None:
             _tell(done, Unanswered(problem))
+        for each in stranded:
+            _tell(each.done, Unanswered("no thread can be had"))
+
+    def is_closed(self) -> bool:
+        """Whether no more calls are begun."""
+        return self._closed
 
     def hanging(self) -> dict[str, int]:
         """Return how many calls of each kind are over their limit and have not come back."""
@@ -108,20 +128,33 @@ class Crew:
             return f"{gang.hanging} calls of {gang.kind} have not come back"
         return None
 
-    def _fill(self, gang: _Gang) -> None:
-        """Put a thread on what waits, if one may be had. Called with the lock."""
-        if gang.waiting and gang.working < self._at_once:
-            gang.working += 1
+    def _fill(self, gang: _Gang) -> list[_Call]:
+        """Put a thread on what waits, if one may be had; return who waits in vain. Called with the lock."""
+        if not gang.waiting or gang.working >= self._at_once:
+            return []
+        try:
+            if self._warden is None:
+                warden = threading.Thread(target=self._watch, name="tallystick-limits", daemon=True)
+                warden.start()
+                self._warden = warden
             threading.Thread(target=self._work, args=(gang,), name=f"tallystick-{gang.kind}", daemon=True).start()
+        except RuntimeError:  # the machine has none left; whoever is at work takes up what waits
+            log.exception("no_thread", kind=gang.kind)
+            return [] if gang.working else gang.strand()
+        gang.working += 1
+        return []
 
     def _work(self, gang: _Gang) -> None:
         while True:
             with self._lock:
                 if not gang.waiting:
                     gang.working -= 1
+                    if self._closed or not self._limits:
+                        self._lock.notify_all()  # the warden may go, too
                     return
                 call = gang.waiting.popleft()
-                self._limit(call)
+                call.until = time.monotonic() + call.limit_s
+                self._limit(call, call.until)
             answer = self._answer_of(call)
             with self._lock:
                 gang.keys.discard(call.key)
@@ -135,50 +168,57 @@ class Crew:
         try:
             answer = call.function(call.argument)
             if inspect.isawaitable(answer):
-                return self._awaited(answer, call.limit_s)
+                return self._awaited(answer, call)
         except BaseException as error:  # noqa: BLE001 - whatever others wrote may raise; their caller is told
             return error
         return answer
 
-    def _awaited(self, answer: Any, limit_s: float) -> Any:
+    # Coroutines.
+
+    def _awaited(self, answer: Any, call: _Call) -> Any:
+        """Wait until it is really over: a coroutine that does not heed its cancellation hangs like any other call."""
         import asyncio  # noqa: PLC0415 - most probes are plain functions
 
-        async def waited() -> Any:
-            return await asyncio.wait_for(answer, limit_s)
-
-        coroutine = waited()
+        left = call.until - time.monotonic()
+        call.is_awaited = left > 0
+        caught = _caught(answer)
+        limited = asyncio.wait_for(caught, left)
         try:
-            future = asyncio.run_coroutine_threadsafe(coroutine, self._running_loop())
-        except BaseException:
-            _dispose(coroutine, answer)
-            raise
-        try:
-            return future.result(limit_s)
+            if left <= 0:
+                raise TimeoutError
+            return self._begun(limited).result()
         except TimeoutError:
-            future.cancel()
-            raise Unanswered(f"no answer within {limit_s:g} s") from None
+            if time.monotonic() < call.until:
+                raise  # its own
+            raise Unanswered(_too_long(call)) from None
+        finally:
+            for coroutine in (limited, caught, answer):  # one that never began would be warned about
+                if inspect.iscoroutine(coroutine):
+                    coroutine.close()
 
-    def _running_loop(self) -> "asyncio.AbstractEventLoop":
+    def _begun(self, coroutine: Coroutine[Any, Any, Any]) -> "Future[Any]":
+        """Hand a coroutine to the loop: whatever is handed over comes before the stop."""
         import asyncio  # noqa: PLC0415 - as above
 
         with self._lock:
+            if self._closed:
+                raise Unanswered("the ledger was closed")
             if self._loop is None:
-                if self._closed:
-                    raise Unanswered("the ledger was closed")
-                loop = self._loop = asyncio.new_event_loop()
-                self._own_loop = True
-                threading.Thread(target=_run, args=(loop,), name="tallystick-async", daemon=True).start()
-            return self._loop
+                loop = asyncio.new_event_loop()
+                try:
+                    threading.Thread(target=_run, args=(loop,), name="tallystick-async", daemon=True).start()
+                except BaseException:
+                    loop.close()
+                    raise
+                self._loop, self._own_loop = loop, True
+            return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     # What takes too long.
 
-    def _limit(self, call: _Call) -> None:
+    def _limit(self, call: _Call, at: float) -> None:
         """Look at a call when its time is over. Called with the lock."""
-        heapq.heappush(self._limits, (time.monotonic() + call.limit_s, next(self._counter), call))
-        if self._warden is None:
-            self._warden = threading.Thread(target=self._watch, name="tallystick-limits", daemon=True)
-            self._warden.start()
-        elif self._limits[0][2] is call:
+        heapq.heappush(self._limits, (at, next(self._counter), call))
+        if self._limits[0][2] is call:
             self._lock.notify_all()
 
     def _watch(self) -> None:
@@ -186,32 +226,29 @@ class Crew:
             with self._lock:
                 while self._limits and self._limits[0][2].is_over:
                     heapq.heappop(self._limits)
-                if self._closed and not self._limits:
+                if not self._limits and not any(gang.working for gang in self._gangs.values()):
                     self._warden = None
                     return
                 left = self._limits[0][0] - time.monotonic() if self._limits else None
                 if left is None or left > 0:
                     self._lock.wait(left)
                     continue
-                call = heapq.heappop(self._limits)[2]
+                at, _, call = heapq.heappop(self._limits)
+                if call.is_awaited and at == call.until:  # it is being cancelled
+                    self._limit(call, at + HEED_S)
+                    continue
                 call.is_over = True
                 stranded = self._give_up(call.gang)
-            _tell(call.done, Unanswered(f"no answer within {call.limit_s:g} s"))
+            _tell(call.done, Unanswered(_too_long(call)))
             for other in stranded:
-                _tell(other.done, Unanswered(f"{self._at_once} calls of {call.gang.kind} have not come back"))
+                _tell(other.done, Unanswered(f"too many calls of {call.gang.kind} have not come back"))
 
     def _give_up(self, gang: _Gang) -> list[_Call]:
         """Leave a thread to its call; return who waits for a thread in vain, because no more may hang."""
         gang.working -= 1
         gang.hanging += 1
         log.error("call_hangs", kind=gang.kind, hanging=gang.hanging)
-        if gang.hanging < self._at_once:
-            self._fill(gang)
-            return []
-        stranded = list(gang.waiting)
-        gang.waiting.clear()
-        gang.keys.difference_update(call.key for call in stranded)
-        return stranded
+        return self._fill(gang) if gang.hanging < self._at_once else gang.strand()
 
 
 def _tell(done: Done, answer: Any) -> None:
@@ -221,15 +258,34 @@ def _tell(done: Done, answer: Any) -> None:
         log.exception("answer_not_taken")
 
 
-def _dispose(*coroutines: Any) -> None:
-    """Close coroutines that never ran, so that nobody warns about them."""
-    for coroutine in coroutines:
-        if isinstance(coroutine, Coroutine):
-            coroutine.close()
+def _too_long(call: _Call) -> str:
+    return f"no answer within {call.limit_s:g} s"
+
+
+async def _caught(answer: Awaitable[Any]) -> Any:
+    """Return what would end the loop if it were raised there."""
+    try:
+        return await answer
+    except (KeyboardInterrupt, SystemExit) as error:
+        return error
 
 
 def _run(loop: "asyncio.AbstractEventLoop") -> None:
     try:
         loop.run_forever()
+        loop.run_until_complete(_wind_up())
     finally:
         loop.close()
+
+
+async def _wind_up() -> None:
+    """Cancel what has not come back, and give it a moment to heed that."""
+    import asyncio  # noqa: PLC0415 - as above
+
+    for _ in range(2):  # what was handed over begins, and what it waits for
+        await asyncio.sleep(0)
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    if left:
+        await asyncio.wait(left, timeout=HEED_S)

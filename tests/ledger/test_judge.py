@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from tallystick.ledger.decide import MISSING_SINCE, RULE_DEAD, RULE_GRACE, Refusal
 from tallystick.ledger.events import (
+    Evidence,
     TaskBackingMissed,
     TaskBackingRestored,
     TaskFact,
@@ -83,7 +84,7 @@ def test_nothing_is_inferred_of_a_task_that_has_ended_but_how_a_lost_one_did(
 
 @given(stories, evidence, moments, graces, moments)
 def test_who_cannot_tell_changes_nothing(
-    story: Story, seen: dict[str, str | int | float | bool | None], now: int, grace_ms: int, watching_since: int
+    story: Story, seen: Evidence, now: int, grace_ms: int, watching_since: int
 ) -> None:
     verdict = Verdict.unknown(seen)
     assert inferred(story.record, verdict, now, grace_ms=grace_ms, watching_since=watching_since) is None
@@ -128,14 +129,14 @@ def test_wherever_the_clock_jumps_a_loss_without_proof_has_a_whole_grace_of_watc
 
 
 def test_a_miss_begins_the_grace_and_a_second_one_within_it_adds_nothing() -> None:
-    seen = {"pid": 4711}
+    seen: Evidence = {"pid": 4711}
     assert TaskBackingMissed(evidence=seen) == inferred(running(), Verdict.missing(seen), BEGIN_MS, grace_ms=0)
 
     record = missed()
     since = record.backing_missed_at or 0
     before, after = (inferred(record, Verdict.missing(seen), since + ms, grace_ms=300) for ms in (299, 300))
     assert before is None
-    told = {**seen, MISSING_SINCE: since, WATCHED_SINCE: since, GRACE_MS: 300}
+    told: Evidence = {**seen, MISSING_SINCE: since, WATCHED_SINCE: since, GRACE_MS: 300}
     assert TaskLost(rule=RULE_GRACE, evidence=told) == after
 
 

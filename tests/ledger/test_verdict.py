@@ -86,7 +86,7 @@ def test_what_is_not_flat_or_too_much_is_no_evidence(make: Any, seen: Any) -> No
     ],
 )
 def test_an_end_is_what_the_runtime_has_on_record(status: str, said: dict[str, str], outcome: Outcome) -> None:
-    verdict = Verdict.ended(status, {"file": "runs.jsonl"}, **said, ended_at=7)  # type: ignore[arg-type]
+    verdict = Verdict.ended(status, {"file": "runs.jsonl"}, **said, ended_at=7)
     assert Verdict(Finding.ENDED, {"file": "runs.jsonl"}, outcome, 7) == verdict
     assert Verdict.ended(status).ended_at is None
 
