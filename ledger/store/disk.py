@@ -79,6 +79,7 @@ class DiskLog:
         log = cls(environment, path)
         try:
             if not readonly:
+                environment.recover()
                 log._growing_tree()
         except BaseException:
             log.close()

@@ -126,6 +126,14 @@ class Environment:
         """
         return self._live_for_writing().write_batch(work)
 
+    def recover(self) -> None:
+        """See what a writer committed that was killed in the middle of saying so.
+
+        As long as any process has the environment open, LMDB tells the newest commit by a number beside the data, which
+        is written last; only the next writer sets it right. Whoever is to write, and reads first, begins with this.
+        """
+        self._live_for_writing().write_batch(lambda _txn: None)
+
     def grow(self) -> int:
         """Double the map, up to its bound, and return its new size. `Full` when it is there already."""
         return self._live_for_writing().grow()

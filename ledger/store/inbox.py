@@ -121,11 +121,16 @@ class CommandInbox:
             opened = cls.open(ledger, life=life)
         if opened is None:
             raise StoreError(f"{ledger / INBOX_FOLDER}: no inbox can be made there")
+        opened.recover()
         return opened
 
     def close(self) -> None:
         """Let go of the files. Closing twice is allowed."""
         self._environment.close()
+
+    def recover(self) -> None:
+        """See all that one who was killed has written."""
+        self._environment.recover()
 
     def is_current(self) -> bool:
         """Whether this is still the ledger's inbox, and not one that the owner has moved aside."""
