@@ -15,6 +15,11 @@ _KEY = b"tallystick claim: idempotency key.1\n"
 _encode = msgspec.msgpack.Encoder().encode  # a list in msgpack can be read in one way only
 
 
+def may_exist(creation: TaskCreated) -> bool:
+    """Whether a creation has an identity, so that it may give back an existing task."""
+    return creation.run_id is not None or creation.idempotency_key is not None
+
+
 def claims_of(created: TaskCreated) -> tuple[bytes, ...]:
     """Return a digest of 16 bytes for each identity of a creation; none for one that is never deduplicated.
 

@@ -6,11 +6,12 @@ from collections.abc import Awaitable
 from types import TracebackType
 from typing import Self, Unpack
 
-from tallystick.batch import WINDOW, may_exist, tell
+from tallystick.batch import WINDOW, tell
 from tallystick.bridge import Bridge, LoopFuture
 from tallystick.facts import Addressee
 from tallystick.house import House
 from tallystick.ledger import intake
+from tallystick.ledger.claims import may_exist
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Busy, Closed
 from tallystick.ledger.ids import id_text

@@ -12,20 +12,15 @@ from tallystick.actors.future import LightFuture
 from tallystick.facts import Addressee
 from tallystick.house import House
 from tallystick.ledger import intake
+from tallystick.ledger.claims import may_exist
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import BatchFailed, Busy, Closed
-from tallystick.ledger.events import TaskCreated
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.intake import Creation
 from tallystick.ledger.record import TaskRecord
 from tallystick.verbs import TaskVerbs
 
 WINDOW = 8_192  # commands on their way at once; at that many the caller waits until half of them are answered
-
-
-def may_exist(creation: TaskCreated) -> bool:
-    """Whether a creation may give back an existing task."""
-    return creation.run_id is not None or creation.idempotency_key is not None
 
 
 Refusals: TypeAlias = Sequence[tuple[int, Exception]]

@@ -15,9 +15,10 @@ from tallystick.door import lease_message
 from tallystick.facts import Facts
 from tallystick.forks import leave_in_children
 from tallystick.guest import Guest, Sending, give
+from tallystick.ledger.claims import may_exist
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Busy, Closed, NotFound, NotOwner, StoreError, TallystickError
-from tallystick.ledger.events import Event
+from tallystick.ledger.events import Event, TaskCreated
 from tallystick.ledger.evolve import fold
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.lifecycle import Runtime
@@ -25,6 +26,7 @@ from tallystick.ledger.limits import INBOX_COMMANDS_MAX
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import EventLog
 from tallystick.owner import is_wanted
+from tallystick.recipient import Identified, Recipient
 
 log = logger("face")
 
@@ -60,15 +62,6 @@ class Ownership(Protocol):
         ...
 
 
-class Recipient:
-    """Whom a command for a task is sent to, whoever owns the ledger when it is."""
-
-    __slots__ = ("is_newborn", "stream")
-
-    def __init__(self, stream: bytes, *, is_newborn: bool = False) -> None:
-        self.stream, self.is_newborn = stream, is_newborn
-
-
 class Member:
     """Takes commands at any time, and has them decided once, by this process or by the owner elsewhere.
 
@@ -86,7 +79,7 @@ class Member:
     ) -> None:
         self._folder, self._log, self._own, self._at_end = folder, event_log, own, at_end
         self._guest = Guest(folder)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # who is answered within may send again
         self._queue: deque[Sending] = deque()
         self._house: Ownership | None = None
         self._is_direct = False
@@ -132,15 +125,38 @@ class Member:
             if isinstance(message, AwaitEnd):
                 self._ends.append((actor.stream, future))
                 self._seen = -1
-            elif self._is_direct:
-                self._forward(actor, message, future)
+            elif actor.held is not None:
+                if len(actor.held) >= INBOX_COMMANDS_MAX:
+                    raise Busy("The inbox of one actor", depth=len(actor.held))
+                actor.held.append((message, future))
                 return
-            elif len(self._queue) >= INBOX_COMMANDS_MAX:
-                raise Busy("The ledger", depth=len(self._queue))
+            elif isinstance(message.data, TaskCreated) and may_exist(message.data):
+                self._send(actor, message, Identified(actor, future, self._identified))
+                actor.held = []
             else:
-                actor.is_newborn = False  # whoever gets it does not know
-                self._queue.append(Sending(actor.stream, message, future))
+                self._send(actor, message, future)
         self._guest.bell.wake()
+
+    def _send(self, actor: Recipient, command: Command, reply: Reply) -> None:
+        if self._is_direct:
+            self._forward(actor, command, reply)
+        elif len(self._queue) >= INBOX_COMMANDS_MAX:
+            raise Busy("The ledger", depth=len(self._queue))
+        else:
+            actor.is_newborn = False  # whoever gets it does not know
+            self._queue.append(Sending(actor.stream, command, reply))
+
+    def _identified(self, recipient: Recipient) -> None:
+        """It is known now which task a creation led to: send what was sent to it since."""
+        with self._lock:
+            held, recipient.held = recipient.held, None
+            for command, reply in held or ():
+                if self._is_direct:
+                    self._try_to_forward(recipient, command, reply)
+                else:
+                    self._queue.append(Sending(recipient.stream, command, reply))  # it was admitted already
+        if held:
+            self._guest.bell.wake()
 
     def _forward(self, actor: Recipient, command: Command, reply: Reply) -> None:
         assert self._house is not None, "only an owner decides itself"
@@ -148,6 +164,12 @@ class Member:
         addressee = facts.newborn(actor.stream) if actor.is_newborn else facts.actor(actor.stream)
         actor.is_newborn = False
         facts.send(addressee, command, reply)
+
+    def _try_to_forward(self, recipient: Recipient, command: Command, reply: Reply) -> None:
+        try:
+            self._forward(recipient, command, reply)
+        except TallystickError as error:
+            give(reply, error)
 
     def keep_alive(self, stream: bytes, ttl_ms: int) -> bool:
         """Take a sign of life; False when the log does not say yet that the task gives them."""
@@ -206,7 +228,7 @@ class Member:
 
     def leave_to_parent(self) -> None:
         """In a forked child there is no thread that would do anything."""
-        self._lock, self._closed, self._house, self._is_direct = threading.Lock(), True, None, False
+        self._lock, self._closed, self._house, self._is_direct = threading.RLock(), True, None, False
 
     # The thread.
 
@@ -296,10 +318,7 @@ class Member:
         with self._lock:
             while self._queue:
                 sending = self._queue.popleft()
-                try:
-                    self._forward(Recipient(sending.stream), sending.command, sending.reply)
-                except TallystickError as error:
-                    give(sending.reply, error)
+                self._try_to_forward(Recipient(sending.stream), sending.command, sending.reply)
             self._is_direct = True
         self._house.facts().listen(self._note_commit)
 
@@ -343,8 +362,9 @@ class Member:
     # The end.
 
     def _fail(self, error: BaseException) -> None:
-        self._fail_queue(error)
         self._guest.fail(error)
+        while self._queue:  # what was held for one that fails joins it
+            self._fail_queue(error)
 
     def _fail_queue(self, error: BaseException) -> None:
         self._stuck_since = None

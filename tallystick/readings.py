@@ -20,7 +20,7 @@ from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.disk import DiskLog, Stats
 from tallystick.ledger.store.folder import make_folder, not_opened
 from tallystick.ledger.store.port import EventLog
-from tallystick.owner import OwnerInfo, live_owner
+from tallystick.owner import OwnerInfo, live_owner, owners
 from tallystick.projections.counts import Counts
 from tallystick.projections.due import DueRules
 from tallystick.projections.follower import Follower
@@ -177,6 +177,10 @@ class Readings:
         """Yield the log in order, from behind a position to the head. Damaged records are left out."""
         fields.whole("after", after, least=0)
         return (stored for stored in self.log.read(after=after) if isinstance(stored, Event))
+
+    def owners(self) -> tuple[tuple[int, OwnerInfo], ...]:
+        """Return who has written the log, each with the first position that is theirs."""
+        return owners(self.log)
 
     def verify(self, progress: "Progress | None" = None) -> "Verification":
         """Recompute the log: every record, every hash, every index."""

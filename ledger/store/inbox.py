@@ -108,8 +108,13 @@ class CommandInbox:
         try:
             if (path / _LIFE).read_text("ascii") != life:
                 return None
-            return cls(_environment(path), path)
+            environment = _environment(path)
         except (OSError, Corrupt, NewerFormat):
+            return None
+        try:
+            return cls(environment, path)
+        except Corrupt:
+            environment.close()
             return None
 
     @classmethod
