@@ -1,5 +1,7 @@
 """The leases: until when work has promised that it lives. Signs of life are kept here and nowhere on disk."""
 
+import threading
+
 from msgspec import Struct
 
 from tallystick.ledger.clock import Clock
@@ -15,33 +17,40 @@ class Lease(Struct, frozen=True, gc=False):
 
 
 class Leases:
-    """The newest sign of life of every task that gives any. Any thread may renew; each step is one operation."""
+    """The newest sign of life of every task that gives any. Any thread may give one."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._leases: dict[bytes, Lease] = {}
+        self._lock = threading.Lock()
+        """Held from a look to the change that follows from it: a sign of life undoes no end, and no new promise."""
 
     def renew(self, stream: bytes, ttl_ms: int) -> bool:
         """Take a sign of life. False when the log does not say yet that this task gives them, at least so often."""
-        known = self._leases.get(stream)
-        if known is None or known.ttl_ms != ttl_ms:
-            return False
-        self._leases[stream] = Lease(ttl_ms, self._clock() + ttl_ms)
-        return True
+        until = self._clock() + ttl_ms
+        with self._lock:
+            known = self._leases.get(stream)
+            if known is None or known.ttl_ms != ttl_ms:
+                return False
+            self._leases[stream] = Lease(ttl_ms, until)
+            return True
 
     def begin(self, stream: bytes, ttl_ms: int) -> int:
         """Note that the log says so, which is a sign of life, too; return until when it counts (ms).
 
         Whoever learns of it second changes nothing: the one who gave the sign, or the one who reads the log.
         """
-        known = self._leases.get(stream)
-        if known is None or known.ttl_ms != ttl_ms:
-            known = self._leases[stream] = Lease(ttl_ms, self._clock() + ttl_ms)
-        return known.until
+        until = self._clock() + ttl_ms
+        with self._lock:
+            known = self._leases.get(stream)
+            if known is None or known.ttl_ms != ttl_ms:
+                known = self._leases[stream] = Lease(ttl_ms, until)
+            return known.until
 
     def end(self, stream: bytes) -> None:
         """The task has ended, or is nobody's concern here."""
-        self._leases.pop(stream, None)
+        with self._lock:
+            self._leases.pop(stream, None)
 
     def until(self, stream: bytes) -> int | None:
         """Return until when a task has promised to live (ms); None when it has promised nothing here."""

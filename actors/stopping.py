@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from tallystick.actors.crew import Crew
 from tallystick.actors.log import logger
-from tallystick.actors.supervision import BY_PROCESS, PROBE_KEY, Supervision
+from tallystick.actors.supervision import BY_PROCESS, PROBE_KEY, Supervision, in_words
+from tallystick.ledger import intake
 from tallystick.ledger.events import TaskCancelled, TaskFact, TaskTimedOut
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.record import TaskRecord
@@ -61,6 +62,10 @@ class Stopping:
     def is_busy(self) -> bool:
         """Whether a canceller is at work."""
         return bool(self._under_way)
+
+    def is_under_way(self, stream: bytes) -> bool:
+        """Whether a canceller is at work on this task: what it finds gone then, it stopped itself."""
+        return stream in self._under_way
 
     def forget(self, stream: bytes) -> None:
         """The task has ended."""
@@ -116,10 +121,10 @@ class Stopping:
 
 def _timed_out(record: TaskRecord, detail: str | None) -> TaskTimedOut:
     after = f"after {record.timeout_ms} ms"
-    return TaskTimedOut(error=f"stopped {after}: {detail}" if detail else f"stopped {after}")
+    return intake.timed_out(f"stopped {after}: {detail}" if detail else f"stopped {after}")
 
 
 def _in_words(answer: object) -> str:
     if isinstance(answer, BaseException):
-        return f"{type(answer).__name__}: {answer}"
+        return in_words(answer)
     return f"it answered {type(answer).__name__}, not Stopped"

@@ -75,13 +75,13 @@ class Supervision:
         """
         backing = record.backing or {}
         process = self._process if "pid" in backing else None
-        registered = self._probes.get(record.runtime)
-        if process is not None and (registered is None or backing.get(PROBE_KEY) == BY_PROCESS):
-            return Question(BY_PROCESS, process, quick=True)
+        registered = None if backing.get(PROBE_KEY) == BY_PROCESS else self._probes.get(record.runtime)
         if registered is not None and record.status is not Status.QUEUED:
             if process is not None and record.is_active:
                 return Question(record.runtime.value, _first(process, registered))
             return Question(record.runtime.value, registered)
+        if process is not None:
+            return Question(BY_PROCESS, process, quick=True)
         if record.lease_ms is not None:
             return Question("lease", self.leases.verdict, quick=True)
         if self._owner is not None and record.status is Status.RUNNING:
@@ -104,8 +104,16 @@ class Supervision:
             return answer
         self.failed[kind] += 1
         if isinstance(answer, BaseException):
-            return Verdict.unknown(f"the probe failed: {type(answer).__name__}: {answer}")
+            return Verdict.unknown(f"the probe failed: {in_words(answer)}")
         return Verdict.unknown(f"the probe answered {type(answer).__name__}, not a Verdict")
+
+
+def in_words(error: BaseException) -> str:
+    """Return what an error says of itself. Others wrote it: even that may fail."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - as it says
+        return type(error).__name__
 
 
 def _first(process: Probe, registered: Probe) -> Probe:
