@@ -6,10 +6,12 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self
+from weakref import WeakKeyDictionary
 
 from acp import RequestError, spawn_agent_process
 from acp.interfaces import Agent, Client
 
+from tallystick.actors.log import logger
 from tallystick.aio import AsyncLedger
 from tallystick.ledger import intake
 from tallystick.ledger.errors import InvalidInput
@@ -21,6 +23,8 @@ from tallystick.runtimes.peer import Peer, judged_from_outside, signal_name
 from tallystick.runtimes.reporter import Reporter
 from tallystick.runtimes.turn import End, Progress, usage_of
 from tallystick.sync import Ledger
+
+log = logger("runtimes")
 
 CANCEL_WAIT_S = 10.0  # for an agent to confirm a cancel
 EXIT_WAIT_S = 5.0  # for the exit code of a process whose connection is gone
@@ -43,7 +47,8 @@ class RecordedSessions:
         self.reporter = Reporter(ledger)
         self._ledger, self._cancel_wait_s = ledger, cancel_wait_s
         self._loop = asyncio.get_running_loop()
-        self._children: dict[str, tuple[Child, RecordedAgent]] = {}
+        self._children: dict[tuple[str, str], tuple[Child, RecordedAgent]] = {}
+        self._noting: WeakKeyDictionary[Agent, _Noting] = WeakKeyDictionary()
 
     def install(self) -> Self:
         """Make `probe` and `cancel` the ledger's for the runtime acp, instead of any before. Returns itself."""
@@ -77,17 +82,23 @@ class RecordedSessions:
 
         def connected(connection: Agent) -> Client:
             client = to_client(connection) if callable(to_client) else to_client
-            return _Noting(client, self._note)
+            noting = self._noting[connection] = _Noting(client)
+            return noting
 
         return connected
 
     def agent(self, connection: Agent, *, about: Mapping[str, Any], process: Process | None = None) -> "RecordedAgent":
         """Return an agent at the other end of a connection, which was made with `client`, to open sessions with."""
-        return RecordedAgent(self, connection, about, process)
+        agent = RecordedAgent(self, connection, about, process)
+        noting = self._noting.get(connection)
+        if noting is None:
+            raise InvalidInput("connection", connection, "one whose client was made with `client`")
+        noting.agent = agent
+        return agent
 
     def probe(self, task: TaskRecord) -> Verdict:
         """Answer whether the session behind a task is at work: here, or in the process that started it."""
-        known = self._children.get(task.run_id or "")
+        known = self._children.get((task.run_id or "", task.child_session_key or ""))
         if known is None:
             return judged_from_outside(task)
         child, agent = known
@@ -113,7 +124,7 @@ class RecordedSessions:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._cancel(task), self._loop))
 
     async def _cancel(self, task: TaskRecord) -> Stopped:
-        known = self._children.get(task.run_id or "")
+        known = self._children.get((task.run_id or "", task.child_session_key or ""))
         if known is None:
             return Stopped(confirmed=False, detail="no agent of this process has its session")
         child, agent = known
@@ -133,25 +144,17 @@ class RecordedSessions:
 
     def remember(self, child: Child, agent: "RecordedAgent") -> None:
         """Know a child by its run."""
-        self._children[child.run_id] = child, agent
+        self._children[child.key] = child, agent
 
     def forget(self, child: Child) -> None:
         """Know a child no more, if the ledger knows how it ended."""
         if child.is_recorded:
-            self._children.pop(child.run_id, None)
+            self._children.pop(child.key, None)
 
     def refused(self, error: BaseException) -> None:
         """Take note of what the ledger has refused."""
         self.refusals += 1
         self.last_error = error
-
-    def _note(self, session_id: str, note: Callable[[Child], Progress | None]) -> None:
-        """Note what an agent told of a session that it works on. What is replayed into one that rests is no news."""
-        for child, _agent in tuple(self._children.values()):
-            if child.session_id == session_id and child.working is not None and child.end is None:
-                progress = note(child)
-                if progress is not None:
-                    child.progress(progress)
 
 
 class RecordedAgent:
@@ -216,6 +219,23 @@ class RecordedAgent:
         child.working.add_done_callback(_looked_at)
         return await asyncio.shield(child.working)
 
+    async def close_session(self, session_id: str, **options: Any) -> Any:
+        """Close a session. If it was not prompted, its task is cancelled."""
+        response = await self.connection.close_session(session_id=session_id, **options)
+        child = self._current.get(session_id)
+        if child is not None and child.working is None:
+            await child.finish(End(status="cancelled", error="the session was closed", summary="it was not prompted"))
+            self._sessions.forget(child)
+        return response
+
+    def note(self, session_id: str, note: Callable[[Child], Progress | None]) -> None:
+        """Note what the agent tells of a session that it works on. What is replayed into one that rests is no news."""
+        child = self._current.get(session_id)
+        if child is not None and child.working is not None and child.end is None:
+            progress = note(child)
+            if progress is not None:
+                child.progress(progress)
+
     def leave(self) -> None:
         """The connection is being closed from this side: what still works is cancelled by that, and has not failed."""
         self._is_leaving = True
@@ -246,6 +266,9 @@ class RecordedAgent:
             "child_session": session_id,
             "backing": self._peer.backing(session_id),
         }
+        known = self._current.get(session_id)
+        if known is not None and known.end is None:
+            return known  # it was opened before, and is what it was
         child = Child(self._sessions.reporter, self._sessions.refused, session_id, told)
         self._current[session_id] = child
         self._sessions.remember(child, self)
@@ -317,8 +340,9 @@ class RecordedAgent:
 class _Noting:
     """A client whose calls are handed on unchanged; what the ledger wants to know of them is noted on the way."""
 
-    def __init__(self, client: Any, note: Callable[[str, Callable[[Child], Progress | None]], None]) -> None:
-        self._client, self._noted = client, note
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.agent: RecordedAgent | None = None
 
     def __getattr__(self, name: str) -> Any:
         called = getattr(self._client, name)
@@ -332,7 +356,11 @@ class _Noting:
         async def noting(*args: Any, **kwargs: Any) -> Any:
             # By names, or as one object that has them: a client may be written either way.
             said = kwargs or {name: getattr(args[0], name, None) for name in ("session_id", field)}
-            self._noted(str(said.get("session_id")), lambda child: note(child, said.get(field)))
+            try:
+                if self.agent is not None:
+                    self.agent.note(str(said.get("session_id")), lambda child: note(child, said.get(field)))
+            except Exception:  # what the agent told is the client's, whatever the ledger makes of it
+                log.exception("update_not_noted", session=str(said.get("session_id")))
             return await called(*args, **kwargs)
 
         return noting

@@ -1,6 +1,7 @@
 """The child: one run of a child session as a task, told to the ledger without waiting but for its end."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -8,13 +9,14 @@ from typing import Any
 from tallystick.actors.log import logger
 from tallystick.ledger import fields
 from tallystick.ledger.errors import InvalidInput, Refused, TallystickError
-from tallystick.ledger.events import TaskCreated, TaskFact
+from tallystick.ledger.events import TaskCreated, TaskFact, TaskProgressed
 from tallystick.ledger.verdict import Outcome, Verdict
 from tallystick.runtimes.reporter import Reported, Reporter
 from tallystick.runtimes.turn import End, Progress, Turn
 
 log = logger("runtimes")
 
+WAITING_MAX = 1_000  # progress that waits for the ledger: tools that are counted one by one
 CREATED, ENDED = "created", "ended"  # the answers that somebody waits for
 
 
@@ -40,6 +42,8 @@ class Child:
         self._reporter, self._refused = reporter, refused
         self._reported: Reported | None = None
         self._started_at: int | None = None
+        self._is_over = self._is_telling = False
+        self._waiting: deque[Progress] = deque(maxlen=WAITING_MAX)
         self._loop = asyncio.get_running_loop()
         self._answers: dict[str, asyncio.Future[None]] = {}
 
@@ -47,6 +51,11 @@ class Child:
     def run_id(self) -> str:
         """The run's id, which no other run has."""
         return str(self.given["run_id"])
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The run and the session, as the task's record has them."""
+        return self.run_id.strip(), self.session_id.strip()
 
     async def create(self) -> None:
         """Create the task, and wait until the ledger has it or has refused it."""
@@ -60,14 +69,28 @@ class Child:
             self._tell(lambda reported: reported.start(occurred_at=self._started_at))
 
     def progress(self, progress: Progress) -> None:
-        """Say how far it is."""
-        if not self._is_there():
+        """Say how far it is, unless the task has ended: what an agent says after a cancel is no news.
+
+        One report is on its way at a time, so that a task that ends is not told a burst of them in vain. What comes
+        meanwhile is said in one, but for tools: each is counted.
+        """
+        if self._is_over or self.end is not None:
             return
-        self._tell(
-            lambda reported: reported.progress(
-                progress.message, step=progress.step, steps=progress.steps, tool=progress.tool
+        waiting = self._waiting
+        if waiting and waiting[-1].tool is None:
+            progress = waiting.pop().then(progress)
+        waiting.append(progress)
+        if not self._is_telling:
+            self._tell_progress()
+
+    def _tell_progress(self) -> None:
+        if self._waiting and not self._is_over and self._is_there():
+            progress = self._waiting.popleft()
+            self._is_telling = self._tell(
+                lambda reported: reported.progress(
+                    progress.message, step=progress.step, steps=progress.steps, tool=progress.tool
+                )
             )
-        )
 
     async def finish(self, end: End) -> None:
         """Say how it ended, and wait until the ledger has that or has refused it. What it has not yet, it gets now."""
@@ -78,6 +101,8 @@ class Child:
             self._create()
             if self._started_at is not None:
                 self._tell(lambda reported: reported.start(occurred_at=self._started_at))
+        while self._waiting and self._is_there() and not self._is_over:
+            self._tell_progress()
         if self._is_there():
             self._tell(lambda reported: _report(reported, end, self.ended_at))
             await self._answered(ENDED)
@@ -98,17 +123,20 @@ class Child:
         except TallystickError as error:
             self._hear(None, error)
 
-    def _tell(self, verb: Callable[[Reported], None]) -> None:
+    def _tell(self, verb: Callable[[Reported], None]) -> bool:
+        """Send a report; whether it is on its way."""
         assert self._reported is not None, "whoever tells has looked"
         try:
             verb(self._reported)
         except InvalidInput as error:
             self._hear(None, error)
+            return False
+        return True
 
     def _heard(self, fact: TaskFact, error: BaseException | None) -> None:
         """Hear an answer, on the ledger's thread."""
-        is_awaited = isinstance(fact, TaskCreated | Outcome)
-        if error is None and not is_awaited:
+        self._is_over |= isinstance(error, Refused)
+        if error is None and not isinstance(fact, TaskCreated | TaskProgressed | Outcome):
             return
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(self._hear, fact, error)
@@ -120,6 +148,9 @@ class Child:
         else:
             self._refused(error)
             log.error("session_unrecorded", session=self.session_id, run=self.run_id, error=str(error))
+        if isinstance(fact, TaskProgressed):
+            self._is_telling = False
+            self._tell_progress()
         if not isinstance(fact, TaskCreated | Outcome):
             return
         waiting = self._answers.pop(CREATED if isinstance(fact, TaskCreated) else ENDED, None)

@@ -37,6 +37,15 @@ class Progress(Struct, frozen=True):
     steps: int | None = None
     tool: str | None = None
 
+    def then(self, later: "Progress") -> "Progress":
+        """Return both as one: what the later one does not say is as the earlier one said it."""
+        return Progress(
+            later.message or self.message,
+            self.step if later.step is None else later.step,
+            self.steps if later.steps is None else later.steps,
+            later.tool,
+        )
+
 
 class End(Struct, frozen=True, kw_only=True):
     """How a turn ended, as the ledger is told."""

@@ -22,7 +22,7 @@ from acp import (
     update_plan,
     update_tool_call,
 )
-from acp.schema import PermissionOption, ToolCallUpdate, Usage
+from acp.schema import CloseSessionResponse, PermissionOption, ToolCallUpdate, Usage
 
 
 class TestAgent:
@@ -40,9 +40,13 @@ class TestAgent:
         return InitializeResponse(protocol_version=PROTOCOL_VERSION)
 
     async def new_session(self, **_: Any) -> NewSessionResponse:
-        session = f"session-{uuid4().hex}"
+        session = sys.argv[1] if len(sys.argv) > 1 else f"session-{uuid4().hex}"
         self.cancels[session] = asyncio.Event()
         return NewSessionResponse(session_id=session)
+
+    async def close_session(self, session_id: str, **_: Any) -> CloseSessionResponse:
+        del self.cancels[session_id]
+        return CloseSessionResponse()
 
     async def load_session(self, session_id: str, **_: Any) -> LoadSessionResponse:
         self.cancels[session_id] = asyncio.Event()
@@ -111,6 +115,14 @@ class TestAgent:
         await self.cancels[session].wait()
         await self._say(session, " — done in time")
 
+    async def go_on_all_the_same(self, session: str) -> None:
+        await self._say(session, "I hear nothing")
+        await self.cancels[session].wait()
+        self.cancels[session].clear()
+        for number in range(50):
+            await self._say(session, f" {number}")
+        await self.cancels[session].wait()
+
     async def ignore(self, session: str) -> None:
         await self._say(session, "I hear nothing")
         await asyncio.Event().wait()
@@ -133,4 +145,4 @@ class TestAgent:
 
 
 if __name__ == "__main__":
-    asyncio.run(run_agent(TestAgent()))  # type: ignore[arg-type]  # it has what these tests use
+    asyncio.run(run_agent(TestAgent(), use_unstable_protocol=True))  # type: ignore[arg-type]  # it has what these tests use

@@ -58,10 +58,10 @@ class Gateway:
 
 
 @asynccontextmanager
-async def gateway(sessions: RecordedSessions, **about: Any) -> AsyncIterator[Gateway]:
+async def gateway(sessions: RecordedSessions, *args: str, **about: Any) -> AsyncIterator[Gateway]:
     """A gateway that has started an agent and opened a session of it."""
     client: Any = Heard()  # it has what these agents call
-    async with sessions.spawn(client, sys.executable, str(AGENT), about={"owner": OWNER}) as (agent, process):
+    async with sessions.spawn(client, sys.executable, str(AGENT), *args, about={"owner": OWNER}) as (agent, process):
         await agent.initialize(protocol_version=PROTOCOL_VERSION)
         opened = await agent.new_session("/srv/notes", about={"task": "Tidy the notes", **about})
         yield Gateway(agent, process, client, opened.session_id)

@@ -1,5 +1,6 @@
 """Child sessions of a real agent process: every run is a task that says how the agent got on and how it ended."""
 
+import asyncio
 import os
 import sys
 from pathlib import Path
@@ -107,11 +108,13 @@ async def test_each_further_prompt_of_a_session_is_a_task_of_its_own(tmp_path: P
 async def test_an_agent_whose_process_ends_has_failed(
     tmp_path: Path, text: str, error: str, exit_code: int | None, signal: str | None
 ) -> None:
-    async with tallystick.open_async(tmp_path) as ledger, gateway(RecordedSessions(ledger)) as here:
-        with pytest.raises(ConnectionError):
-            await here.prompt(text)
+    async with tallystick.open_async(tmp_path) as ledger:
+        async with gateway(RecordedSessions(ledger)) as here:
+            with pytest.raises(ConnectionError):
+                await here.prompt(text)
         record = (await ledger.find(here.session)).record
         fact: Any = (await ledger.timeline(record.task_id))[-1].data
+        await asyncio.gather(here.process.stdout.read(), here.process.stderr.read())  # whoever held them has ended
 
     assert ("failed", error) == (record.status, record.error)
     assert (exit_code, signal) == (fact.exit_code, fact.signal)
@@ -179,6 +182,45 @@ async def test_what_is_replayed_into_a_loaded_session_is_not_recorded_again(tmp_
 
     assert ["created"] == sessions_of
     assert ("Go on", "succeeded") == (task.task, task.status)
+
+
+@on_a_loop
+async def test_agents_that_give_their_sessions_the_same_id_are_kept_apart(tmp_path: Path) -> None:
+    async with tallystick.open_async(tmp_path) as ledger:
+        sessions = RecordedSessions(ledger)
+        async with gateway(sessions, "one", run_id="run-1") as here, gateway(sessions, "one", label="other") as there:
+            prompting = await here.prompted("hang")
+            await there.prompt("work")
+            await here.agent.cancel(session_id="one")
+            await prompting
+        by_label = {task.label: task for task in (await ledger.list(session="one")).tasks}
+
+    assert ("cancelled", None) == (by_label[None].status, by_label[None].tool_use_count)
+    assert ("succeeded", 2) == (by_label["other"].status, by_label["other"].tool_use_count)
+
+
+@on_a_loop
+async def test_a_session_that_is_closed_without_a_prompt_is_cancelled(tmp_path: Path) -> None:
+    async with tallystick.open_async(tmp_path) as ledger, gateway(RecordedSessions(ledger)) as here:
+        await here.agent.close_session(session_id=here.session)
+        record = (await ledger.find(here.session)).record
+
+    assert ("cancelled", "the session was closed") == (record.status, record.error)
+
+
+@on_a_loop
+async def test_a_session_that_is_opened_twice_is_one_task(tmp_path: Path) -> None:
+    async with tallystick.open_async(tmp_path) as ledger, gateway(RecordedSessions(ledger)) as here:
+        await here.agent.load_session("/srv", session_id=here.session)
+        await here.prompt("work")
+        assert 1 == (await ledger.counts()).total
+
+
+@on_a_loop
+async def test_an_agent_can_only_be_recorded_if_its_client_is(tmp_path: Path) -> None:
+    async with tallystick.open_async(tmp_path) as ledger, gateway(RecordedSessions(ledger)) as here:
+        with pytest.raises(tallystick.InvalidInput, match="connection"):
+            RecordedSessions(ledger).agent(here.agent.connection, about={"owner": OWNER})
 
 
 @on_a_loop

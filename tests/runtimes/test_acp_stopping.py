@@ -63,6 +63,24 @@ async def test_an_agent_that_ignores_a_cancel_is_given_up_in_bounded_time(tmp_pa
 
 
 @on_a_loop
+async def test_what_an_agent_says_after_its_task_was_cancelled_does_not_fill_the_log(tmp_path: Path) -> None:
+    async with tallystick.open_async(tmp_path) as ledger, gateway(RecordedSessions(ledger)) as here:
+        prompting = await here.prompted("go_on_all_the_same")
+        task = await ledger.find(here.session)
+        await task.settle("cancelled", "by hand")
+        await here.agent.cancel(session_id=here.session)
+        while len(here.client.calls) < 51:
+            here.client.updated.clear()
+            await here.client.updated.wait()
+        await here.agent.cancel(session_id=here.session)
+        await prompting
+        told = await story(ledger, here.session)
+
+    assert "settled" in told
+    assert told.count("late-signal") < 10
+
+
+@on_a_loop
 async def test_a_session_that_is_not_at_work_has_nothing_to_stop(tmp_path: Path) -> None:
     async with tallystick.open_async(tmp_path) as ledger:
         sessions = RecordedSessions(ledger)
