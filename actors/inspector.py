@@ -1,7 +1,7 @@
 """The inspector: asks about one task after the other, judges the answers, and has recorded what follows from them."""
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -18,6 +18,7 @@ from tallystick.ledger.ids import id_text
 from tallystick.ledger.judge import inferred
 from tallystick.ledger.lifecycle import Status
 from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.verdict import Finding, Verdict
 from tallystick.projections.due import DueRules
 from tallystick.projections.reader import Reader
 
@@ -27,6 +28,7 @@ ACTOR = "supervisor"
 AT_ONCE = 512  # tasks of one kind that are handed to the crew at the same time
 WRITES_MAX = 1_024  # inferences that wait for the disk at the same time
 MS_PER_S = 1_000
+_GONE = frozenset({Finding.MISSING, Finding.DEAD})
 
 
 class Facts(Protocol):
@@ -74,6 +76,7 @@ class Inspector:
     """Looks into tasks for the supervisor, on its thread. What comes back goes through `put`, from any thread.
 
     A task is asked about once at a time. Of one kind AT_ONCE are handed out, the others wait for their kind alone.
+    What is spared is being stopped by us: that it goes says nothing. When the crew is closed, nobody is asked any more.
     """
 
     def __init__(
@@ -88,10 +91,11 @@ class Inspector:
         probe_limit_ms: int,
         put: Callable[[Judged | Written], None],
         again: Callable[[bytes, TaskRecord | None], None],
+        is_spared: Callable[[bytes], bool] = lambda _stream: False,
     ) -> None:
         self._facts, self._reader, self._supervision, self._crew = facts, reader, supervision, crew
         self._vigil, self._rules, self._limit_s = vigil, rules, probe_limit_ms / MS_PER_S
-        self._put, self._again = put, again
+        self._put, self._again, self._is_spared = put, again, is_spared
         self._asked: set[bytes] = set()
         self._out: Counter[str] = Counter()
         self._backlog: dict[str, deque[bytes]] = {}
@@ -111,17 +115,34 @@ class Inspector:
             return self._reader.get(id_text(stream))
         except NotFound:
             return None
-        except TallystickError:  # one damaged task is not everybody's
+        except TallystickError:  # one damaged task is not everybody's, and what is busy now may be read later
             log.exception("task_unreadable", task=id_text(stream))
+            self._again(stream, None)
             return None
 
-    def ask(self, stream: bytes) -> None:
-        """Look into a task, if somebody can tell anything about it."""
-        if stream in self._asked:
+    def look_into(self, streams: Sequence[bytes]) -> None:
+        """Look into some tasks, as far as somebody can tell anything about them."""
+        if self._crew.is_closed():
             return
-        record = self.record(stream)
-        question = None if record is None else self._supervision.question(record)
-        if record is None or question is None or not self._concerns(record):
+        records = self._records(streams)
+        for stream in streams:
+            if stream in records and stream not in self._asked:
+                self._ask(stream, records[stream])
+
+    def _records(self, streams: Sequence[bytes]) -> Mapping[bytes, TaskRecord]:
+        """Read many at once; one by one when one of them is damaged."""
+        try:
+            return self._reader.records(streams)
+        except TallystickError:
+            one_by_one = {stream: self.record(stream) for stream in streams}
+            return {stream: record for stream, record in one_by_one.items() if record is not None}
+
+    def _ask(self, stream: bytes, record: TaskRecord) -> None:
+        question = self._supervision.question(record)
+        if question is None or not self._concerns(record):
+            return
+        if self._is_spared(stream):
+            self._again(stream, record)
             return
         kind = question.kind
         if question.quick:
@@ -143,13 +164,15 @@ class Inspector:
 
     def answered(self, judged: Judged) -> None:
         """Take an answer that came from the crew, and ask about the next of its kind."""
-        self._judge(judged, self.record(judged.stream))  # it may have gone on since it was asked about
-        self._out[judged.kind] -= 1
-        waiting = self._backlog.get(judged.kind)
-        if waiting:
+        kind = judged.kind
+        self._asked.discard(judged.stream)
+        self._out[kind] -= 1
+        waiting = self._backlog.get(kind)
+        while waiting and self._out[kind] < AT_ONCE:  # who needs no answer any more leaves its place to another
             stream = waiting.popleft()
             self._asked.discard(stream)
-            self.ask(stream)
+            self.look_into((stream,))
+        self._judge(judged, self.record(judged.stream))  # it may have gone on since it was asked about
 
     def _concerns(self, record: TaskRecord) -> bool:
         if record.is_active:
@@ -157,14 +180,17 @@ class Inspector:
         return record.status is Status.LOST and self._supervision.recovers(record.runtime)
 
     def _judge(self, judged: Judged, record: TaskRecord | None) -> None:
+        if self._crew.is_closed():
+            return
         stream = judged.stream
-        self._asked.discard(stream)
         failed = self._supervision.failed[judged.kind]
         verdict = self._supervision.verdict(judged.kind, judged.answer)
         if self._supervision.failed[judged.kind] > failed:
             log.error("probe_failed", probe=judged.kind, task=id_text(stream), error=verdict.evidence.get("detail"))
         if record is None or not self._concerns(record):
             return
+        if verdict.finding in _GONE and self._is_spared(stream):
+            verdict = Verdict.unknown(verdict.evidence)
         self._again(stream, record)
         now = self._vigil.look()
         grace_ms = self._rules.grace_of(record.runtime)
@@ -178,7 +204,7 @@ class Inspector:
         command = Command(fact, ACTOR, occurred_at, inferred=True)
         try:
             self._facts.command(stream, command, _Told(self._put, stream))
-        except TallystickError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
             self._put(Written(stream, error))
 
     def written(self, written: Written) -> None:

@@ -253,10 +253,8 @@ class Supervisor(DispatchedActor):
     def _work_on(self) -> None:
         """Take up some of the tasks that wait for it; when nothing is under way any more, answer the sweeps."""
         try:
-            taken = 0
-            while self._todo and taken < SLICE and self._inspector.has_room():
-                self._inspector.ask(self._todo.popleft())
-                taken += 1
+            if self._todo and self._inspector.has_room():
+                self._inspector.look_into([self._todo.popleft() for _ in range(min(SLICE, len(self._todo)))])
             if self._sweeps and not self._is_busy() and not (self._until_nothing_is_due and self._take_up_dues()):
                 self._answer_sweeps()
             if self._todo and self._inspector.has_room() and not self._works_soon:

@@ -25,7 +25,9 @@ QUESTIONS = (
     "g5_open",
     "g6_commands",
     "g7_replay",
+    "g8_sweep",
     "g9_disk",
+    "g10_kill",
 )
 QUESTION_S_MAX = 7_200
 

@@ -65,7 +65,7 @@ async def _from_coroutines(folder: Path, creations: Sequence[Creation], callers:
     latencies: Latencies = []
     waiting = iter(creations)
     async with tallystick.open_async(folder / "ledger") as ledger:
-        ticker = asyncio.create_task(_tick(stalls))
+        ticker = asyncio.create_task(tick(stalls))
         with Stopwatch() as watch:
             await asyncio.gather(*(_call(ledger, waiting, latencies) for _ in range(callers)))
         ticker.cancel()
@@ -88,7 +88,7 @@ async def _call(ledger: AsyncLedger, waiting: Iterator[Creation], latencies: Lat
 TICK_S = 0.001
 
 
-async def _tick(stalls: Latencies) -> None:
+async def tick(stalls: Latencies) -> None:
     """Sleep for a millisecond, again and again, and note by how much more it was: what any other coroutine sees."""
     while True:
         began = perf_counter()

@@ -65,6 +65,10 @@ class Reader:
         """As `Seen.get`."""
         return self._answer(lambda seen: seen.get(task_id))
 
+    def records(self, streams: Collection[bytes]) -> dict[bytes, TaskRecord]:
+        """As `Seen.records`."""
+        return self._answer(lambda seen: seen.records(streams))
+
     def find(self, token: str) -> TaskRecord:
         """As `Seen.find`."""
         return self._answer(lambda seen: seen.find(token))

@@ -23,7 +23,7 @@ from tallystick.projections.overlay import Overlay
 from tallystick.projections.places import Span, newest_first, stream_of
 from tallystick.projections.plan import ACTIVE_CELLS, ENDED_CELLS, cells_of, plan_of, row_cell
 from tallystick.projections.query import Page, Query, matcher
-from tallystick.projections.rows import ViewsDamaged, as_record, read_row
+from tallystick.projections.rows import ViewsDamaged, as_record, read_row, unpack
 from tallystick.projections.views import Sight
 
 Found: TypeAlias = tuple[bytes, Any]
@@ -57,6 +57,17 @@ class Seen:
         if known.pruned_at is not None:
             raise Pruned(task_id, status=known.status, ended_at=known.ended_at, pruned_at=known.pruned_at)
         return known
+
+    def records(self, streams: Collection[bytes]) -> dict[bytes, TaskRecord]:
+        """Return the records of many tasks at once; those that are not there, or were pruned, are left out."""
+        changes = self._overlay.changes
+        told = {stream: changes[stream].after for stream in streams if stream in changes}
+        if self._sight is not None:
+            stored = [stream for stream in streams if stream not in told]
+            rows = self._sight.tables[board.NAME][board.ROWS]
+            for stream, row in self._sight.txn.cursor(rows).getmulti(stored):
+                told[stream] = unpack(stream, row)
+        return {stream: record for stream, record in told.items() if record.pruned_at is None}
 
     def find(self, token: str) -> TaskRecord:
         """Return the task with this id; else the newest with this run id; else the newest of this session.

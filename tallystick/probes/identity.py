@@ -93,7 +93,7 @@ def compare(expected: Identity, found: Found | None) -> tuple[Finding, str]:
 def judge(backing: Backing, machine: Machine, look: Look) -> Verdict:
     """Return whether the process that a backing names is alive, as seen from a machine.
 
-    A process that has ended counts as alive as long as the one that will report its end lives.
+    A process that has ended is only missing as long as the one that will report its end lives: it has a grace to.
     """
     expected = process_in(backing)
     if expected is None:
@@ -106,6 +106,8 @@ def judge(backing: Backing, machine: Machine, look: Look) -> Verdict:
     if runner is not None:
         finding, told = _at(runner, look)
         seen |= {"runner": runner.pid, "detail": f"{seen['detail']}; its runner, {told['detail']}"}
+        if finding is Finding.ALIVE:
+            return Verdict.missing(seen)
     return _VERDICTS[finding](seen)
 
 

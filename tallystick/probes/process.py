@@ -25,7 +25,7 @@ class ProcessProbe:
     """A probe for tasks whose backing names a process.
 
     DEAD: the pid is gone, a zombie, or another process's by now; or the machine has restarted since. But as long as the
-    backing's `runner` lives, which reports the end, it is ALIVE. UNKNOWN: another machine's process, one that is
+    backing's `runner` lives, which reports the end, it is MISSING. UNKNOWN: another machine's process, one that is
     hidden from this one, or a backing that names none.
 
     Ten thousand tasks of one process cost one look a second. May be called from many threads.

@@ -26,6 +26,9 @@ ENDS = {
     "count primes": "failed",
     "review": "cancelled",
     "summarise build": "succeeded",
+    "release notes": "lost",
+    "research": "succeeded",
+    "triage": "lost",
 }
 
 
@@ -43,6 +46,7 @@ def test_the_demo_shows_real_work_and_ends_with_three_commands_that_work() -> No
     assert ["list", "show", "timeline", "status", "verify"] == commands
     assert "The log is as it was written." in said.out
     assert "killed by SIGKILL" in said.out
+    assert "rule proved dead" in said.out
     lines = said.out.splitlines()
     next_ones = [shlex.split(line) for line in lines[-3:]]
     for words in next_ones:

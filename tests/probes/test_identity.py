@@ -66,13 +66,13 @@ def test_a_task_is_dead_only_when_its_process_is_and_alive_only_when_it_may_be(
 
 
 @given(identities, identities, worlds)
-def test_a_runner_that_lives_keeps_its_task_and_one_that_is_dead_does_not(
+def test_a_runner_that_lives_gives_its_task_a_grace_and_one_that_is_dead_does_not(
     expected: Identity, runner: Identity, world: dict[int, Found]
 ) -> None:
     verdict = judge(named(expected, runner), HERE, lambda asked: world.get(asked.pid))
 
-    lives = [compare(each, world.get(each.pid))[0] is Finding.ALIVE for each in (expected, runner)]
-    assert (Finding.ALIVE if any(lives) else Finding.DEAD) is verdict.finding
+    lives, reports = [compare(each, world.get(each.pid))[0] is Finding.ALIVE for each in (expected, runner)]
+    assert (Finding.ALIVE if lives else Finding.MISSING if reports else Finding.DEAD) is verdict.finding
 
 
 @given(identities, worlds, st.sampled_from(["now", "before", None]), st.sampled_from(["here", "there", None]))

@@ -103,14 +103,14 @@ def test_nobody_here_can_see_a_process_of_another_host_whatever_its_boot(boot: s
     assert (Finding.UNKNOWN, "process 4194303: on another host") == detail(verdict)
 
 
-def test_a_process_that_has_ended_is_alive_until_its_runner_has_ended_too() -> None:
+def test_a_process_that_has_ended_is_only_missing_until_its_runner_has_ended_too() -> None:
     with running() as process, running() as runner:
         backing = backing_of(process.pid)
         named = {**backing, "runner": runner.pid, "runnerTicks": backing_of(runner.pid)["ticks"]}
         end(process)
 
         reports = ask(named)
-        assert (Finding.ALIVE, runner.pid) == (reports.finding, reports.evidence["runner"])
+        assert (Finding.MISSING, runner.pid) == (reports.finding, reports.evidence["runner"])
         assert str(reports.evidence["detail"]).endswith(f"its runner, process {runner.pid}: running")
         assert Finding.DEAD is ask({**named, "runnerTicks": 1}).finding, "another process has the runner's pid"
         end_unasked(runner)
@@ -285,7 +285,7 @@ def test_a_command_that_ends_at_once_is_recorded_whole_and_with_its_runner() -> 
         "runnerTicks": own_backing()["ticks"],
         "probe": "process",
     } == {name: value for name, value in backing.items() if name not in {"started", "ticks"}}
-    assert Finding.ALIVE is ask(backing).finding, "its runner lives"
+    assert Finding.MISSING is ask(backing).finding, "its runner lives"
     assert Finding.DEAD is ask({**backing, "runner": None}).finding
 
 

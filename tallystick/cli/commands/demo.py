@@ -13,14 +13,15 @@ from tallystick.cli.command import command as _command
 @_command(
     "demo",
     json="{ok, ledger, tasks: [record]}",
-    help="""Runs a build, tests, a command that fails, one that times out, one that is killed with SIGKILL, and one that
-    is cancelled while it waits, in a new ledger in a temporary folder; shows them live, then what the ledger tells of
-    them. Under a minute. The folder is kept and named.""",
+    help="""Runs a build, a gateway that is killed in the middle of its work and one that takes over, tests, a command
+    that fails, one that times out, one that is killed with SIGKILL, an agent that is lost, and a task that is cancelled
+    while it waits, in a new ledger in a temporary folder; shows them live, then what the ledger tells of them. Under a
+    minute. The folder is kept and named.""",
 )
 def command(call: Call) -> Answer | int:
     """Show it at work."""
     import tallystick
-    from tallystick.cli.demo.scene import build_with_tally_run, rest_with_library
+    from tallystick.cli.demo.scene import build_with_tally_run, gateway_killed, rest_with_library
     from tallystick.cli.demo.stage import Stage, typed_name
     from tallystick.cli.demo.work import write
 
@@ -36,14 +37,19 @@ def command(call: Call) -> Answer | int:
     stage.say("   That process owns the ledger now. This one only reads beside it.", "")
     build_with_tally_run(stage, ledger, folder)
 
-    stage.say("", "2. Side by side from Python, with this process as the owner: tests, a failure, a timeout,")
+    stage.say("", "2. A gateway with two agents: one works within it, the other is a process of its own.")
+    pid = gateway_killed(ledger, folder)
+    stage.say(f"   kill -9 {pid}: the gateway is gone, and said nothing to anybody.")
+
     stage.say(
-        "   a process that somebody kills with SIGKILL, a tracked block, and a task cancelled while it waits.", ""
+        "", "3. This process takes the ledger over. What ran within the gateway is lost at once, what lives goes on."
     )
+    stage.say("   Side by side with it: tests, a failure, a timeout, a process that somebody kills with SIGKILL,")
+    stage.say("   an agent that is killed and that nobody waits for, and a task cancelled while it waits.", "")
     ids = rest_with_library(stage, ledger, folder)
 
-    stage.say("", "3. What the ledger knows. Every command from here on is a process of its own.")
-    for words in (["list"], ["show", ids["read settings"]], ["timeline", ids["count primes"]], ["status"], ["verify"]):
+    stage.say("", "4. What the ledger knows. Every command from here on is a process of its own.")
+    for words in (["list"], ["show", ids["read settings"]], ["timeline", ids["release notes"]], ["status"], ["verify"]):
         stage.run(*words)
     seconds = time.monotonic() - began
     if call.json:

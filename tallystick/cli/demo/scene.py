@@ -1,16 +1,19 @@
-"""The scenes of the demo: the build through `tally run`, then everything else side by side through the library."""
+"""The scenes of the demo: a build through `tally run`, a gateway that is killed, and the one that takes over."""
 
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import tallystick
+from tallystick.cli.demo import gateway
 from tallystick.cli.demo.stage import Stage, tally
 from tallystick.cli.demo.work import Job, build, jobs
+from tallystick.probes.process import backing_of
 from tallystick.readings import Readings, due_rules
 from tallystick.run import run_command
 
@@ -20,6 +23,8 @@ KILL_AFTER_S = 2.0
 CANCEL_AFTER_S = 2.5
 LOOK_S = 0.1
 STEPS = 4
+EAGER = tallystick.Config(sweep={"first": 500, "interval": 500})
+"""A gateway looks every minute; nobody wants to watch a demo for as long."""
 
 
 def build_with_tally_run(stage: Stage, ledger: Path, folder: Path) -> None:
@@ -51,9 +56,19 @@ def _then(wait: Callable[[], object], done: threading.Event) -> None:
     done.set()
 
 
+def gateway_killed(ledger: Path, folder: Path) -> int:
+    """Let a gateway start two agents, one of them a process that outlives it, and kill it. Returns its pid."""
+    words = [sys.executable, "-m", gateway.__name__, str(ledger), str(folder)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.kill()
+    return process.pid
+
+
 def rest_with_library(stage: Stage, ledger: Path, folder: Path) -> Mapping[str, str]:
-    """Run everything else side by side in this process. Returns the ids of the tasks, by label."""
-    with tallystick.open(ledger) as opened:
+    """Take the ledger over and run everything else side by side. Returns the ids of the tasks, by label."""
+    with tallystick.open(ledger, config=EAGER) as opened:
         side_by_side = _SideBySide(opened, folder)
         done = threading.Event()
         waiting = threading.Thread(target=_then, args=(side_by_side.join, done))
@@ -75,6 +90,7 @@ class _SideBySide:
     def __init__(self, ledger: tallystick.Ledger, folder: Path) -> None:
         self._ledger, self._folder = ledger, folder
         work = [*(self._command(job) for job in jobs(folder)), self._summarise, self._cancel_one, self._kill_one]
+        work += [self._take_over, self._kill_agent]
         self._threads = [threading.Thread(target=each) for each in work]
         self._over = threading.Event()
 
@@ -117,6 +133,26 @@ class _SideBySide:
         )
         self._over.wait(CANCEL_AFTER_S)
         task.cancel("the pull request was closed")
+
+    def _take_over(self) -> None:
+        """What the gateway that was killed has left behind, and still lives, ends here."""
+        [record] = self._ledger.list(status="running", text="research").tasks
+        findings = self._folder / "findings"
+        while not findings.exists() and not self._over.wait(LOOK_S):
+            pass
+        if findings.exists():
+            self._ledger.get(record.task_id).succeed(findings.read_text("utf-8"))
+        findings.with_name("findings.read").touch()
+
+    def _kill_agent(self) -> None:
+        """An agent that nobody waits for is killed: the ledger misses it, and says so."""
+        with subprocess.Popen([sys.executable, str(self._folder / "count.py")], stdout=subprocess.DEVNULL) as agent:
+            task = self._ledger.create(runtime="subagent", label="triage", task="Sort the inbox", owner=OWNER)
+            task.start(backing=backing_of(agent.pid))
+            self._over.wait(KILL_AFTER_S)
+            agent.kill()
+        while self._ledger.get(task.id).status == "running" and not self._over.wait(LOOK_S):
+            pass
 
     def _kill_one(self) -> None:
         """What an operator does with `kill -9`: nobody tells the ledger, it sees."""

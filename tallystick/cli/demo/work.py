@@ -51,6 +51,20 @@ while not ready.exists():
     print("waiting for", ready.name, flush=True)
     time.sleep(0.5)
 '''
+_AGENT = '''"""An agent: it looks around, writes down what it found, and stays until somebody has read it."""
+
+import pathlib
+import time
+
+here = pathlib.Path(__file__).parent
+found = []
+for place in ("the web", "the issues", "the archive"):
+    time.sleep(0.7)
+    found.append(place)
+(here / "findings").write_text(f"{len(found)} places were searched: {', '.join(found)}")
+while not (here / "findings.read").exists():
+    time.sleep(0.05)
+'''
 _SETTINGS = '{\n  "name": "parts",\n  "retries": 3,\n}\n'
 
 
@@ -74,6 +88,7 @@ def write(folder: Path) -> None:
     (folder / "test_parts.py").write_text(_TEST.format(cases=cases), "utf-8")
     (folder / "count.py").write_text(_COUNT, "utf-8")
     (folder / "wait.py").write_text(_WAIT, "utf-8")
+    (folder / "agent.py").write_text(_AGENT, "utf-8")
     (folder / "settings.json").write_text(_SETTINGS, "utf-8")
 
 
