@@ -221,10 +221,15 @@ def _end(record: TaskRecord, command: Command, data: TaskFact) -> Facts | Refusa
 
 
 def _after_the_end(record: TaskRecord, command: Command, data: TaskFact) -> Facts | Refusal:
-    """An observed outcome outranks an inferred loss; to any other end it comes too late."""
+    """An observed outcome outranks an inferred loss; to any other end it comes too late.
+
+    A cancel that nobody confirmed is no observation when the ledger itself infers it.
+    """
     if _repeats(record, command, data):
         return NOTHING
-    if record.status is Status.LOST:
+    if record.status is Status.LOST and not (
+        command.inferred and isinstance(data, TaskCancelled) and not data.confirmed
+    ):
         return (_recovery(record, data),)
     return _late(record, command, data)
 
