@@ -76,7 +76,7 @@ class Door:
                 except TallystickError as error:  # no space, say: there may be some at the next look
                     log.error("inbox_not_served", error=str(error))  # noqa: TRY400 - the sentence says it
                 except Exception:
-                    log.exception("inbox_not_served")
+                    log.exception("inbox_failed")
                 if not self._closing:
                     self._listen()
         finally:

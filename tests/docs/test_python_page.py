@@ -51,6 +51,8 @@ CLASSES = (
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "tallystick.open": tallystick.open,
     "tallystick.open_async": tallystick.open_async,
+    "tallystick.join": tallystick.join,
+    "tallystick.join_async": tallystick.join_async,
     "tallystick.run": run.run_command,
     "memory_ledger": testing.memory_ledger,
 }
