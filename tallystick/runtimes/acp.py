@@ -3,9 +3,9 @@
 import asyncio
 import uuid
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
-from typing import Any, Self
+from typing import Any, Self, cast
 from weakref import WeakKeyDictionary
 
 from acp import RequestError, spawn_agent_process
@@ -77,15 +77,11 @@ class RecordedSessions:
             if agent is not None:
                 await agent.left()
 
-    def client(self, to_client: ToClient) -> Callable[[Agent], Client]:
-        """Return what a connection takes for a client: yours, every call handed on, the updates noted."""
-
-        def connected(connection: Agent) -> Client:
-            client = to_client(connection) if callable(to_client) else to_client
-            noting = self._noting[connection] = _Noting(client)
-            return noting
-
-        return connected
+    def client(self, to_client: ToClient) -> Client:
+        """Return what a connection takes for your client: every call is handed on, and the updates are noted."""
+        if callable(to_client):
+            return cast("Client", lambda connection: self.client(to_client(connection)))
+        return cast("Client", _Noting(to_client, self._noting))
 
     def agent(self, connection: Agent, *, about: Mapping[str, Any], process: Process | None = None) -> "RecordedAgent":
         """Return an agent at the other end of a connection, which was made with `client`, to open sessions with."""
@@ -168,7 +164,7 @@ class RecordedAgent:
     ) -> None:
         self.connection, self.process = connection, process
         self._peer = Peer(process)
-        self._sessions, self._about = sessions, dict(about)
+        self.sessions, self._about = sessions, dict(about)
         self._current: dict[str, Child] = {}
         self._used: dict[str, dict[str, int | float]] = {}
         self._is_leaving = False
@@ -225,7 +221,7 @@ class RecordedAgent:
         child = self._current.get(session_id)
         if child is not None and child.working is None:
             await child.finish(End(status="cancelled", error="the session was closed", summary="it was not prompted"))
-            self._sessions.forget(child)
+            self.sessions.forget(child)
         return response
 
     def note(self, session_id: str, note: Callable[[Child], Progress | None]) -> None:
@@ -248,7 +244,7 @@ class RecordedAgent:
             await asyncio.wait(working)
         for child in children:
             await child.finish(End(status="cancelled", error="the agent was closed", summary="it was not prompted"))
-            self._sessions.forget(child)
+            self.sessions.forget(child)
 
     def _given(self, about: Mapping[str, Any] | None, task: str) -> dict[str, Any]:
         """Return what is said of a session, complete and allowed."""
@@ -269,9 +265,9 @@ class RecordedAgent:
         known = self._current.get(session_id)
         if known is not None and known.end is None:
             return known  # it was opened before, and is what it was
-        child = Child(self._sessions.reporter, self._sessions.refused, session_id, told)
+        child = Child(self.sessions.reporter, self.sessions.refused, session_id, told)
         self._current[session_id] = child
-        self._sessions.remember(child, self)
+        self.sessions.remember(child, self)
         await child.create()
         return child
 
@@ -285,7 +281,7 @@ class RecordedAgent:
         else:
             await child.finish(child.turn.ended(response.stop_reason, self._used_since(child.session_id, response)))
         finally:
-            self._sessions.forget(child)
+            self.sessions.forget(child)
         return response
 
     async def _answer(self, prompting: Any) -> Any:
@@ -340,9 +336,16 @@ class RecordedAgent:
 class _Noting:
     """A client whose calls are handed on unchanged; what the ledger wants to know of them is noted on the way."""
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def __init__(self, client: Any, known: MutableMapping[Agent, "_Noting"]) -> None:
+        self._client, self._known = client, known
         self.agent: RecordedAgent | None = None
+
+    def on_connect(self, connection: Agent) -> None:
+        """Learn whose client this is."""
+        self._known[connection] = self
+        connected = getattr(self._client, "on_connect", None)
+        if connected is not None:
+            connected(connection)
 
     def __getattr__(self, name: str) -> Any:
         called = getattr(self._client, name)

@@ -54,10 +54,6 @@ class Reporter:
         reported.report(command)
         return reported
 
-    def task(self, task_id: str, heard: Heard) -> "Reported":
-        """Return how to report of a task that exists."""
-        return Reported(self, self._house.facts().actor(self._house.stream(task_id)), heard)
-
     def expect(self) -> None:
         """A report will follow, on another thread: `quiet` waits for it, too. Say `answered` when it was sent."""
         with self._answered:

@@ -22,14 +22,15 @@ from acp import (
     update_plan,
     update_tool_call,
 )
-from acp.schema import CloseSessionResponse, PermissionOption, ToolCallUpdate, Usage
+from acp.schema import CloseSessionResponse, PermissionOption, ResumeSessionResponse, ToolCallUpdate, Usage
 
 
 class TestAgent:
     """Each text that it is prompted with is the name of one of its methods."""
 
-    def __init__(self) -> None:
+    def __init__(self, session: str | None = None) -> None:
         self.client: Any = None
+        self.session = session
         self.cancels: dict[str, asyncio.Event] = {}
         self.turns = 0
 
@@ -40,13 +41,16 @@ class TestAgent:
         return InitializeResponse(protocol_version=PROTOCOL_VERSION)
 
     async def new_session(self, **_: Any) -> NewSessionResponse:
-        session = sys.argv[1] if len(sys.argv) > 1 else f"session-{uuid4().hex}"
+        session = self.session or f"session-{uuid4().hex}"
         self.cancels[session] = asyncio.Event()
         return NewSessionResponse(session_id=session)
 
     async def close_session(self, session_id: str, **_: Any) -> CloseSessionResponse:
         del self.cancels[session_id]
         return CloseSessionResponse()
+
+    async def resume_session(self, **_: Any) -> ResumeSessionResponse:
+        return ResumeSessionResponse()
 
     async def load_session(self, session_id: str, **_: Any) -> LoadSessionResponse:
         self.cancels[session_id] = asyncio.Event()
@@ -145,4 +149,4 @@ class TestAgent:
 
 
 if __name__ == "__main__":
-    asyncio.run(run_agent(TestAgent(), use_unstable_protocol=True))  # type: ignore[arg-type]  # it has what these tests use
+    asyncio.run(run_agent(TestAgent(*sys.argv[1:]), use_unstable_protocol=True))  # type: ignore[arg-type]  # it has what these tests use

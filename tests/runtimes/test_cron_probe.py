@@ -7,7 +7,7 @@ from datetime import UTC
 from pathlib import Path
 
 import pytest
-from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED, EVENT_JOB_SUBMITTED
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED, EVENT_JOB_SUBMITTED, JobExecutionEvent
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.schedulers.background import BackgroundScheduler
 
@@ -16,7 +16,7 @@ from tallystick import Ledger
 from tallystick.ledger.verdict import Finding
 from tallystick.runtimes.apscheduler import RecordedScheduler
 from tests.face.parts import PATIENCE_S, Process
-from tests.runtimes.cron import Long, Told, ago, background, on_a_loop, runs
+from tests.runtimes.cron import Long, Told, ago, background, on_a_loop, runs, tell
 
 
 @pytest.fixture
@@ -125,6 +125,41 @@ def test_a_ledger_that_is_closed_does_not_disturb_the_scheduler(
 
 def breaks() -> None:
     raise LookupError("nothing there")
+
+
+def test_a_history_that_cannot_be_written_keeps_no_end_from_the_ledger(
+    ledger: Ledger, scheduler: BackgroundScheduler, tmp_path: Path
+) -> None:
+    with RecordedScheduler(scheduler, ledger, history=tmp_path / "runs", history_bytes_max=8_192) as recorded:
+        told = Told(scheduler)
+        (tmp_path / "runs" / "runs.older.ndjson").mkdir()  # so that no new file can be begun
+        tell_many(scheduler, 200)
+        scheduler.add_job(breaks, id="breaks")
+        scheduler.start()
+        told.wait(EVENT_JOB_ERROR)
+        scheduler.shutdown()
+
+    assert {"failed", "succeeded"} == {run.status for run in runs(ledger)}
+    assert 201 == len(runs(ledger))
+    assert 0 < recorded.unremembered
+    assert isinstance(recorded.last_error, OSError)
+
+
+def tell_many(scheduler: BackgroundScheduler, count: int) -> None:
+    for _ in range(count):
+        tell(scheduler, JobExecutionEvent(EVENT_JOB_EXECUTED, "many", "default", ago(), retval="x" * 390))
+
+
+def test_of_too_many_ends_that_the_ledger_does_not_take_the_oldest_is_given_up(
+    ledger: Ledger, scheduler: BackgroundScheduler, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tallystick.runtimes.runs.UNTOLD_MAX", 2)
+    with RecordedScheduler(scheduler, ledger) as recorded:
+        ledger.close()
+        tell_many(scheduler, 5)
+
+    assert 2 == len(recorded.unrecorded)
+    assert 3 == sum(record.message == "run_forgotten" for record in caplog.records)
 
 
 FULL = """
