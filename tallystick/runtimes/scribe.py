@@ -17,13 +17,19 @@ class Scribe:
         self, history: RunHistory, pass_on: Callable[[RunEnd], None], failed: Callable[[int, OSError | None], None]
     ) -> None:
         self._history, self._pass_on, self._failed = history, pass_on, failed
+        self._is_closed = False
         self._waiting: queue.Queue[RunEnd | None] = queue.Queue(ENDS_WAITING_MAX)
         self._thread = threading.Thread(target=self._run, name="tallystick-scribe", daemon=True)
         self._thread.start()
 
     def put(self, end: RunEnd) -> None:
-        """Take an end. When too many wait already, it is passed on at once and stays out of the history."""
+        """Take an end. When too many wait already, it is passed on at once and stays out of the history.
+
+        So is one that comes after `close`: a scheduler may be telling it on another thread just then.
+        """
         try:
+            if self._is_closed:
+                raise queue.Full
             self._waiting.put_nowait(end)
         except queue.Full:
             self._failed(1, None)
@@ -31,6 +37,7 @@ class Scribe:
 
     def close(self, timeout_s: float) -> None:
         """Write down and pass on what was taken, then let go of the history; wait for that at most `timeout_s`."""
+        self._is_closed = True
         try:
             self._waiting.put(None, timeout=timeout_s)
         except queue.Full:
@@ -38,14 +45,13 @@ class Scribe:
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        with_more = True
-        while with_more:
+        goes_on = True
+        while goes_on or not self._waiting.empty():
             taken = [self._waiting.get()]
             while len(taken) < ENDS_AT_ONCE and not self._waiting.empty():
                 taken.append(self._waiting.get())
-            ends = [end for end in taken if end is not None]
-            with_more = len(ends) == len(taken)
-            self._write(ends)
+            goes_on &= None not in taken
+            self._write([end for end in taken if end is not None])
         self._history.close()
 
     def _write(self, ends: list[RunEnd]) -> None:

@@ -101,7 +101,13 @@ async def test_each_further_prompt_of_a_session_is_a_task_of_its_own(tmp_path: P
     [
         ("crash", "the agent's process ended with exit code 3 while it was at work", 3, None),
         ("be_killed", "the agent's process was ended by SIGKILL", None, "SIGKILL"),
-        ("leave_a_child_behind", "the agent's process ended with exit code 4 while it was at work", 4, None),
+        pytest.param(
+            "leave_a_child_behind",
+            "the agent's process ended with exit code 4 while it was at work",
+            4,
+            None,
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 @on_a_loop

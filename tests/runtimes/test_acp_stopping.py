@@ -178,6 +178,7 @@ KILLED = """
 """
 
 
+@pytest.mark.slow
 @on_a_loop
 async def test_a_session_of_a_gateway_that_was_killed_is_lost(tmp_path: Path) -> None:
     with Process(KILLED, tmp_path) as killed:

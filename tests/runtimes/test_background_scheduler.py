@@ -1,5 +1,6 @@
 """A scheduler with threads: every run of every job is a task, however it ends and however fast it is."""
 
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
@@ -21,7 +22,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 import tallystick
 from tallystick import Ledger
 from tallystick.runtimes.apscheduler import RecordedScheduler
-from tests.face.parts import PATIENCE_S
+from tests.face.parts import PATIENCE_S, at_once
 from tests.runtimes.cron import Told, ago, background, runs, story, tell
 
 ENDED_WELL = ["created", "started", "succeeded"]
@@ -189,6 +190,35 @@ def test_an_event_that_is_told_again_changes_nothing(ledger: Ledger, scheduler: 
 
     [run] = runs(ledger)
     assert ENDED_WELL == story(ledger, run)
+
+
+@pytest.mark.parametrize("has_history", [True, False])
+def test_whatever_order_threads_tell_it_in_a_run_has_the_order_of_its_life(
+    ledger: Ledger, scheduler: BackgroundScheduler, tmp_path: Path, *, has_history: bool
+) -> None:
+    count, due = 300, ago()
+    codes = (EVENT_JOB_SUBMITTED, EVENT_JOB_EXECUTED)
+
+    def tell_all(number: int) -> None:
+        code = codes[number % 2]
+        for run in range(count):
+            job = f"job-{run if number < 2 else count - run}"
+            if code == EVENT_JOB_SUBMITTED:
+                tell(scheduler, JobSubmissionEvent(code, job, "default", [due]))
+            else:
+                tell(scheduler, JobExecutionEvent(code, job, "default", due))
+
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with RecordedScheduler(scheduler, ledger, history=tmp_path / "runs" if has_history else None) as recorded:
+            at_once(4, tell_all)
+    finally:
+        sys.setswitchinterval(usual)
+
+    told = [story(ledger, run) for run in runs(ledger)]
+    assert [ENDED_WELL] * (count + 1) == told
+    assert (0, ()) == (recorded.refusals, recorded.unrecorded)
 
 
 def test_two_schedulers_of_one_ledger_keep_their_runs_apart(ledger: Ledger, scheduler: BackgroundScheduler) -> None:
