@@ -30,8 +30,8 @@ VERBS = "The verbs of a task"
 
 # How the parts of a face speak with each other; no program needs them.
 PLUMBING = {
-    AsyncLedger: {"house", "put"},
-    AsyncTask: {"see"},
+    AsyncLedger: {"ask", "house", "put"},
+    AsyncTask: {"promised", "see"},
     Batch: {"put", "speaker"},
     AsyncBatch: {"put", "speaker"},
 }
