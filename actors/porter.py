@@ -170,7 +170,7 @@ class Porter:
                 # An append that failed may have been written all the same: the log knows.
                 noted = self._noted() if noted is None else noted
                 answer = self._rebuilt(noted[letter.sequence]) if letter.sequence in noted else answer
-            if not isinstance(answer, Closed):
+            if not (isinstance(answer, Closed) and self._system.is_closed()):  # else it waits for the next owner
                 answers[letter.sequence] = letter.client, answer
         if answers:
             self._inbox.answer(answers)

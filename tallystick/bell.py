@@ -39,7 +39,9 @@ class Bell:
         self._socket: socket.socket | None = None
         self._path = folder / name
         self._identity: tuple[int, int] | None = None
-        self._woken, self._waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._woken, self._waker = os.pipe()
+        os.set_blocking(self._woken, False)
+        os.set_blocking(self._waker, False)
         self._poll = select.poll()
         self._poll.register(self._woken, select.POLLIN)
         self._is_closed = False
@@ -47,7 +49,8 @@ class Bell:
 
     def hang(self) -> bool:
         """Begin to hear what others ring; whatever hung there before does not. False when that cannot be done."""
-        bell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        bell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        bell.settimeout(0)
         try:
             with suppress(FileNotFoundError):
                 self._path.unlink()
@@ -108,7 +111,8 @@ class Bell:
 
 def ring(path: Path, message: bytes) -> bool:
     """Ring the bell that hangs under a path; False when none does. One that is full of messages will be heard."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.settimeout(0)
         try:
             with _address(path) as address:
                 sender.sendto(message, address)

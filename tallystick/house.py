@@ -30,7 +30,7 @@ from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import EventLog
 from tallystick.member import Member
 from tallystick.oversight import oversight, pace
-from tallystick.owner import OwnerLock, live_owner, owner_note, this_process
+from tallystick.owner import OwnerLock, kept_by, live_owner, owner_note, this_process
 from tallystick.readings import Readings, due_rules
 from tallystick.watch import Listen, Listener, Subscription
 
@@ -319,7 +319,7 @@ def assemble(
     system = System(log, models, clock, live_max=settings.actors.live)
     if lock is not None:
         system.journal.note_first(owner_note(lock.who))
-    supervision = oversight(settings, clock, opened_at=log.head(), before={})
+    supervision = oversight(settings, clock, opened_at=log.head(), before=kept_by(log))
     system.supervise(
         readings.reader, supervision, rules=readings.rules, pace=pace(settings, clock), judges=judges, loop=loop
     )

@@ -61,6 +61,7 @@ def _joined(path: str | os.PathLike[str], *, config: Config | None, clock: Clock
         undo.callback(beside.readings.close)
         undo.callback(beside.close)
         member = Member(folder, beside.readings.log, become_owner, at_end=beside.close)
+        undo.callback(member.close)
         member.start()
         undo.pop_all()
     return House(beside.readings, clock=clock, actor=speaker, member=member)

@@ -11,7 +11,6 @@ from typing import Self
 import msgspec
 from msgspec import Struct
 
-from tallystick.bell import DOOR_NAME, YIELD, ring
 from tallystick.forks import leave_in_children
 from tallystick.ledger.errors import NotOwner
 from tallystick.ledger.store.folder import life_of_the_machine, not_opened
@@ -92,6 +91,23 @@ def owners(event_log: EventLog) -> tuple[tuple[int, OwnerInfo], ...]:
     return tuple(found)
 
 
+def kept_by(event_log: EventLog) -> dict[str, object]:
+    """Return who wrote the log last, as evidence; nothing when it does not say."""
+    known = owners(event_log)[-1:]
+    return {
+        f"owner{name}": value
+        for _position, who in known
+        for name, value in (
+            ("Host", who.host),
+            ("Pid", who.pid),
+            ("BootId", who.boot_id),
+            ("StartedAt", who.started_at),
+            ("Ticks", who.ticks),
+        )
+        if value is not None
+    }
+
+
 class OwnerLock:
     """The exclusive lock on a ledger's folder. The kernel lets it go when the process ends, however it ends."""
 
@@ -130,6 +146,8 @@ class OwnerLock:
         except NotOwner:
             if not _may_yield(folder):
                 raise
+        from tallystick.bell import DOOR_NAME, YIELD, ring  # who only reads needs no sockets
+
         with _Wanted(folder):
             deadline = time.monotonic() + YIELD_S_MAX
             while True:

@@ -102,7 +102,7 @@ def _attend(ledger: Ledger, task: Task, process: Process, timeout_ms: int | None
         if line and line != told:
             told = line
             _record(partial(task.progress, line))
-    return _ended(ledger, task, process)
+    return _ended(ledger, task, process, timeout_ms)
 
 
 def _until_next_look(deadline: float | None) -> float:
@@ -127,7 +127,7 @@ def _interrupted(task: Task, process: Process, error: KeyboardInterrupt) -> None
     _record(lambda: task.cancelled(f"interrupted by {number.name}", stopped=stopped))
 
 
-def _ended(ledger: Ledger, task: Task, process: Process) -> Ran:
+def _ended(ledger: Ledger, task: Task, process: Process, timeout_ms: int | None) -> Ran:
     process.drain(DRAIN_S)  # so that the last line is known; a reader that is slow does not hold up the record
     code = process.code
     if code == 0:
@@ -136,9 +136,20 @@ def _ended(ledger: Ledger, task: Task, process: Process) -> Ran:
         _record(lambda: task.fail(_with(f"exit code {code}", process.last_error), exit_code=code))
     else:
         name = _signal_name(-code)
+        if _is_over(task):  # then it was the ledger that stopped it, a moment before this would have
+            how = f"stopped after {timeout_ms} ms: killed by {name}"
+            _record(lambda: task.time_out(how, summary=process.last_line or None))
+            process.drain()
+            return Ran(_newest(ledger, task), EXIT_TIMED_OUT)
         _record(lambda: _killed(ledger, task, name, process.last_error))
     process.drain()
     return Ran(_newest(ledger, task), code if code >= 0 else EXIT_SIGNAL - code)
+
+
+def _is_over(task: Task) -> bool:
+    """Whether the time of a task is over, by the machine's clock, as the owner of the ledger sees it."""
+    deadline_at = task.record.deadline_at
+    return deadline_at is not None and time.time() * MS_PER_S >= deadline_at
 
 
 def _killed(ledger: Ledger, task: Task, name: str, last_error: str) -> None:

@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Busy, Corrupt, Full, NewerFormat, StoreError
+from tallystick.ledger.ids import ID_BYTES
 from tallystick.ledger.limits import (
     INBOX_ANSWER_MS_MAX,
     INBOX_ANSWERS_MAX,
@@ -249,7 +250,8 @@ def _letter(sequence: int, stored: bytes) -> Letter:
     except msgspec.MsgspecError:
         return Letter(sequence, b"", b"", None)
     try:
-        command = _command(row.command) if row.kind == COMMAND else None
+        is_known = row.kind == COMMAND and len(row.stream) == ID_BYTES
+        command = _command(row.command) if is_known else None
     except msgspec.MsgspecError:
         command = None
     return Letter(sequence, row.client, row.stream, command)

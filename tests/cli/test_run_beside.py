@@ -95,6 +95,16 @@ def test_what_the_ledger_has_ended_itself_is_no_reason_to_complain(tmp_path: Pat
         assert "task-recovered.1" == gateway.timeline(record.task_id)[-1].type
 
 
+def test_a_command_whose_time_is_over_has_timed_out_whoever_stops_it_first(tmp_path: Path) -> None:
+    folder = str(tmp_path / "ledger")
+    with tallystick.open(folder) as gateway:
+        command = start(folder, "--timeout", "700ms", "--", "sleep", "60", stderr=subprocess.PIPE)
+        _, err = command.communicate(timeout=PATIENCE_S)
+        [record] = gateway.list().tasks
+
+    assert (124, b"", "timed_out") == (command.returncode, err, record.status)
+
+
 def test_a_command_that_is_cancelled_and_dies_of_it_is_cancelled_not_failed(tmp_path: Path) -> None:
     folder = str(tmp_path / "ledger")
     command = start(folder, "--", "sh", "-c", "echo $$; exec sleep 60", stderr=subprocess.PIPE)
