@@ -68,8 +68,10 @@ def nothing_due(path: str, size: int) -> dict[str, float]:
     with tallystick.open(path) as ledger:
         with ledger.batch() as batch:
             for number in range(size):
-                timeout_ms = DAY_MS if number % DEADLINE_EVERY == 0 else None
-                batch.create(**workload.creation(number), timeout_ms=timeout_ms).start()
+                said = workload.creation(number)
+                if number % DEADLINE_EVERY == 0:
+                    said["timeout_ms"] = DAY_MS
+                batch.create(**said).start()
         ledger.settled(SETTLE_S_MAX)
         took = []
         for _ in range(SWEEPS):
