@@ -27,6 +27,7 @@ log = logger("actors")
 ACTOR = "supervisor"
 AT_ONCE = 512  # tasks of one kind that are handed to the crew at the same time
 WRITES_MAX = 1_024  # inferences that wait for the disk at the same time
+COMPLAINTS_MS = 60_000
 MS_PER_S = 1_000
 _GONE = frozenset({Finding.MISSING, Finding.DEAD})
 
@@ -99,6 +100,7 @@ class Inspector:
         self._asked: set[bytes] = set()
         self._out: Counter[str] = Counter()
         self._backlog: dict[str, deque[bytes]] = {}
+        self._complained: dict[str, int] = {}
         self._writing = 0
 
     def is_busy(self) -> bool:
@@ -183,20 +185,27 @@ class Inspector:
         if self._crew.is_closed():
             return
         stream = judged.stream
+        now = self._vigil.look()
         failed = self._supervision.failed[judged.kind]
         verdict = self._supervision.verdict(judged.kind, judged.answer)
         if self._supervision.failed[judged.kind] > failed:
-            log.error("probe_failed", probe=judged.kind, task=id_text(stream), error=verdict.evidence.get("detail"))
+            self._complain(judged.kind, stream, verdict, now)
         if record is None or not self._concerns(record):
             return
         if verdict.finding in _GONE and self._is_spared(stream):
             verdict = Verdict.unknown(verdict.evidence)
         self._again(stream, record)
-        now = self._vigil.look()
         grace_ms = self._rules.grace_of(record.runtime)
         fact = inferred(record, verdict, now, grace_ms=grace_ms, watching_since=self._vigil.since)
         if fact is not None:
             self.write(stream, fact, verdict.ended_at)
+
+    def _complain(self, kind: str, stream: bytes, verdict: Verdict, now: int) -> None:
+        """Tell of a probe that fails, now and then: it often fails for all its tasks, and each time."""
+        if abs(now - self._complained.get(kind, -COMPLAINTS_MS)) >= COMPLAINTS_MS:
+            self._complained[kind] = now
+            failures, error = self._supervision.failed[kind], verdict.evidence.get("detail")
+            log.error("probe_failed", probe=kind, task=id_text(stream), error=error, failures=failures)
 
     def write(self, stream: bytes, fact: TaskFact, occurred_at: int | None = None) -> None:
         """Propose a fact to the task's own actor, which decides."""

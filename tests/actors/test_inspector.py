@@ -150,6 +150,18 @@ def test_a_probe_that_fails_changes_nothing_and_is_asked_again(inspection: Inspe
     assert 2 == inspection.supervision.failed["subagent"]
 
 
+def test_a_probe_that_fails_for_many_is_complained_of_once_a_minute(
+    inspection: Inspection, caplog: pytest.LogCaptureFixture
+) -> None:
+    inspection.probe(lambda _: fail(ValueError("no")))
+    streams = [inspection.started(stream) for stream in STREAMS]
+    for passed, expected in ((0, 1), (59_999, 1), (1, 2), (-3_600_000, 3)):
+        inspection.desk.clock.advance(passed)
+        inspection.look(*streams)
+        assert expected == [record.getMessage() for record in caplog.records].count("probe_failed")
+    assert 4 * len(streams) == inspection.supervision.failed["subagent"]
+
+
 def test_work_that_is_being_stopped_is_not_lost_because_it_stopped(inspection: Inspection) -> None:
     answers: list[Verdict] = [
         Verdict.dead("killed"),
