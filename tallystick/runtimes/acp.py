@@ -21,11 +21,12 @@ from tallystick.ledger.verdict import Verdict
 from tallystick.runtimes.child import Child
 from tallystick.runtimes.peer import Peer, judged_from_outside, signal_name
 from tallystick.runtimes.reporter import Reporter
-from tallystick.runtimes.turn import End, Progress, usage_of
+from tallystick.runtimes.turn import End, Progress, Turn, usage_of
 from tallystick.sync import Ledger
 
 log = logger("runtimes")
 
+CHILDREN_MAX = 10_000  # runs that are under way, or whose end the ledger does not have
 CANCEL_WAIT_S = 10.0  # for an agent to confirm a cancel
 EXIT_WAIT_S = 5.0  # for the exit code of a process whose connection is gone
 DRAIN_S = 1.0  # for an answer that is still in the pipe when the process has ended
@@ -139,13 +140,17 @@ class RecordedSessions:
         return Stopped(detail="it ended by itself in between")
 
     def remember(self, child: Child, agent: "RecordedAgent") -> None:
-        """Know a child by its run."""
+        """Know a child by its run, until the ledger knows how it ended; of too many the oldest that has is given up."""
         self._children[child.key] = child, agent
+        if len(self._children) > CHILDREN_MAX:
+            ended = (key for key, (known, _) in self._children.items() if known.end is not None)
+            self._children.pop(next(ended, child.key))
 
     def forget(self, child: Child) -> None:
         """Know a child no more, if the ledger knows how it ended."""
         if child.is_recorded:
             self._children.pop(child.key, None)
+            child.turn = Turn()  # its session may live long, and takes no more of what was said
 
     def refused(self, error: BaseException) -> None:
         """Take note of what the ledger has refused."""
@@ -219,9 +224,11 @@ class RecordedAgent:
         """Close a session. If it was not prompted, its task is cancelled."""
         response = await self.connection.close_session(session_id=session_id, **options)
         child = self._current.get(session_id)
-        if child is not None and child.working is None:
+        if child is not None and (child.working is None or child.working.done()):
             await child.finish(End(status="cancelled", error="the session was closed", summary="it was not prompted"))
             self.sessions.forget(child)
+            self._current.pop(session_id, None)
+            self._used.pop(session_id, None)
         return response
 
     def note(self, session_id: str, note: Callable[[Child], Progress | None]) -> None:

@@ -42,7 +42,7 @@ class Child:
         self._reporter, self._refused = reporter, refused
         self._reported: Reported | None = None
         self._started_at: int | None = None
-        self._is_over = self._is_telling = False
+        self._is_over = self._is_telling = self._is_told_off = False
         self._waiting: deque[Progress] = deque(maxlen=WAITING_MAX)
         self._loop = asyncio.get_running_loop()
         self._answers: dict[str, asyncio.Future[None]] = {}
@@ -99,7 +99,7 @@ class Child:
         self.end, self.ended_at = end, self._reporter.now()
         if not self._is_there():
             self._create()
-            if self._started_at is not None:
+            if self._is_there() and self._started_at is not None:
                 self._tell(lambda reported: reported.start(occurred_at=self._started_at))
         while self._waiting and self._is_there() and not self._is_over:
             self._tell_progress()
@@ -145,9 +145,12 @@ class Child:
         """Hear an answer, on the loop. That the task has ended in another way is no loss: the ledger knows its end."""
         if error is None or isinstance(error, Refused):
             self.is_recorded |= isinstance(fact, Outcome)
+            self._is_told_off = False
         else:
             self._refused(error)
-            log.error("session_unrecorded", session=self.session_id, run=self.run_id, error=str(error))
+            if not (self._is_told_off and isinstance(fact, TaskProgressed)):  # one line for a stream of them
+                log.error("session_unrecorded", session=self.session_id, run=self.run_id, error=str(error))
+            self._is_told_off = True
         if isinstance(fact, TaskProgressed):
             self._is_telling = False
             self._tell_progress()
