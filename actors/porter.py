@@ -140,16 +140,16 @@ class Porter:
 
     def __init__(self, system: System, inbox: CommandInbox) -> None:
         self._system, self._inbox = system, inbox
-        self._has_looked_back = False
+        self._is_settled = False
 
     def carry(self) -> set[bytes]:
         """Have the oldest commands that wait decided, and answer them; returns the clients that may look.
 
         There are none when nothing waits, or nobody decides any more.
         """
-        if not self._has_looked_back:
+        if not self._is_settled:  # an owner before this one, or this one on a full disk, decided and did not answer
             told_late = self._look_back()
-            self._has_looked_back = True
+            self._is_settled = True
             if told_late:
                 return told_late
         letters = self._inbox.waiting(INBOX_SLICE_COMMANDS)
@@ -157,8 +157,11 @@ class Porter:
             return set()
         together = _Slice(letters, self._inbox.id, self._system)
         self._system.dispatcher.call_soon(together.decide, otherwise=together.abandon)
+        self._is_settled = False
         together.done.wait()
-        return self._answer(together)
+        clients = self._answer(together)
+        self._is_settled = True
+        return clients
 
     def _answer(self, together: _Slice) -> set[bytes]:
         answers: dict[int, tuple[bytes, Answer]] = {}
@@ -177,7 +180,7 @@ class Porter:
         return {client for client, _answer in answers.values()}
 
     def _look_back(self) -> set[bytes]:
-        """Answer what an owner before this one had decided and had not answered any more."""
+        """Answer what was decided and is not answered yet: the log knows it."""
         noted = self._noted()
         if not noted:
             return set()

@@ -14,7 +14,7 @@ from tallystick.bell import DOOR_NAME, ring
 from tallystick.door import lease_message
 from tallystick.facts import Facts
 from tallystick.forks import leave_in_children
-from tallystick.guest import Guest, Sending, give
+from tallystick.guest import NOT_KNOWN, Guest, Sending, give
 from tallystick.ledger.claims import may_exist
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Busy, Closed, NotFound, NotOwner, StoreError, TallystickError
@@ -237,10 +237,10 @@ class Member:
             try:
                 self._step()
             except TallystickError as error:
-                self._fail(error)
+                self._give_up(error)
             except Exception as error:
                 log.exception("member_failed")
-                self._fail(StoreError(f"{type(error).__name__}: {error}"))
+                self._give_up(StoreError(f"{type(error).__name__}: {error}"))
             if not self._is_over():
                 self._guest.bell.hear(self._pause())
         self._end()
@@ -283,6 +283,9 @@ class Member:
             if self._is_stuck():
                 self._fail_queue(error)
                 return
+        except TallystickError as error:  # what waits already may be decided all the same
+            self._fail_queue(error)
+            return
         if not sent and self._is_stuck():
             self._fail_queue(StoreError(f"{self._folder}: the owner of the ledger has made no inbox ready."))
             return
@@ -360,6 +363,12 @@ class Member:
                 log.exception("listener_failed", position=head)
 
     # The end.
+
+    def _give_up(self, error: TallystickError) -> None:
+        """Answer everybody: nobody can say what becomes of what is in the inbox."""
+        if self._guest.waiting:
+            self._guest.fail(StoreError(f"{error} {NOT_KNOWN}"))
+        self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
         self._guest.fail(error)

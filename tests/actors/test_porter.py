@@ -34,10 +34,13 @@ class Mortal(CommandInbox):
     """The inbox of an owner that dies when it is about to answer."""
 
     dies = False
+    has_room = True
 
     def answer(self, given: Mapping[int, tuple[bytes, Answer]]) -> None:
         if self.dies:
             raise Died
+        if not self.has_room:
+            raise full()
         super().answer(given)
 
 
@@ -183,6 +186,22 @@ def test_when_the_disk_is_full_all_of_a_slice_hear_it_and_may_send_again(office:
     assert [record(ONE, 1, "queued")] == office.tell((ONE, created()))
 
 
+def test_what_could_not_be_answered_is_not_decided_again(office: Office) -> None:
+    places = office.send((ONE, created()), (ONE, START), (TWO, START))
+    office.inbox.has_room = False
+    with pytest.raises(Full):
+        office.porter.carry()
+    assert (3, 0) == office.inbox.counts()
+
+    office.inbox.has_room = True
+    while office.porter.carry():
+        pass
+
+    missing = (NotFound, str(NotFound(id_text(TWO))))
+    assert [record(ONE, 1, "queued"), record(ONE, 2, "running"), missing] == office.hear(places)
+    assert 2 == office.log.head()
+
+
 def test_an_append_that_failed_after_it_had_written_is_answered_as_what_was_written(tmp_path: Path) -> None:
     class Ambiguous(FullLog):
         def append(
@@ -230,6 +249,14 @@ def test_callers_here_and_elsewhere_do_not_hinder_each_other(office: Office) -> 
     assert 2 == futures[-1].get(timeout=PATIENCE_S).version
     assert [START] == facts(office.log, ONE)[1:]
     assert (0, 200) == office.inbox.counts()
+
+
+def test_a_command_that_this_version_cannot_read_is_answered_as_such(office: Office) -> None:
+    places = office.send((ONE, created()), (b"short", START), (ONE, START))
+    office.porter.carry()
+
+    told = "The ledger's owner cannot read this command: it is of another version."
+    assert [record(ONE, 1, "queued"), (StoreError, told), record(ONE, 2, "running")] == office.hear(places)
 
 
 def test_a_note_of_another_inbox_or_of_another_version_means_nothing(office: Office) -> None:

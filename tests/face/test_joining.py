@@ -118,6 +118,43 @@ def test_when_the_owner_is_killed_while_somebody_waits_the_command_is_decided_on
         assert os.getpid() == owner_pid(folder)
 
 
+DYING = """
+    import os, sys
+    from pathlib import Path
+    from tallystick.actors.porter import Porter
+    from tallystick.actors.system import System
+    from tallystick.ledger.clock import system_clock
+    from tallystick.ledger.store.disk import DiskLog
+    from tallystick.ledger.store.inbox import CommandInbox
+    from tallystick.owner import OwnerLock, this_process
+
+    class Dying(CommandInbox):
+        def answer(self, given):
+            os._exit(9)
+
+    folder = Path(sys.argv[1])
+    lock = OwnerLock.take(folder, this_process(0))
+    system = System(DiskLog.open(folder / "log"), [], system_clock)
+    system.start()
+    porter = Porter(system, Dying.open_as_owner(folder))
+    print("open", flush=True)
+    while True:
+        porter.carry()
+"""
+
+
+def test_when_the_owner_dies_between_the_log_and_the_answer_the_log_answers(folder: Path) -> None:
+    tallystick.open(folder).close()
+    with Process(DYING, folder) as owner:
+        assert "open" == owner.hear()
+        with tallystick.join(folder) as joined:
+            task = joined.create(**ORDINARY)
+
+            assert 9 == owner.end()
+            assert ("queued", 1) == (task.status, task.record.version)
+            assert ["task-created.1"] == [event.type for event in joined.events()]
+
+
 def waits_in(folder: Path) -> None:
     """Wait until a command is in the inbox."""
     inbox = CommandInbox.open(folder)
