@@ -13,12 +13,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 import tallystick
 from tallystick import Stopped, Verdict
 from tallystick.ledger.errors import Refused
-from tallystick.ledger.events import Event, TaskLost, TaskRecovered
-from tallystick.ledger.evolve import fold
-from tallystick.ledger.lifecycle import TERMINAL, Status
+from tallystick.ledger.lifecycle import Status
 from tallystick.ledger.record import TaskRecord
 from tallystick.sync import Task
 from tallystick.testing import HandClock
+from tests.watching.law import hold_to_the_law
 
 GRACE_MS = 300_000
 CANCEL_MS = 30_000
@@ -249,27 +248,7 @@ class NothingHangs(RuleBasedStateMachine):
     def no_task_ends_twice(self) -> None:
         for known in getattr(self, "known", {}).values():
             history = self.ledger.timeline(known.id)
-            _is_lawful(history)
-
-
-def _is_lawful(history: list[Event]) -> None:
-    """Each end once; a recovery corrects the loss before it; no loss by grace without a miss that lasted."""
-    record: TaskRecord | None = None
-    ended: Event | None = None
-    for each in history:
-        before, record = record, fold([each], record)
-        assert record is not None
-        if before is None or before.status is record.status:
-            continue
-        if record.status in TERMINAL:
-            if ended is not None:
-                assert isinstance(ended.data, TaskLost) or ended.type == "task-settled.1"
-                assert isinstance(each.data, TaskRecovered)
-                assert ended.position == each.data.corrects
-            ended = each
-        if isinstance(each.data, TaskLost) and each.data.rule == "gone for the whole grace":
-            assert before.backing_missed_at is not None
-            assert each.recorded_at >= before.backing_missed_at + GRACE_MS
+            hold_to_the_law(history, grace_ms=GRACE_MS)
 
 
 TestNothingHangs = NothingHangs.TestCase
