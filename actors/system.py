@@ -189,6 +189,10 @@ class System:
             return False
         return True
 
+    def hanging(self) -> dict[str, int]:
+        """Return how many calls of each probe and canceller are over their limit and have not come back."""
+        return self._crew.hanging()
+
     def close(self, timeout_s: float = CLOSE_S_MAX) -> bool:
         """End it all in order; whether everything came to rest within `timeout_s` seconds.
 

@@ -303,7 +303,7 @@ class AsyncLedger:
 
     async def status(self) -> LedgerStatus:
         """As `Ledger.status`."""
-        return await self._read(self.house.readings.status)
+        return await self._read(self.house.status)
 
     async def ask(self, question: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call a function that reads on another thread, so that the loop does not wait for it."""

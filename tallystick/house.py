@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from pykka import Timeout
 
 from tallystick.actors.future import LightFuture
@@ -31,7 +32,7 @@ from tallystick.ledger.store.port import EventLog
 from tallystick.member import Member
 from tallystick.oversight import oversight, pace
 from tallystick.owner import OwnerLock, kept_by, live_owner, owner_note, this_process
-from tallystick.readings import Readings, due_rules
+from tallystick.readings import LedgerStatus, ProbeStanding, Readings, due_rules
 from tallystick.watch import Listen, Listener, Subscription
 
 if TYPE_CHECKING:
@@ -180,6 +181,19 @@ class House:
         leases = self._supervised().leases  # not this house: it would never be forgotten
         self._door = Door(Path(self.path), self.system, keep_alive=leases.renew, asked_to_yield=asked_to_yield)
         self._door.open()
+
+    def status(self) -> LedgerStatus:
+        """Return how the ledger is, and how its probes do."""
+        status = self.readings.status()
+        supervision = self._supervision
+        if supervision is None or self._system is None:
+            return status
+        hanging = self._system.hanging()
+        probes = tuple(
+            ProbeStanding(name, asked, supervision.failed[name], hanging.get(name, 0))
+            for name, asked in sorted(supervision.asked.copy().items())
+        )
+        return replace(status, probes=probes)
 
     def sweep(self) -> None:
         """Do what is due now."""

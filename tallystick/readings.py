@@ -47,14 +47,24 @@ class ProjectionStanding(Struct, frozen=True):
     lag: int
 
 
+class ProbeStanding(Struct, frozen=True):
+    """How often a probe or a canceller was asked since the ledger was opened, how often it failed, how many hang."""
+
+    name: str
+    asked: int
+    failed: int
+    hanging: int
+
+
 class LedgerStatus(Struct, frozen=True, kw_only=True):
-    """How a ledger is: its tasks, its owner, its log and its read models."""
+    """How a ledger is: its tasks, its owner, its log and its read models; and, in the owner, its probes."""
 
     tasks: Counts
     owner: OwnerInfo | None
     head: int
     stats: Stats | None
     projections: tuple[ProjectionStanding, ...]
+    probes: tuple[ProbeStanding, ...] = ()
 
 
 def due_rules(settings: Config) -> DueRules:

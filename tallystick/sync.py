@@ -243,5 +243,5 @@ class Ledger:
         self._house.sweep()
 
     def status(self) -> LedgerStatus:
-        """Return how the ledger itself is: log, read models, owner."""
-        return self._house.readings.status()
+        """Return how the ledger itself is: log, read models, owner, and how often each probe was asked and failed."""
+        return self._house.status()

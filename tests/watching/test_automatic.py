@@ -7,6 +7,8 @@ import pytest
 
 import tallystick
 from tallystick import Config, TaskRecord, Verdict
+from tallystick.readings import ProbeStanding
+from tallystick.testing import HandClock
 from tests.watching.conftest import OWNER, the_event
 
 AT_ONCE = Config(sweep={"first": 20, "interval": 50}, grace={"default": 100}, cancel={"grace": 100})
@@ -67,3 +69,19 @@ def test_a_probe_that_hangs_delays_nobody_else(folder: Path, hanging: int) -> No
             assert late.id == the_event(ledger, "task-timed-out.1").task_id
         finally:
             release.set()
+
+
+def test_the_owner_tells_how_often_a_probe_was_asked_and_how_often_it_failed(folder: Path, clock: HandClock) -> None:
+    def probe(task: TaskRecord) -> Verdict:
+        if task.label == "broken":
+            raise OSError("no such store")
+        return Verdict.alive()
+
+    with tallystick.open(folder, clock=clock) as ledger:
+        ledger.probe("subagent", probe)
+        for label in ("broken", "sound"):
+            ledger.create(runtime="subagent", task="work", label=label, owner=OWNER).start()
+        ledger.sweep()
+        ledger.sweep()
+
+        assert [ProbeStanding("subagent", asked=4, failed=2, hanging=0)] == list(ledger.status().probes)
