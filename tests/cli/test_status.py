@@ -46,6 +46,16 @@ def test_a_status_names_the_live_owner(tmp_path: Path) -> None:
     assert {"host", "pid", "bootId", "startedAt", "ticks", "since"} == owner.keys()
 
 
+def test_a_status_says_that_an_owner_leaves_when_somebody_opens_the_ledger(tmp_path: Path) -> None:
+    folder = tmp_path / "ledger"
+    with tallystick.join(folder):
+        said = process("status", "--ledger", folder)
+        owner = process("status", "--json", "--ledger", folder).data["owner"]
+
+    assert ", since 0s, until somebody opens it" in said.out
+    assert owner["transient"] is True
+
+
 def test_a_status_without_read_models_comes_from_the_log(tmp_path: Path) -> None:
     folder = tmp_path / "ledger"
     make_stories(folder)
