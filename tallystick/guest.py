@@ -4,7 +4,6 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from queue import Full as Answered
 
 from msgspec import Struct
 
@@ -13,8 +12,8 @@ from tallystick.bell import DOOR_NAME, LOOK, Bell, ring
 from tallystick.door import client_name
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import StoreError, TallystickError
-from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.inbox import CLIENT_BYTES, INBOX_FOLDER, CommandInbox
+from tallystick.lookout import give
 
 HEARD_MAX = 64  # answers that are forgotten together
 
@@ -27,15 +26,6 @@ class Sending(Struct, frozen=True):
     stream: bytes
     command: Command
     reply: Reply
-
-
-def give(reply: Reply, answer: TaskRecord | BaseException) -> None:
-    """Answer one who waits; who has given up meanwhile is left alone."""
-    with suppress(Answered):
-        if isinstance(answer, BaseException):
-            reply.fail(answer)
-        else:
-            reply.set(answer)
 
 
 class Guest:

@@ -3,7 +3,8 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -14,17 +15,16 @@ from tallystick.bell import DOOR_NAME, ring
 from tallystick.door import lease_message
 from tallystick.facts import Facts
 from tallystick.forks import leave_in_children
-from tallystick.guest import NOT_KNOWN, Guest, Sending, give
+from tallystick.guest import NOT_KNOWN, Guest, Sending
 from tallystick.ledger.claims import may_exist
 from tallystick.ledger.commands import Command
-from tallystick.ledger.errors import Busy, Closed, NotFound, NotOwner, StoreError, TallystickError
-from tallystick.ledger.events import Event, TaskCreated
-from tallystick.ledger.evolve import fold
-from tallystick.ledger.ids import id_text
+from tallystick.ledger.errors import Busy, Closed, NotOwner, StoreError, TallystickError
+from tallystick.ledger.events import TaskCreated
 from tallystick.ledger.lifecycle import Runtime
 from tallystick.ledger.limits import INBOX_COMMANDS_MAX
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import EventLog
+from tallystick.lookout import Listener, Lookout, give
 from tallystick.owner import is_wanted
 from tallystick.recipient import Identified, Recipient
 
@@ -37,9 +37,8 @@ BUSY_S_MAX = 5.0
 _IDLE_S = 60.0
 _LOOK_S = 0.25  # how often who waits for an answer looks whether there still is an owner
 _SOON_S = 0.02  # while there is something to do that nobody rings for
+_AT_ONCE = 64  # commands that are handed on under one lock
 _FOLLOW_S = 0.1  # how often who waits for an event of others looks at the log
-
-Listener = Callable[[int], None]
 
 
 class Ownership(Protocol):
@@ -77,7 +76,7 @@ class Member:
         *,
         at_end: Callable[[], None],
     ) -> None:
-        self._folder, self._log, self._own, self._at_end = folder, event_log, own, at_end
+        self._folder, self._own, self._at_end = folder, own, at_end
         self._guest = Guest(folder)
         self._lock = threading.RLock()  # who is answered within may send again
         self._queue: deque[Sending] = deque()
@@ -88,9 +87,7 @@ class Member:
         self._close_by = 0.0
         self._look_at = 0.0
         self._stuck_since: float | None = None
-        self._ends: list[tuple[bytes, Reply]] = []
-        self._listeners: list[Listener] = []
-        self._seen = -1
+        self._lookout = Lookout(event_log)
         self._leased: dict[bytes, int] = {}
         self._thread = threading.Thread(target=self._run, name="tallystick-member", daemon=True)
         leave_in_children(self)
@@ -123,8 +120,7 @@ class Member:
             if self._closed:
                 raise Closed
             if isinstance(message, AwaitEnd):
-                self._ends.append((actor.stream, future))
-                self._seen = -1
+                self._lookout.await_end(actor.stream, future)
             elif actor.held is not None:
                 if len(actor.held) >= INBOX_COMMANDS_MAX:
                     raise Busy("The inbox of one actor", depth=len(actor.held))
@@ -190,21 +186,32 @@ class Member:
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call `listener(position)` when the log has grown, whoever wrote; returns what ends it."""
-        self._listeners.append(listener)
+        leave = self._lookout.listen(listener)
         self._guest.bell.wake()
-        return lambda: self._listeners.remove(listener)
+        return leave
 
     def reach(self, position: int, timeout_s: float) -> None:
         """Wait for the read models that this process keeps up; an owner elsewhere keeps up its own."""
         house = self._house
         if self._is_direct and house is not None:
-            house.facts().reach(position, timeout_s)
+            with self._unless_it_yields():
+                house.facts().reach(position, timeout_s)
 
     def sweep(self) -> None:
         """Do what is due now, if this process is the owner."""
         house = self._house
         if self._is_direct and house is not None:
-            house.facts().sweep()
+            with self._unless_it_yields():
+                house.facts().sweep()
+
+    @contextmanager
+    def _unless_it_yields(self) -> Iterator[None]:
+        """Somebody else may become the owner in the middle: then it is theirs to do."""
+        try:
+            yield
+        except Closed:
+            if self._closed:
+                raise
 
     def follow(self, runtime: Runtime) -> None:
         """Nothing: who joined has no probes."""
@@ -262,8 +269,8 @@ class Member:
                 self._try_to_own()
         if self._house is not None and not self._is_direct and not guest.waiting:
             self._go_direct()
-        if self._ends or self._listeners:
-            self._follow()
+        if self._lookout.is_needed:
+            self._lookout.look()
 
     def _pause(self) -> float:
         """How long to wait for the bell."""
@@ -271,11 +278,12 @@ class Member:
             return _SOON_S
         if self._guest.waiting:
             return _LOOK_S if self._guest.bell.is_hung else _SOON_S
-        return _FOLLOW_S if self._ends or self._listeners else _IDLE_S
+        return _FOLLOW_S if self._lookout.is_needed else _IDLE_S
 
     def _post(self) -> None:
         """Put what is to be sent into the inbox of whoever owns the ledger."""
-        sendings = list(self._queue)
+        with self._lock:
+            sendings = list(self._queue)
         try:
             sent = self._guest.send(sendings)
         except Busy as error:
@@ -318,15 +326,16 @@ class Member:
     def _go_direct(self) -> None:
         """From now on what is sent is decided here: all that came before was."""
         assert self._house is not None, "this process is the owner"
-        with self._lock:
-            while self._queue:
-                sending = self._queue.popleft()
-                self._try_to_forward(Recipient(sending.stream), sending.command, sending.reply)
-            self._is_direct = True
+        while not self._is_direct:
+            with self._lock:  # not for long: an event loop may want to send
+                for _ in range(min(_AT_ONCE, len(self._queue))):
+                    sending = self._queue.popleft()
+                    self._try_to_forward(Recipient(sending.stream), sending.command, sending.reply)
+                self._is_direct = not self._queue
         self._house.facts().listen(self._note_commit)
 
     def _note_commit(self, _position: int) -> None:
-        if self._ends or self._listeners:
+        if self._lookout.is_needed:
             self._guest.bell.wake()
 
     def _yield(self) -> None:
@@ -338,29 +347,6 @@ class Member:
         if house is not None:
             house.close()
             self._look_at = time.monotonic() + _LOOK_S
-
-    def _follow(self) -> None:
-        """Tell those who wait for events of whoever."""
-        head = self._log.head()
-        if head == self._seen:
-            return
-        self._seen = head
-        with self._lock:
-            ends, self._ends = self._ends, []
-        for stream, reply in ends:
-            record = fold([stored for stored in self._log.stream(stream) if isinstance(stored, Event)])
-            if record is None:
-                give(reply, NotFound(id_text(stream)))
-            elif not record.is_active:
-                give(reply, record)
-            else:
-                with self._lock:
-                    self._ends.append((stream, reply))
-        for listener in tuple(self._listeners):
-            try:
-                listener(head)
-            except Exception:  # the others are told all the same
-                log.exception("listener_failed", position=head)
 
     # The end.
 
@@ -383,15 +369,14 @@ class Member:
             give(sending.reply, error)
 
     def _end(self) -> None:
-        house, self._house, self._is_direct = self._house, None, False
+        with self._lock:
+            house, self._house, self._is_direct = self._house, None, False
         try:
             if house is not None:
                 house.close()
         except Exception:
             log.exception("member_failed")
         self._fail(Closed())
-        ends, self._ends = self._ends, []
-        for _stream, reply in ends:
-            give(reply, Closed())
+        self._lookout.end()
         self._guest.close()
         self._at_end()
