@@ -123,6 +123,14 @@ def ring(path: Path, message: bytes) -> bool:
     return True
 
 
+def take_down(folder: Path, pattern: str) -> None:
+    """Remove the bells of this pattern whose processes are gone; the others ring for nothing, once."""
+    for path in folder.glob(pattern):
+        if not ring(path, LOOK):
+            with suppress(OSError):
+                path.unlink()
+
+
 @contextmanager
 def _address(path: Path) -> Iterator[str]:
     """An address for a path of any length."""

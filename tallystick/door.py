@@ -8,7 +8,7 @@ from pathlib import Path
 from tallystick.actors.log import logger
 from tallystick.actors.porter import Porter
 from tallystick.actors.system import System
-from tallystick.bell import DOOR_NAME, LEASE, LOOK, YIELD, Bell, ring
+from tallystick.bell import DOOR_NAME, LEASE, LOOK, YIELD, Bell, ring, take_down
 from tallystick.ledger.errors import TallystickError
 from tallystick.ledger.ids import ID_BYTES
 from tallystick.ledger.store.inbox import INBOX_FOLDER, CommandInbox
@@ -28,6 +28,9 @@ KeepAlive = Callable[[bytes, int], object]
 def lease_message(stream: bytes, ttl_ms: int) -> bytes:
     """Return what is rung to say that the work behind a task lives."""
     return LEASE + stream + ttl_ms.to_bytes(_TTL_BYTES)
+
+
+CLIENTS = "*.sock"
 
 
 def client_name(client: bytes) -> str:
@@ -90,6 +93,7 @@ class Door:
                 return
             self._inbox = CommandInbox.open_as_owner(self._folder)
             self._porter = Porter(self._system, self._inbox)
+            take_down(self._folder / INBOX_FOLDER, CLIENTS)
         while not self._closing:
             clients = self._porter.carry()
             if not clients:

@@ -3,7 +3,7 @@
 import threading
 from pathlib import Path
 
-from tallystick.bell import LOOK, YIELD, Bell, ring
+from tallystick.bell import LOOK, YIELD, Bell, ring, take_down
 from tests.face.parts import PATIENCE_S
 
 
@@ -53,6 +53,18 @@ def test_a_bell_that_was_replaced_leaves_the_new_one_alone(tmp_path: Path) -> No
     assert [LOOK] == new.hear(PATIENCE_S)
     assert 0o600 == (tmp_path / "bell").stat().st_mode & 0o777
     new.close()
+
+
+def test_bells_of_those_who_are_gone_are_taken_down(tmp_path: Path) -> None:
+    there, gone = Bell(tmp_path, "there.sock"), Bell(tmp_path, "gone.sock")
+    assert (True, True) == (there.hang(), gone.hang())
+    gone.leave_to_parent()  # as a killed process does
+    (tmp_path / "another").touch()
+
+    take_down(tmp_path, "*.sock")
+
+    assert {"there.sock", "another"} == {path.name for path in tmp_path.iterdir()}
+    there.close()
 
 
 def test_where_no_bell_can_hang_that_is_said(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from tallystick.ledger.events import TaskStarted
 from tallystick.ledger.limits import INBOX_COMMANDS_MAX
 from tallystick.ledger.store.inbox import INBOX_FOLDER, CommandInbox
 from tallystick.owner import OwnerLock, live_owner, this_process
+from tests.cli.damage import set_format
 from tests.face.parts import ORDINARY, PATIENCE_S, Process, said
 
 OWN = """
@@ -371,6 +372,16 @@ def test_closing_answers_what_was_accepted_and_then_refuses(folder: Path, ledger
     assert [] == [path for path in (folder / INBOX_FOLDER).iterdir() if path.is_socket()]
 
 
+FORGET = """
+    import gc, os, sys, warnings, tallystick
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        tallystick.join(sys.argv[1])
+        gc.collect()
+        print(*(str(each.message) for each in caught), flush=True)
+    os._exit(0)
+"""
+
 FORK = """
     import os, sys, tallystick
     with tallystick.open(sys.argv[1]) as owner, tallystick.join(sys.argv[1]) as ledger:
@@ -393,6 +404,35 @@ FORK = """
 
 def test_a_forked_child_hears_that_the_ledger_is_not_its_own(folder: Path) -> None:
     assert ["ForkedStore ForkedStore NoneType", "2 3 True"] == said(FORK, folder)
+
+
+def test_a_killed_guest_leaves_nothing_behind_for_long(folder: Path) -> None:
+    with Process(OWN, folder) as owner, Process(JOIN, folder) as guest:
+        assert "open" == owner.hear()
+        guest.hear()
+        assert 1 == len(list((folder / INBOX_FOLDER).glob("*.sock")))
+        guest.kill()
+        owner.say()
+        assert 0 == owner.end()
+
+    with tallystick.open(folder), tallystick.join(folder) as joined:
+        joined.create(**ORDINARY)
+        assert 1 == len(list((folder / INBOX_FOLDER).glob("*.sock")))
+
+
+def test_a_ledger_of_a_later_version_is_not_joined(folder: Path) -> None:
+    tallystick.open(folder).close()
+    set_format(folder, 99)
+
+    with pytest.raises(tallystick.NewerFormat):
+        tallystick.join(folder)
+    assert owner_pid(folder) is None
+
+
+def test_a_joined_ledger_that_is_forgotten_warns(folder: Path) -> None:
+    told = said(FORGET, folder)
+
+    assert [f"{folder} was never closed"] == told
 
 
 @pytest.mark.parametrize("path", ["", "a\0b", 7])
