@@ -89,11 +89,11 @@ class LogAgainstModel(RuleBasedStateMachine):
         wrong = batch[at % len(batch)]
         batch[at % len(batch)] = event(wrong.position + position, int.from_bytes(wrong.stream), wrong.version + version)
         told: list[tuple[object, ...]] = []
-        for log in (self.twin, self.log):
+        for log in (self.log, self.twin):
             try:
                 log.append(batch, {b"e" * 16: stream_id(0)})
             except Full:
-                return  # then the twin has it, and the other one never will
+                return  # so the twin, which always has room, must not take it either
             except TallystickError as error:
                 told.append((type(error), error.data, str(error)))
             else:
