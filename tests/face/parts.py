@@ -185,3 +185,14 @@ def contents(folder: Path) -> dict[str, bytes]:
     locks = {"owner.lock", "lock.mdb"}
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in locks)
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait until this holds; a test that waits for too long fails."""
+    patience = threading.Event()
+    timer = threading.Timer(PATIENCE_S, patience.set)
+    timer.start()
+    while not holds():
+        assert not patience.is_set()
+    timer.cancel()
+    timer.join()

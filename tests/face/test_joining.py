@@ -4,7 +4,6 @@ import asyncio
 import os
 import socket
 import stat
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,28 +20,7 @@ from tallystick.ledger.limits import INBOX_COMMANDS_MAX
 from tallystick.ledger.store.inbox import INBOX_FOLDER, CommandInbox
 from tallystick.owner import OwnerLock, live_owner, this_process
 from tests.cli.damage import set_format
-from tests.face.parts import ORDINARY, PATIENCE_S, Process, said
-
-OWN = """
-    import sys, tallystick
-    with tallystick.open(sys.argv[1], actor="gateway") as ledger:
-        print("open", flush=True)
-        sys.stdin.readline()
-"""
-
-JOIN = """
-    import sys, tallystick
-    with tallystick.join(sys.argv[1], actor="guest") as ledger:
-        task = ledger.create(runtime="cli", task="Count", owner="o")
-        print(task.id, flush=True)
-        for line in sys.stdin:
-            word = line.strip()
-            if word == "leave":
-                break
-            record = getattr(task, word)()
-            print(record.version, record.status.value, flush=True)
-    print("left", flush=True)
-"""
+from tests.face.parts import ORDINARY, PATIENCE_S, wait_until
 
 
 def owner_pid(folder: Path) -> int | None:
@@ -66,112 +44,11 @@ def test_a_guest_writes_through_the_owner_and_reads_what_it_wrote(folder: Path, 
     assert os.getpid() == owner_pid(folder)
 
 
-def test_without_an_owner_who_joins_is_the_owner_until_it_leaves(folder: Path) -> None:
-    with Process(JOIN, folder) as guest:
-        task_id = guest.hear()
-        owner = live_owner(folder)
-        assert owner is not None
-        assert (guest.pid, True) == (owner.pid, owner.transient)
-
-        with tallystick.join(folder) as second:
-            assert ("running", guest.pid) == (second.get(task_id).start().status, owner_pid(folder))
-            guest.say("leave")
-            assert "left" == guest.hear()
-            assert 0 == guest.end()
-            assert ("succeeded", os.getpid()) == (second.get(task_id).succeed().status, owner_pid(folder))
-    assert owner_pid(folder) is None
-
-
-def test_a_gateway_takes_over_without_a_gap_while_others_go_on(folder: Path) -> None:
-    with Process(JOIN, folder) as guest:
-        guest.hear()
-        with tallystick.open(folder) as ledger:
-            assert os.getpid() == owner_pid(folder)
-            guest.say("start")
-            assert "2 running" == guest.hear()
-            assert 1 == ledger.counts().active
-        guest.say("succeed")
-        assert "3 succeeded" == guest.hear()
-        assert guest.pid == owner_pid(folder)
-
-
 def test_an_owner_that_opened_the_ledger_does_not_give_way(folder: Path, ledger: Ledger) -> None:
     ledger.create(**ORDINARY)
 
     with pytest.raises(NotOwner, match=r"tallystick\.join\(\)"):
         tallystick.open(folder)
-
-
-def test_when_the_owner_is_killed_while_somebody_waits_the_command_is_decided_once(folder: Path) -> None:
-    """The owner is stopped, so that the command surely waits when it is killed."""
-    with Process(OWN, folder) as owner, tallystick.join(folder) as joined:
-        assert "open" == owner.hear()
-        task = joined.create(**ORDINARY)
-        os.kill(owner.pid, 19)
-        with ThreadPoolExecutor(1) as other:
-            started = other.submit(task.start)
-            waits_in(folder)
-            assert not started.done()
-            owner.kill()
-            assert 2 == started.result(PATIENCE_S).version
-
-        assert 2 == len(joined.timeline(task.id))
-        assert os.getpid() == owner_pid(folder)
-
-
-DYING = """
-    import os, sys
-    from pathlib import Path
-    from tallystick.actors.porter import Porter
-    from tallystick.actors.system import System
-    from tallystick.ledger.clock import system_clock
-    from tallystick.ledger.store.disk import DiskLog
-    from tallystick.ledger.store.inbox import CommandInbox
-    from tallystick.owner import OwnerLock, this_process
-
-    class Dying(CommandInbox):
-        def answer(self, given):
-            os._exit(9)
-
-    folder = Path(sys.argv[1])
-    lock = OwnerLock.take(folder, this_process(0))
-    system = System(DiskLog.open(folder / "log"), [], system_clock)
-    system.start()
-    porter = Porter(system, Dying.open_as_owner(folder))
-    print("open", flush=True)
-    while True:
-        porter.carry()
-"""
-
-
-def test_when_the_owner_dies_between_the_log_and_the_answer_the_log_answers(folder: Path) -> None:
-    tallystick.open(folder).close()
-    with Process(DYING, folder) as owner:
-        assert "open" == owner.hear()
-        with tallystick.join(folder) as joined:
-            task = joined.create(**ORDINARY)
-
-            assert 9 == owner.end()
-            assert ("queued", 1) == (task.status, task.record.version)
-            assert ["task-created.1"] == [event.type for event in joined.events()]
-
-
-def waits_in(folder: Path) -> None:
-    """Wait until a command is in the inbox."""
-    inbox = CommandInbox.open(folder)
-    assert inbox is not None
-    wait_until(lambda: bool(inbox.counts()[0]))
-    inbox.close()
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    patience = threading.Event()
-    timer = threading.Timer(PATIENCE_S, patience.set)
-    timer.start()
-    while not holds():
-        assert not patience.is_set()
-    timer.cancel()
-    timer.join()
 
 
 REFUSED: dict[str, Callable[[Ledger, str, str], Any]] = {
@@ -334,8 +211,9 @@ def test_a_path_that_is_too_long_for_a_socket_is_none_for_a_ledger(tmp_path: Pat
         assert [1] == [1 for path in (folder / INBOX_FOLDER).iterdir() if path.is_socket()]
 
 
-def test_a_full_inbox_is_told_as_such_and_nothing_is_stuck(folder: Path) -> None:
+def test_a_full_inbox_is_told_as_such_and_nothing_is_stuck(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody holds the lock and serves nobody."""
+    monkeypatch.setattr("tallystick.member.BUSY_S_MAX", 0.2)
     tallystick.open(folder).close()
     lock = OwnerLock.take(folder, this_process(0))
     inbox = CommandInbox.open_as_owner(folder)
@@ -372,54 +250,6 @@ def test_closing_answers_what_was_accepted_and_then_refuses(folder: Path, ledger
     assert [] == [path for path in (folder / INBOX_FOLDER).iterdir() if path.is_socket()]
 
 
-FORGET = """
-    import gc, os, sys, warnings, tallystick
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        tallystick.join(sys.argv[1])
-        gc.collect()
-        print(*(str(each.message) for each in caught), flush=True)
-    os._exit(0)
-"""
-
-FORK = """
-    import os, sys, tallystick
-    with tallystick.open(sys.argv[1]) as owner, tallystick.join(sys.argv[1]) as ledger:
-        task = ledger.create(runtime="cli", task="Count", owner="o")
-        child = os.fork()
-        if not child:
-            said = []
-            for work in (task.start, ledger.counts, lambda: tallystick.join(sys.argv[1]).close()):
-                try:
-                    said.append(type(work()).__name__)
-                except BaseException as error:
-                    said.append(type(error).__name__)
-            ledger.close()
-            print(*said, flush=True)
-            os._exit(0)
-        os.waitpid(child, 0)
-        print(task.start().version, task.succeed().version, owner.verify().ok)
-"""
-
-
-def test_a_forked_child_hears_that_the_ledger_is_not_its_own(folder: Path) -> None:
-    assert ["ForkedStore ForkedStore NoneType", "2 3 True"] == said(FORK, folder)
-
-
-def test_a_killed_guest_leaves_nothing_behind_for_long(folder: Path) -> None:
-    with Process(OWN, folder) as owner, Process(JOIN, folder) as guest:
-        assert "open" == owner.hear()
-        guest.hear()
-        assert 1 == len(list((folder / INBOX_FOLDER).glob("*.sock")))
-        guest.kill()
-        owner.say()
-        assert 0 == owner.end()
-
-    with tallystick.open(folder), tallystick.join(folder) as joined:
-        joined.create(**ORDINARY)
-        assert 1 == len(list((folder / INBOX_FOLDER).glob("*.sock")))
-
-
 def test_a_ledger_of_a_later_version_is_not_joined(folder: Path) -> None:
     tallystick.open(folder).close()
     set_format(folder, 99)
@@ -429,29 +259,7 @@ def test_a_ledger_of_a_later_version_is_not_joined(folder: Path) -> None:
     assert owner_pid(folder) is None
 
 
-def test_a_joined_ledger_that_is_forgotten_warns(folder: Path) -> None:
-    told = said(FORGET, folder)
-
-    assert [f"{folder} was never closed"] == told
-
-
 @pytest.mark.parametrize("path", ["", "a\0b", 7])
 def test_a_path_that_is_none_is_refused(path: Any) -> None:
     with pytest.raises(InvalidInput):
         tallystick.join(path)
-
-
-def test_every_owner_is_named_in_the_log_from_its_first_event_on(folder: Path) -> None:
-    with tallystick.open(folder) as ledger:
-        ledger.create(**ORDINARY)
-        ledger.create(**ORDINARY)
-    tallystick.open(folder).close()  # and writes nothing
-    with Process(JOIN, folder) as guest:
-        guest.hear()
-        with tallystick.open(folder, read_only=True) as reader:
-            owners = reader._house.readings.owners()  # noqa: SLF001 - no face shows it yet
-
-    assert [(1, os.getpid(), False), (3, guest.pid, True)] == [
-        (position, who.pid, who.transient) for position, who in owners
-    ]
-    assert all(who.ticks and who.started_at and who.since and who.boot_id for _, who in owners)
