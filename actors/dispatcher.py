@@ -5,6 +5,7 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 
 from tallystick.actors.inbox import Runnable
@@ -15,6 +16,7 @@ log = logger("actors")
 
 WAIT_S_MAX = 60.0
 MS_PER_S = 1_000
+CLOCK_BACK_MS = 1_000  # corrections of less than that do no harm
 
 
 def _nothing() -> None:
@@ -65,6 +67,7 @@ class Dispatcher:
         self._hurried = False
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
         self._timer_ids = itertools.count()
+        self._shown = 0
         self._thread = threading.Thread(target=self._run, name=f"tallystick-{name}", daemon=True)
 
     def start(self) -> None:
@@ -89,6 +92,9 @@ class Dispatcher:
 
     def call_at(self, at_ms: int, callback: Callable[[], None]) -> None:
         """Call `callback` on the dispatcher's thread when the clock shows `at_ms`. Only that thread may ask."""
+        if not self._timers:  # from now on it matters whether somebody sets the clock back
+            with suppress(Exception):  # one that fails ends the thread when it is looked at
+                self._shown = self._clock()
         heapq.heappush(self._timers, (at_ms, next(self._timer_ids), callback))
 
     def call_soon(self, callback: Callable[[], None], otherwise: Callable[[], None] = _nothing) -> None:
@@ -194,6 +200,13 @@ class Dispatcher:
 
     def _fire_timers(self) -> None:
         timers = self._timers
+        if not timers:
+            return
+        now = self._clock()
+        if now < self._shown - CLOCK_BACK_MS:  # set back: at their moments they would come far too late
+            timers[:] = [(min(at_ms, now), number, callback) for at_ms, number, callback in timers]
+            heapq.heapify(timers)
+        self._shown = now
         while timers and timers[0][0] <= self._clock():
             callback = heapq.heappop(timers)[2]
             try:

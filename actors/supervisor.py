@@ -15,10 +15,10 @@ from tallystick.actors.journal import Committed
 from tallystick.actors.log import logger
 from tallystick.actors.stopping import Purpose, StopAnswered, Stopping
 from tallystick.actors.supervision import Supervision
-from tallystick.actors.vigil import Vigil
+from tallystick.actors.vigil import GAP_MS, Vigil
 from tallystick.actors.wheel import Wheel
 from tallystick.ledger.clock import Clock
-from tallystick.ledger.errors import Closed
+from tallystick.ledger.errors import Closed, Refused
 from tallystick.ledger.lifecycle import Runtime, Status
 from tallystick.ledger.limits import PROBE_LIMIT_MS, SWEEP_FIRST_MS, SWEEP_INTERVAL_MS, TIME_MS_MAX
 from tallystick.ledger.record import TaskRecord
@@ -30,6 +30,7 @@ log = logger("actors")
 
 SLICE = 256  # tasks that are taken up in one turn: others have mail, too
 DUES_MAX = 4_096  # taken from the index in one look
+SILENCES = 3  # intervals without a look: this process was stopped, and nobody watched
 WATCHED = frozenset({DueKind.DEADLINE, DueKind.GRACE, DueKind.CANCEL})
 
 
@@ -90,7 +91,7 @@ class Supervisor(DispatchedActor):
         super().__init__(dispatcher, "urn:tallystick:supervisor")
         self._dispatcher, self._reader, self._rules, self._pace, self.judges = dispatcher, reader, rules, pace, judges
         self.supervision = supervision
-        self.vigil = Vigil(clock)
+        self.vigil = Vigil(clock, silence_ms=max(SILENCES * pace.interval, GAP_MS))
         self.is_blind = False
         """Set when it could not be told of a commit: then it has to look at everything anew."""
         self._stopping = Stopping(supervision, crew, self._put, limit_ms=rules.cancel_grace, judges=judges)
@@ -104,10 +105,11 @@ class Supervisor(DispatchedActor):
             probe_limit_ms=pace.probe_limit,
             put=self._put,
             again=self._again,
+            is_spared=self._stopping.is_under_way,
         )
         self._wheel = Wheel()
         self._todo: deque[bytes] = deque()
-        self._later: dict[bytes, int] = {}
+        self._later: dict[bytes, dict[DueKind, int]] = {}
         self._scans = 0
         self._has_looked = opened_at == 0
         self._is_forced = self._until_nothing_is_due = False
@@ -154,14 +156,16 @@ class Supervisor(DispatchedActor):
             case Judged():
                 self._inspector.answered(message)
             case Written():
-                self._later.pop(message.stream, None)
+                if message.error is None or isinstance(message.error, Refused):
+                    self._later.pop(message.stream, None)  # else at its time: a full disk must not be asked without end
                 self._inspector.written(message)
             case StopAnswered():
                 self._stopped(message)
             case _Page():
                 self._scan(message)
             case Follow():
-                self._begin_scans(message.runtime, at_once=False)
+                if self.judges:
+                    self._begin_scans(message.runtime, at_once=False)
             case Settle():
                 self._todo.extend(self._reader.backed())
             case Sweep():
@@ -212,20 +216,25 @@ class Supervisor(DispatchedActor):
         if not self.judges:
             return
         self._look_around()
-        if self._scans:
-            self._is_forced = True  # again when all are known
         self._later.clear()
-        self._todo.extend(self._wheel.take())
+        if self._scans:
+            self._is_forced = True  # when all are known, so that each is asked about once
+        else:
+            self._todo.extend(self._wheel.take())
         self._take_up_dues()
 
     def _tick(self) -> None:
         """Take up what is due by the clock."""
         self._next_at = None
-        self._look_around()
+        if not self.judges:
+            return
         now = self.vigil.look()
-        self._todo.extend(self._wheel.take(now))
-        self._tick_by(now + self._pace.interval)
-        self._tick_by(self._wheel.next_at())
+        self._tick_by(now + self._pace.interval)  # first: whatever fails below, there is another look
+        self._look_around()
+        if not self._sweeps:  # else what comes due meanwhile would keep who sweeps waiting for ever
+            has_jumped = self._rules.watching_since != self.vigil.since  # every moment in the wheel means another now
+            self._todo.extend(self._wheel.take(None if has_jumped else now))
+            self._tick_by(self._wheel.next_at())
         self._take_up_dues()
         self._work_on()
 
@@ -274,6 +283,7 @@ class Supervisor(DispatchedActor):
     def _answer_sweeps(self, error: Exception | None = None) -> None:
         sweeps, self._sweeps = self._sweeps, []
         self._until_nothing_is_due = False
+        self._tick_by(self.vigil.look() + 1)  # what came due meanwhile
         for reply in sweeps:
             with suppress(queue.Full):  # its owner has answered it: nobody waits
                 reply.set(None) if error is None else reply.fail(error)
@@ -285,12 +295,13 @@ class Supervisor(DispatchedActor):
         now = self.vigil.look()
         horizon = now if self._pace.by_hand else now + self._pace.interval
         taken = False
-        for due in self._reader.due(horizon, self._rules_now(), DUES_MAX + len(self._later), WATCHED):
+        for due in self._reader.due(horizon, self._rules_now(), DUES_MAX + len(WATCHED) * len(self._later), WATCHED):
             if due.at > now:
                 self._tick_by(due.at)
                 break
-            if self._later.get(due.stream, now) <= now:
-                self._later[due.stream] = now + self._pace.interval
+            later = self._later.setdefault(due.stream, {})
+            if later.get(due.kind, now) <= now:
+                later[due.kind] = now + self._pace.interval
                 self._take_up(due.stream, due.kind)
                 taken = True
         return taken
@@ -359,7 +370,7 @@ class Supervisor(DispatchedActor):
             self._scans -= 1
             raise
         streams = [record.stream for record in found.tasks if self.supervision.question(record) is not None]
-        if page.at_once:
+        if page.at_once and not self._is_forced:
             self._todo.extend(streams)
         else:
             at = self.vigil.look() + self._pace.first

@@ -201,7 +201,7 @@ class System:
         self._closed = True
         deadline = time.monotonic() + timeout_s
         self._crew.close()
-        watched = self.watchers.stop(timeout_s)
+        watched = self.watchers.stop(timeout_s / 3)  # the facts have the rest
         self.dispatcher.call_soon(self.directory.hold_no_more)
         done = self.dispatcher.stop(max(deadline - time.monotonic(), 0.1)) and watched
         done &= self.followers.stop(max(deadline - time.monotonic(), 0.1))

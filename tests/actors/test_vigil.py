@@ -8,6 +8,8 @@ from tallystick.actors.vigil import GAP_MS, Vigil
 from tests.actors.parts import HandClock
 from tests.story import BEGIN_MS
 
+SILENCE_MS = 2_000_000  # longer than any look is apart that is not about silence
+
 
 class Passing:
     """Seconds as they pass, whatever the clock says."""
@@ -24,7 +26,7 @@ class World:
 
     def __init__(self) -> None:
         self.clock, self.passing = HandClock(), Passing()
-        self.vigil = Vigil(self.clock, self.passing)
+        self.vigil = Vigil(self.clock, self.passing, silence_ms=SILENCE_MS)
 
     def go_on(self, passed_ms: int, shown_ms: int | None = None) -> int:
         """Let time pass, and the clock show as much, or something else."""
@@ -79,4 +81,22 @@ def test_a_clock_that_is_moved_by_hand_is_taken_at_its_word(jumps: list[int]) ->
     for jump in jumps:
         clock.advance(jump)
         assert clock() == vigil.look()
+    assert vigil.since == BEGIN_MS
+
+
+def test_looks_that_are_too_far_apart_are_a_break_though_the_clock_went_right() -> None:
+    world = World()
+
+    world.go_on(SILENCE_MS)
+    assert BEGIN_MS == world.vigil.since
+    assert world.go_on(SILENCE_MS + 1) == world.vigil.since
+
+
+def test_a_clock_that_is_turned_by_hand_is_taken_at_its_word() -> None:
+    clock = HandClock()
+    vigil = Vigil(clock)
+    clock.advance(10 * SILENCE_MS)
+
+    vigil.look()
+
     assert vigil.since == BEGIN_MS
