@@ -61,18 +61,14 @@ class Crowd:
         return [line for file in self.files for line in file.read_text().split("\n")[:-1]]
 
 
-def commands(folder: Path) -> list[str | None]:
-    """Every command that is in the log, by its text."""
+def commands(folder: Path) -> list[str]:
+    """Every command that is in the log, by its text; what owners conclude by themselves has none."""
     with tallystick.open(folder, read_only=True) as reader:
-        texts = (
-            getattr(event.data, "task", None)
-            or getattr(event.data, "message", None)
-            or getattr(event.data, "summary", None)
-            for event in reader.events()
-            if event.type != "task-started.1"  # is implied by the first progress
-        )
         assert reader.verify().ok
-        return list(texts)
+        texts = [
+            getattr(event.data, name, None) for event in reader.events() for name in ("task", "message", "summary")
+        ]
+    return [text for text in texts if text]
 
 
 def kills(folder: Path) -> Iterator[int]:
