@@ -7,6 +7,7 @@ import os
 import select
 import socket
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,6 +31,7 @@ HEARD_MAX = 256  # messages that are taken together
 
 _ADDRESS_BYTES_MAX = 100  # the system's bound is 107 or 103
 _MS_PER_S = 1_000
+_NEW_S = 60.0
 
 
 class Bell:
@@ -124,10 +126,13 @@ def ring(path: Path, message: bytes) -> bool:
 
 
 def take_down(folder: Path, pattern: str) -> None:
-    """Remove the bells of this pattern whose processes are gone; the others ring for nothing, once."""
+    """Remove the bells of this pattern whose processes are gone; the others ring for nothing, once.
+
+    One that was hung just now is left alone: a socket has its name a moment before anybody hears there.
+    """
     for path in folder.glob(pattern):
-        if not ring(path, LOOK):
-            with suppress(OSError):
+        with suppress(OSError):
+            if path.lstat().st_mtime < time.time() - _NEW_S and not ring(path, LOOK):
                 path.unlink()
 
 

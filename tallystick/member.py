@@ -74,9 +74,10 @@ class Member:
         event_log: EventLog,
         own: Callable[[Callable[[], None]], Ownership],
         *,
+        reach: Callable[[int, float], None],
         at_end: Callable[[], None],
     ) -> None:
-        self._folder, self._own, self._at_end = folder, own, at_end
+        self._folder, self._own, self._reach_elsewhere, self._at_end = folder, own, reach, at_end
         self._guest = Guest(folder)
         self._lock = threading.RLock()  # who is answered within may send again
         self._queue: deque[Sending] = deque()
@@ -191,24 +192,26 @@ class Member:
         return leave
 
     def reach(self, position: int, timeout_s: float) -> None:
-        """Wait for the read models that this process keeps up; an owner elsewhere keeps up its own."""
-        house = self._house
-        if self._is_direct and house is not None:
-            with self._unless_it_yields():
+        """Wait until the read models have seen a position, whoever keeps them up. Raises `pykka.Timeout`, `Closed`."""
+        with self._unless_it_yields() as house:
+            if house is not None:
                 house.facts().reach(position, timeout_s)
+            else:
+                self._reach_elsewhere(position, timeout_s)
 
     def sweep(self) -> None:
         """Do what is due now, if this process is the owner."""
-        house = self._house
-        if self._is_direct and house is not None:
-            with self._unless_it_yields():
+        with self._unless_it_yields() as house:
+            if house is not None:
                 house.facts().sweep()
 
     @contextmanager
-    def _unless_it_yields(self) -> Iterator[None]:
-        """Somebody else may become the owner in the middle: then it is theirs to do."""
+    def _unless_it_yields(self) -> Iterator[Ownership | None]:
+        """What this process has as the owner, if it is; when somebody else becomes it meanwhile, it is theirs to do."""
+        if self._closed:
+            raise Closed
         try:
-            yield
+            yield self._house if self._is_direct else None
         except Closed:
             if self._closed:
                 raise

@@ -30,9 +30,20 @@ def ledger(folder: Path, clock: HandClock) -> Iterator[Ledger]:
         yield opened
 
 
-@pytest.fixture(params=["disk", "memory", "asyncio"])
+@pytest.fixture(params=["disk", "memory", "asyncio", "joined"])
 def any_ledger(request: pytest.FixtureRequest, folder: Path, clock: HandClock) -> Iterator[Ledger]:
-    """A ledger of each kind in turn; what the one for asyncio answers is awaited."""
+    """A ledger of each kind in turn; what the one for asyncio answers is awaited.
+
+    One that was joined writes through an owner, which is in this process, too.
+    """
+    kind: str = request.param
+    with open_any(kind, folder, clock) as opened:
+        yield opened
+
+
+@pytest.fixture(params=["disk", "memory", "asyncio"])
+def any_owner(request: pytest.FixtureRequest, folder: Path, clock: HandClock) -> Iterator[Ledger]:
+    """A ledger of each kind whose owner it is: what is due is for the owner to do."""
     kind: str = request.param
     with open_any(kind, folder, clock) as opened:
         yield opened

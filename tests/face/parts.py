@@ -88,10 +88,14 @@ class open_any:  # noqa: N801 - it is used like a function
 
     def __init__(self, kind: str, folder: Path, clock: HandClock) -> None:
         self._runner = asyncio.Runner()
+        self._owner: Ledger | None = None
         if kind == "memory":
             self._opening = memory_ledger(clock=clock, actor=SPEAKER)
         elif kind == "disk":
             self._opening = tallystick.open(folder, clock=clock, actor=SPEAKER)
+        elif kind == "joined":
+            self._owner = tallystick.open(folder, clock=clock, actor="owner")
+            self._opening = tallystick.join(folder, clock=clock, actor=SPEAKER)
         else:
             asynchronous = tallystick.open_async(folder, clock=clock, actor=SPEAKER)
             self._opening = cast("Ledger", Awaited(asynchronous, self._runner))
@@ -101,6 +105,8 @@ class open_any:  # noqa: N801 - it is used like a function
 
     def __exit__(self, *_: object) -> None:
         self._opening.close()
+        if self._owner is not None:
+            self._owner.close()
         self._runner.close()
 
 

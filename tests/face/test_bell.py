@@ -1,5 +1,6 @@
 """The bell: what is rung is heard, and what is not heard hurts nobody."""
 
+import os
 import threading
 from pathlib import Path
 
@@ -61,6 +62,10 @@ def test_bells_of_those_who_are_gone_are_taken_down(tmp_path: Path) -> None:
     gone.leave_to_parent()  # as a killed process does
     (tmp_path / "another").touch()
 
+    take_down(tmp_path, "*.sock")
+    assert {"there.sock", "gone.sock", "another"} == {path.name for path in tmp_path.iterdir()}
+    for path in tmp_path.iterdir():  # an hour later
+        os.utime(path, (path.stat().st_mtime - 3_600,) * 2)
     take_down(tmp_path, "*.sock")
 
     assert {"there.sock", "another"} == {path.name for path in tmp_path.iterdir()}

@@ -300,7 +300,8 @@ def test_a_subscription_gives_what_is_there_and_then_what_comes(any_ledger: Ledg
     assert [] == list(events)
 
 
-def test_held_back_progress_is_answered_at_once_and_written_by_a_sweep(any_ledger: Ledger, clock: HandClock) -> None:
+def test_held_back_progress_is_answered_at_once_and_written_by_a_sweep(any_owner: Ledger, clock: HandClock) -> None:
+    any_ledger = any_owner
     task = any_ledger.create(**ORDINARY)
     task.progress("one")
     clock.advance(10)
