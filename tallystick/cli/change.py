@@ -1,7 +1,10 @@
 """The change: what the commands have in common that write about one task, through the owner if there is one."""
 
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,6 +19,9 @@ from tallystick.plain import plain
 if TYPE_CHECKING:
     from tallystick.sync import Task
 
+PATIENCE_S = 2.0
+MS_PER_S = 1_000
+
 SHAPE = "the new record, as `show` has it"
 LOOKUP_HELP = """LOOKUP is a task id, a run id or a session key (the newest task of it), or 6 or more characters from
     the begin or the end of a recent task's id. It goes to the live owner of the ledger; without one this command acts
@@ -23,15 +29,32 @@ LOOKUP_HELP = """LOOKUP is a task id, a run id or a session key (the newest task
 
 
 @contextmanager
-def task_named(call: Call, lookup: str) -> Iterator["Task"]:
-    """Find the task that a lookup names, and join the ledger to write about it. Raises `NotFound`, `Ambiguous`."""
+def task_named(call: Call, lookup: str, *, wait_ms: int = 0) -> Iterator["Task"]:
+    """Find the task that a lookup names, and join the ledger to write about it. Raises `NotFound`, `Ambiguous`.
+
+    When that takes much longer than `wait_ms`, people are told for whom this waits.
+    """
     with call.readings(or_none_yet=True) as readings:
         task_id = task_id_of(readings, lookup)
 
     from tallystick.joining import join
 
+    impatience = threading.Timer(PATIENCE_S + wait_ms / MS_PER_S, _say_who_is_waited_for, (call.folder,))
+    impatience.daemon = True
     with join(call.folder, config=call.settings) as ledger:
-        yield ledger.get(task_id)
+        impatience.start()
+        try:
+            yield ledger.get(task_id)
+        finally:
+            impatience.cancel()
+
+
+def _say_who_is_waited_for(folder: Path) -> None:
+    from tallystick.owner import live_owner
+
+    owner = live_owner(folder)
+    if owner is not None:
+        print(f"Waiting for {plain(str(owner))}, which owns the ledger …", file=sys.stderr, flush=True)
 
 
 def changed(record: TaskRecord, words: Callable[[str], str]) -> Answer:

@@ -1,5 +1,8 @@
 """Commands that write about a task: through the owner if there is one, by themselves if not, with one result."""
 
+import os
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +10,8 @@ import pytest
 
 import tallystick
 from tests.cli.running import line_of, newest, start
-from tests.cli.support import OWNER, tally
+from tests.cli.support import COMMAND, OWNER, tally
+from tests.face.parts import Process
 
 NOBODY = "01999999-9999-7999-8999-999999999999"
 
@@ -122,6 +126,29 @@ def test_who_is_not_there_and_who_could_be_several_is_said(folder: str) -> None:
     assert (1, "") == (missing.code, missing.out)
     assert f"Task not found: {NOBODY}." in missing.err
     assert ("Ambiguous", {first, second}) == (error["type"], set(error["candidates"]))
+
+
+OWN = """
+    import sys, tallystick
+    with tallystick.open(sys.argv[1]) as ledger:
+        print(ledger.create(runtime="cli", task="Count", owner="o").id, flush=True)
+        sys.stdin.readline()
+"""
+
+
+def test_an_owner_that_is_stopped_is_named_to_who_waits_for_it(tmp_path: Path) -> None:
+    ledger = str(tmp_path / "ledger")
+    with Process(OWN, ledger) as owner:
+        words = [*COMMAND, "hold", owner.hear(), "--ledger", ledger]
+        os.kill(owner.pid, signal.SIGSTOP)
+        waiting = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert waiting.stderr is not None
+        told = waiting.stderr.readline()
+        os.kill(owner.pid, signal.SIGCONT)
+        out, _ = waiting.communicate(timeout=20)
+
+    assert f"Waiting for process {owner.pid} on " in told
+    assert (0, True) == (waiting.returncode, "is held" in out)
 
 
 @pytest.mark.parametrize("words", [["cancel"], ["settle", "x"], ["notify", "x"], ["hold"], ["release"]])

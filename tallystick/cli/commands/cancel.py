@@ -28,7 +28,7 @@ from tallystick.plain import plain
 def command(call: Call, *, lookup: str, reason: str | None, cascade: bool, wait: str) -> Answer:
     """Cancel a task."""
     wait_ms = duration("wait", wait)
-    with task_named(call, lookup) as task:
+    with task_named(call, lookup, wait_ms=wait_ms) as task:
         record = task.cancel(reason, cascade=cascade, wait_ms=wait_ms)
     return changed(record, lambda task_id: _words(record, task_id))
 
