@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
+from tallystick.actors.courtesy import Courtesy
 from tallystick.actors.log import logger
 from tallystick.ledger.limits import PROBES_AT_ONCE
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:  # loaded when somebody hands over a coroutine function
     from concurrent.futures import Future
 
 log = logger("actors")
+
+QUICK_S = 0.01
+"""Who takes up the next call sooner needs no help. More threads that only compute would not do more, and would keep the
+embedder's loop waiting: each may keep the interpreter for some milliseconds."""
 
 HEED_S = 1.0  # how long a coroutine that is cancelled may take to end
 
@@ -47,6 +52,8 @@ class _Gang:
         self.waiting: deque[_Call] = deque()
         self.keys: set[bytes] = set()
         self.working = self.hanging = 0
+        self.taken_at = 0.0
+        self.is_crowded = False
 
     def strand(self) -> list[_Call]:
         """Return those who wait in vain, and let them wait no more."""
@@ -59,7 +66,8 @@ class _Gang:
 class Crew:
     """Calls functions on threads of its own, plain ones and coroutine functions.
 
-    Of each kind at most `at_once` calls are under way. A call that takes longer than its limit is answered with
+    Of each kind at most `at_once` calls are under way, and no more than it takes: one thread serves those that answer
+    quickly, and others join it while it is kept waiting. A call that takes longer than its limit is answered with
     `Unanswered` and left alone: its thread cannot be stopped, so another takes its place, up to `at_once` of a kind;
     when that many hang, further calls of the kind are answered with `Unanswered` at once. No key is called again while
     its last call hangs. So one that hangs delays nobody else, and many that hang delay only their own kind.
@@ -90,6 +98,9 @@ class Crew:
                 gang.keys.add(key)
                 gang.waiting.append(_Call(gang, key, function, argument, limit_s=limit_s, done=done))
                 stranded = self._fill(gang)
+                if gang.waiting and not gang.is_crowded:
+                    gang.is_crowded = True
+                    self._lock.notify_all()  # the warden sees to it that they do not wait for long
         if problem is not None:
             _tell(done, Unanswered(problem))
         for each in stranded:
@@ -132,6 +143,8 @@ class Crew:
         """Put a thread on what waits, if one may be had; return who waits in vain. Called with the lock."""
         if not gang.waiting or gang.working >= self._at_once:
             return []
+        if gang.working and time.monotonic() < gang.taken_at + QUICK_S:
+            return []
         try:
             if self._warden is None:
                 warden = threading.Thread(target=self._watch, name="tallystick-limits", daemon=True)
@@ -145,7 +158,9 @@ class Crew:
         return []
 
     def _work(self, gang: _Gang) -> None:
+        courtesy = Courtesy()
         while True:
+            courtesy.pause()
             with self._lock:
                 if not gang.waiting:
                     gang.working -= 1
@@ -153,7 +168,8 @@ class Crew:
                         self._lock.notify_all()  # the warden may go, too
                     return
                 call = gang.waiting.popleft()
-                call.until = time.monotonic() + call.limit_s
+                gang.taken_at = time.monotonic()
+                call.until = gang.taken_at + call.limit_s
                 self._limit(call, call.until)
             answer = self._answer_of(call)
             with self._lock:
@@ -229,9 +245,10 @@ class Crew:
                 if not self._limits and not any(gang.working for gang in self._gangs.values()):
                     self._warden = None
                     return
+                is_crowded = self._help()
                 left = self._limits[0][0] - time.monotonic() if self._limits else None
                 if left is None or left > 0:
-                    self._lock.wait(left)
+                    self._lock.wait(min(left or QUICK_S, QUICK_S) if is_crowded else left)
                     continue
                 at, _, call = heapq.heappop(self._limits)
                 if call.is_awaited and at == call.until:  # it is being cancelled
@@ -242,6 +259,14 @@ class Crew:
             _tell(call.done, Unanswered(_too_long(call)))
             for other in stranded:
                 _tell(other.done, Unanswered(f"too many calls of {call.gang.kind} have not come back"))
+
+    def _help(self) -> bool:
+        """Put another thread on what has been waiting for long; whether anybody still waits. Called with the lock."""
+        for gang in self._gangs.values():
+            if gang.working:  # else nobody waits
+                self._fill(gang)
+            gang.is_crowded = bool(gang.waiting) and gang.working < self._at_once
+        return any(gang.is_crowded for gang in self._gangs.values())
 
     def _give_up(self, gang: _Gang) -> list[_Call]:
         """Leave a thread to its call; return who waits for a thread in vain, because no more may hang."""

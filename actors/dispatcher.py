@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
+from tallystick.actors.courtesy import Courtesy
 from tallystick.actors.inbox import Runnable
 from tallystick.actors.log import logger
 from tallystick.ledger.clock import Clock
@@ -68,6 +69,7 @@ class Dispatcher:
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
         self._timer_ids = itertools.count()
         self._shown = 0
+        self._courtesy = Courtesy()
         self._thread = threading.Thread(target=self._run, name=f"tallystick-{name}", daemon=True)
 
     def start(self) -> None:
@@ -136,6 +138,7 @@ class Dispatcher:
     def _turn(self) -> None:
         ready, is_full = self._ready, self._is_full
         while ready and not is_full():
+            self._courtesy.pause()
             try:
                 ready.popleft().drain()
             except BaseException:  # the turn outlives whatever an actor does

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from tallystick.actors.courtesy import Courtesy
 from tallystick.actors.crew import Crew
 from tallystick.actors.envelope import ExcInfo, Reply
 from tallystick.actors.log import logger
@@ -127,9 +128,11 @@ class Inspector:
         if self._crew.is_closed():
             return
         records = self._records(streams)
+        courtesy = Courtesy()
         for stream in streams:
             if stream in records and stream not in self._asked:
                 self._ask(stream, records[stream])
+                courtesy.pause()
 
     def _records(self, streams: Sequence[bytes]) -> Mapping[bytes, TaskRecord]:
         """Read many at once; one by one when one of them is damaged."""

@@ -63,6 +63,16 @@ class Supervision:
         """Return the runtimes that have a probe."""
         return frozenset(self._probes)
 
+    def concerns(self, record: TaskRecord) -> bool:
+        """Whether a change of this task is of interest to whoever supervises. Asked for every task of every commit."""
+        return (
+            record.backing is not None
+            or record.deadline_at is not None
+            or record.cancel_requested_at is not None
+            or record.lease_ms is not None
+            or record.runtime in self._probes
+        )
+
     def recovers(self, runtime: Runtime) -> bool:
         """Whether the runtime's probe is also asked about lost tasks."""
         return bool(getattr(self._probes.get(runtime), "recovers", False))

@@ -7,6 +7,7 @@ from contextlib import suppress
 from msgspec import Struct
 
 from tallystick.actors.actor import DispatchedActor
+from tallystick.actors.courtesy import Courtesy
 from tallystick.actors.crew import Crew
 from tallystick.actors.dispatcher import Dispatcher
 from tallystick.actors.envelope import Envelope, Reply
@@ -108,6 +109,7 @@ class Supervisor(DispatchedActor):
             is_spared=self._stopping.is_under_way,
         )
         self._wheel = Wheel()
+        self._courtesy = Courtesy()
         self._todo: deque[bytes] = deque()
         self._later: dict[bytes, dict[DueKind, int]] = {}
         self._scans = 0
@@ -135,6 +137,7 @@ class Supervisor(DispatchedActor):
             self._until_nothing_is_due |= isinstance(envelope.message, Sweep)
             envelope = Envelope(envelope.message)
         super().handle(envelope)
+        self._courtesy.pause()
 
     def abandon(self) -> None:
         """Answer what waits: the dispatcher has ended."""
@@ -295,6 +298,8 @@ class Supervisor(DispatchedActor):
         now = self.vigil.look()
         horizon = now if self._pace.by_hand else now + self._pace.interval
         taken = False
+        if len(self._later) > DUES_MAX:
+            self._later = {stream: kinds for stream, kinds in self._later.items() if max(kinds.values()) > now}
         for due in self._reader.due(horizon, self._rules_now(), DUES_MAX + len(WATCHED) * len(self._later), WATCHED):
             if due.at > now:
                 self._tick_by(due.at)

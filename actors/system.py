@@ -219,8 +219,11 @@ class System:
                 projector.inbox.put(Envelope(batch))
         supervisor = self.supervisor
         if supervisor is not None:
+            concerns = supervisor.supervision.concerns
+            concerned = {stream: change for stream, change in batch.changes.items() if concerns(change.after)}
             try:
-                supervisor.inbox.put(Envelope(batch))
+                if concerned:
+                    supervisor.inbox.put(Envelope(Committed(batch.first, batch.last, concerned)))
             except Busy:
                 supervisor.is_blind = True  # it looks at everything anew
         for listener in tuple(self._listeners):
