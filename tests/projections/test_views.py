@@ -12,6 +12,7 @@ from tallystick.ledger.events import Event
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.store.environment import Environment
+from tallystick.ledger.store.folder import life_of_the_machine
 from tallystick.ledger.store.mapping import Database, Transaction
 from tallystick.projections.board import Board
 from tallystick.projections.catch_up import catch_up
@@ -20,7 +21,6 @@ from tallystick.projections.check import check
 from tallystick.projections.follower import Follower
 from tallystick.projections.projection import Contents, Table
 from tallystick.projections.rebuild import rebuild
-from tallystick.ledger.store.folder import life_of_the_machine
 from tallystick.projections.views import Views
 from tests.ledger.store.environment_support import in_fork
 from tests.projections.histories import (
