@@ -1,5 +1,7 @@
 """The directory: which task actors are in memory, and who speaks for a task."""
 
+from collections.abc import Sequence
+
 from tallystick.actors.dispatcher import Dispatcher
 from tallystick.actors.envelope import Envelope
 from tallystick.actors.inbox import Address, HandOn
@@ -52,6 +54,13 @@ class Directory:
     def history(self, stream: bytes) -> list[Stored]:
         """Return what the log has of this task."""
         return self._log.stream(stream)
+
+    def foresee(self, streams: Sequence[bytes]) -> None:
+        """Read what the log has of many tasks at once: they are spoken to next. On the dispatcher's thread."""
+        actors = {stream: self.actor(stream) for stream in streams}
+        unread = [stream for stream, actor in actors.items() if not actor.is_known]
+        for stream, history in self._log.histories(unread).items():
+            actors[stream].recall(history)
 
     def hold(self, actor: TaskActor, until_ms: int) -> None:
         """Let the actor write at `until_ms` what it holds back."""

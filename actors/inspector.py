@@ -2,7 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -29,6 +29,7 @@ ACTOR = "supervisor"
 AT_ONCE = 512  # tasks of one kind that are handed to the crew at the same time
 WRITES_MAX = 1_024  # inferences that wait for the disk at the same time
 COMPLAINTS_MS = 60_000
+FEW = 8  # tasks that are as well read one by one
 MS_PER_S = 1_000
 _GONE = frozenset({Finding.MISSING, Finding.DEAD})
 
@@ -38,6 +39,10 @@ class Facts(Protocol):
 
     def command(self, stream: bytes, command: Command, reply: Reply) -> None:
         """Send a command to a task; raises `Busy` or `Closed` when it was not accepted."""
+        ...
+
+    def foresee(self, streams: Sequence[bytes]) -> None:
+        """Read many tasks at once, for commands for each of them follow."""
         ...
 
 
@@ -54,6 +59,14 @@ class Written(Struct, frozen=True):
 
     stream: bytes
     error: BaseException | None = None
+
+
+class Proposal(NamedTuple):
+    """What follows from a verdict, for the task's own actor to decide."""
+
+    stream: bytes
+    fact: TaskFact
+    occurred_at: int | None
 
 
 class _Told:
@@ -129,10 +142,17 @@ class Inspector:
             return
         records = self._records(streams)
         courtesy = Courtesy()
+        proposals: list[Proposal] = []
         for stream in streams:
             if stream in records and stream not in self._asked:
-                self._ask(stream, records[stream])
+                proposal = self._ask(stream, records[stream])
+                if proposal is not None:
+                    proposals.append(proposal)
                 courtesy.pause()
+        if len(proposals) > FEW:
+            self._facts.foresee([proposal.stream for proposal in proposals])
+        for stream, fact, occurred_at in proposals:
+            self.write(stream, fact, occurred_at)
 
     def _records(self, streams: Sequence[bytes]) -> Mapping[bytes, TaskRecord]:
         """Read many at once; one by one when one of them is damaged."""
@@ -142,17 +162,17 @@ class Inspector:
             one_by_one = {stream: self.record(stream) for stream in streams}
             return {stream: record for stream, record in one_by_one.items() if record is not None}
 
-    def _ask(self, stream: bytes, record: TaskRecord) -> None:
+    def _ask(self, stream: bytes, record: TaskRecord) -> Proposal | None:
         question = self._supervision.question(record)
         if question is None or not self._concerns(record):
-            return
+            return None
         if self._is_spared(stream):
             self._again(stream, record)
-            return
+            return None
         kind = question.kind
         if question.quick:
-            self._judge(Judged(stream, kind, _answer_of(question.ask, record)), record)
-        elif self._out[kind] >= AT_ONCE:
+            return self._judge(Judged(stream, kind, _answer_of(question.ask, record)), record)
+        if self._out[kind] >= AT_ONCE:
             self._asked.add(stream)
             self._backlog.setdefault(kind, deque()).append(stream)
         else:
@@ -166,6 +186,7 @@ class Inspector:
                 limit_s=self._limit_s,
                 done=lambda answer: self._put(Judged(stream, kind, answer)),
             )
+        return None
 
     def answered(self, judged: Judged) -> None:
         """Take an answer that came from the crew, and ask about the next of its kind."""
@@ -177,16 +198,18 @@ class Inspector:
             stream = waiting.popleft()
             self._asked.discard(stream)
             self.look_into((stream,))
-        self._judge(judged, self.record(judged.stream))  # it may have gone on since it was asked about
+        proposal = self._judge(judged, self.record(judged.stream))  # it may have gone on since it was asked about
+        if proposal is not None:
+            self.write(*proposal)
 
     def _concerns(self, record: TaskRecord) -> bool:
         if record.is_active:
             return True
         return record.status is Status.LOST and self._supervision.recovers(record.runtime)
 
-    def _judge(self, judged: Judged, record: TaskRecord | None) -> None:
+    def _judge(self, judged: Judged, record: TaskRecord | None) -> Proposal | None:
         if self._crew.is_closed():
-            return
+            return None
         stream = judged.stream
         now = self._vigil.look()
         failed = self._supervision.failed[judged.kind]
@@ -194,14 +217,13 @@ class Inspector:
         if self._supervision.failed[judged.kind] > failed:
             self._complain(judged.kind, stream, verdict, now)
         if record is None or not self._concerns(record):
-            return
+            return None
         if verdict.finding in _GONE and self._is_spared(stream):
             verdict = Verdict.unknown(verdict.evidence)
         self._again(stream, record)
         grace_ms = self._rules.grace_of(record.runtime)
         fact = inferred(record, verdict, now, grace_ms=grace_ms, watching_since=self._vigil.since)
-        if fact is not None:
-            self.write(stream, fact, verdict.ended_at)
+        return None if fact is None else Proposal(stream, fact, verdict.ended_at)
 
     def _complain(self, kind: str, stream: bytes, verdict: Verdict, now: int) -> None:
         """Tell of a probe that fails, now and then: it often fails for all its tasks, and each time."""

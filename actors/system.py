@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pykka import Timeout
@@ -133,6 +134,10 @@ class System:
         """Let the supervisor follow what runs already of a runtime that has a probe now."""
         if self.supervisor is not None:
             self.supervisor.inbox.put_behind([Envelope(Follow(runtime))])
+
+    def foresee(self, streams: Sequence[bytes]) -> None:
+        """Read what the log has of many tasks at once: commands for each of them follow."""
+        self.dispatcher.call_soon(partial(self.directory.foresee, streams))
 
     def is_closed(self) -> bool:
         """Whether new commands are turned away."""

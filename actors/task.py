@@ -1,7 +1,7 @@
 """The task actor: decides the commands that reach one task, and consumes its own events."""
 
 import queue
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
@@ -22,6 +22,7 @@ from tallystick.ledger.ids import id_text
 from tallystick.ledger.limits import PROGRESS_MS_MIN, USAGE_KEYS_MAX
 from tallystick.ledger.progress import is_too_soon, merged
 from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.store.port import Stored
 
 log = logger("actors")
 
@@ -186,10 +187,19 @@ class TaskActor(DispatchedActor):
         self._rest()
         self._home.journal.answer(future, error)
 
+    def recall(self, history: Sequence[Stored]) -> None:
+        """Know the task from its history, as it is in the log now, if it is not known already."""
+        if not self._known:
+            with suppress(Corrupt):  # whoever speaks to it hears that
+                self._learn(history)
+
     def _load(self) -> None:
         """Read the task's history from the log. Raises `Corrupt` when a part of it cannot be read."""
+        self._learn(self._home.history(self.stream))
+
+    def _learn(self, history: Sequence[Stored]) -> None:
         record = None
-        for stored in self._home.history(self.stream):
+        for stored in history:
             if not isinstance(stored, Event):
                 raise Corrupt(f"task {self.actor_urn}: {stored.detail}", position=stored.position)
             record = evolve(record, stored)
@@ -282,6 +292,11 @@ class TaskActor(DispatchedActor):
     def is_idle(self) -> bool:
         """Whether nothing waits and nothing is held back."""
         return self._held is None and self._awaiting is None and self.inbox.empty()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it has read the task's history."""
+        return self._known
 
     @property
     def is_gone(self) -> bool:

@@ -268,6 +268,16 @@ class DiskLog:
             found = dict(txn.cursor(self._events).getmulti(places))
         return [_of_stream(stream, keys.position_of(place), found.get(place)) for place in places]
 
+    def histories(self, streams: Sequence[bytes]) -> dict[bytes, list[Stored]]:
+        with self.environment.read() as txn:
+            index = txn.cursor(self._streams).getmulti(streams, dupdata=True)
+            found = dict(txn.cursor(self._events).getmulti([place for _, place in index]))
+        histories: dict[bytes, list[Stored]] = {}
+        for stream, place in index:
+            stored = _of_stream(stream, keys.position_of(place), found.get(place))
+            histories.setdefault(stream, []).append(stored)
+        return histories
+
     def claimed(self, claim: bytes) -> bytes | None:
         with self.environment.read() as txn:
             return txn.get(claim, db=self._claims)

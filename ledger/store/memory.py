@@ -79,6 +79,9 @@ class MemoryLog:
             ]
         return [read_record(position, body) for position, body in bodies]
 
+    def histories(self, streams: Sequence[bytes]) -> dict[bytes, list[Stored]]:
+        return {stream: history for stream in streams if (history := self.stream(stream))}
+
     def bodies(self, after: int = 0, until: int | None = None) -> Iterator[tuple[int, bytes]]:
         end = self.head() if until is None else min(until, self.head())
         for position in range(after + 1, end + 1):

@@ -87,6 +87,10 @@ class EventLog(Protocol):
         """Return the events of one stream in order, those with a greater version than `after_version`."""
         ...
 
+    def histories(self, streams: Sequence[bytes]) -> dict[bytes, list[Stored]]:
+        """Return the events of many streams, each in order; those that have none are left out."""
+        ...
+
     def bodies(self, after: int = 0, until: int | None = None) -> Iterator[tuple[int, bytes]]:
         """Yield positions and stored bytes, exactly as they are: the leaves of the tree."""
         ...

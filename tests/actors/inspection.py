@@ -1,6 +1,6 @@
 """An inspector for tests: real tasks on the test's own thread, real calls on a crew, and every message in its order."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -52,6 +52,10 @@ class Inspection:
         if self.refusing is not None:
             raise self.refusing
         self.desk.directory.actor(stream).inbox.put(Envelope(command, reply))
+
+    def foresee(self, streams: Sequence[bytes]) -> None:
+        """Read many tasks at once."""
+        self.desk.directory.foresee(streams)
 
     def probe(self, probe: Callable[[TaskRecord], Any], runtime: Runtime = Runtime.SUBAGENT) -> None:
         self.supervision.set_probe(runtime, probe)

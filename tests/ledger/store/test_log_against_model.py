@@ -60,6 +60,9 @@ class LogAgainstModel(RuleBasedStateMachine):
             assert verify(self.twin) == verify(log)
             for stream in STREAMS:
                 assert self.twin.stream(stream_id(stream)) == log.stream(stream_id(stream))
+            all_of_them = [stream_id(stream) for stream in STREAMS]
+            one_by_one = {stream: log.stream(stream) for stream in all_of_them if log.stream(stream)}
+            assert one_by_one == log.histories(all_of_them) == self.twin.histories(all_of_them)
         shutil.rmtree(self.folder)
 
     @invariant()
