@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from pykka import Timeout
 
-from tallystick.actors.crew import Crew
 from tallystick.actors.directory import Directory
 from tallystick.actors.dispatcher import Dispatcher
 from tallystick.actors.envelope import Envelope, Reply
@@ -16,9 +15,10 @@ from tallystick.actors.future import LightFuture
 from tallystick.actors.journal import Committed, Journal
 from tallystick.actors.log import logger
 from tallystick.actors.projector import ProjectorActor, ReadModel, Standing, reach
-from tallystick.actors.supervision import Supervision
-from tallystick.actors.supervisor import Follow, Pace, Settle, Supervisor, Sweep
 from tallystick.actors.task import AwaitEnd, TaskActor
+from tallystick.actors.watching.crew import Crew
+from tallystick.actors.watching.supervision import Supervision
+from tallystick.actors.watching.supervisor import Follow, Pace, Settle, Supervisor, Sweep
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Busy, Closed

@@ -8,8 +8,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, ParamSpec, Self, TypeVar, Unpack
 
-from tallystick.actors.supervision import Canceller, Probe
 from tallystick.actors.task import AwaitEnd
+from tallystick.actors.watching.supervision import Canceller, Probe
 from tallystick.async_batch import AsyncBatch
 from tallystick.async_watch import AsyncSubscription
 from tallystick.bridge import Bridge, LoopFuture

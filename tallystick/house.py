@@ -14,11 +14,10 @@ from pykka import Timeout
 
 from tallystick.actors.future import LightFuture
 from tallystick.actors.projector import ReadModel
-from tallystick.actors.supervision import Canceller, Probe, Supervision
-from tallystick.actors.supervisor import Settle
 from tallystick.actors.system import System
+from tallystick.actors.watching.supervision import Canceller, Probe, Supervision
+from tallystick.actors.watching.supervisor import Settle
 from tallystick.config import Config, load
-from tallystick.door import Door
 from tallystick.facts import Addressee, Facts
 from tallystick.forks import leave_in_children
 from tallystick.ledger import fields, ids
@@ -29,10 +28,11 @@ from tallystick.ledger.lifecycle import Runtime
 from tallystick.ledger.limits import KEY_BYTES_MAX, TIME_MS_MAX
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import EventLog
-from tallystick.member import Member
 from tallystick.oversight import oversight, pace
 from tallystick.owner import OwnerLock, kept_by, live_owner, owner_note, this_process
 from tallystick.readings import LedgerStatus, ProbeStanding, Readings, due_rules
+from tallystick.sharing.door import Door
+from tallystick.sharing.member import Member
 from tallystick.watch import Listen, Listener, Subscription
 
 if TYPE_CHECKING:

@@ -5,14 +5,14 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from tallystick.aio import AsyncLedger
-from tallystick.beside import Beside
 from tallystick.config import Config
 from tallystick.house import House, default_actor, folder_of, now_of, own, settings_of
 from tallystick.ledger import fields
 from tallystick.ledger.clock import Clock, system_clock
-from tallystick.member import Member
 from tallystick.owner import OwnerLock, this_process
 from tallystick.readings import Readings, due_rules
+from tallystick.sharing.beside import Beside
+from tallystick.sharing.member import Member
 from tallystick.sync import Ledger
 
 

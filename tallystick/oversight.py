@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from tallystick.actors.leases import Leases
-from tallystick.actors.supervision import Supervision
-from tallystick.actors.supervisor import Pace
+from tallystick.actors.watching.leases import Leases
+from tallystick.actors.watching.supervision import Supervision
+from tallystick.actors.watching.supervisor import Pace
 from tallystick.config import Config
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.record import TaskRecord

@@ -146,7 +146,7 @@ class OwnerLock:
         except NotOwner:
             if not _may_yield(folder):
                 raise
-        from tallystick.bell import DOOR_NAME, YIELD, ring  # who only reads needs no sockets
+        from tallystick.sharing.bell import DOOR_NAME, YIELD, ring  # who only reads needs no sockets
 
         with _Wanted(folder):
             deadline = time.monotonic() + YIELD_S_MAX

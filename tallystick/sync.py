@@ -7,8 +7,8 @@ from typing import Any, Self, TypeAlias, Unpack
 from pykka import Timeout
 
 from tallystick.actors.future import LightFuture
-from tallystick.actors.supervision import Canceller, Probe
 from tallystick.actors.task import AwaitEnd
+from tallystick.actors.watching.supervision import Canceller, Probe
 from tallystick.batch import Batch
 from tallystick.cascade import active_descendants, reason_below
 from tallystick.facts import Addressee

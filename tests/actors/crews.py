@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any
 
-from tallystick.actors.crew import Crew, Unanswered
+from tallystick.actors.watching.crew import Crew, Unanswered
 from tests.actors.parts import PATIENCE_S, reached
 
 SOON_S = 0.05

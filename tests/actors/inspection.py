@@ -5,12 +5,12 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from tallystick.actors.crew import Crew
 from tallystick.actors.envelope import Envelope, Reply
-from tallystick.actors.inspector import Inspector, Judged, Written
-from tallystick.actors.leases import Leases
-from tallystick.actors.supervision import Supervision
-from tallystick.actors.vigil import Vigil
+from tallystick.actors.watching.crew import Crew
+from tallystick.actors.watching.inspector import Inspector, Judged, Written
+from tallystick.actors.watching.leases import Leases
+from tallystick.actors.watching.supervision import Supervision
+from tallystick.actors.watching.vigil import Vigil
 from tallystick.ledger.commands import Command
 from tallystick.ledger.events import TaskFact, TaskStarted
 from tallystick.ledger.lifecycle import Runtime

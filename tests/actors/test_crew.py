@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallystick.actors.crew import Unanswered
+from tallystick.actors.watching.crew import Unanswered
 from tests.actors.crews import LONG_S, SOON_S, Called, desk_of, is_late
 from tests.actors.parts import PATIENCE_S, at_once, fail
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tallystick.actors.inspector import AT_ONCE
+from tallystick.actors.watching.inspector import AT_ONCE
 from tallystick.ledger.decide import RULE_DEAD
 from tallystick.ledger.errors import Busy, Corrupt
 from tallystick.ledger.events import Event, TaskFailed, TaskLeased, TaskLost, TaskProgressed, TaskSucceeded

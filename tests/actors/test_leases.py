@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallystick.actors.leases import Leases
+from tallystick.actors.watching.leases import Leases
 from tallystick.ledger.events import TaskLeased, TaskStarted
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.verdict import Finding

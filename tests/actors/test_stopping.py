@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tallystick.actors.crew import Crew
-from tallystick.actors.leases import Leases
-from tallystick.actors.stopping import Purpose, StopAnswered, Stopping
-from tallystick.actors.supervision import Canceller, Supervision
+from tallystick.actors.watching.crew import Crew
+from tallystick.actors.watching.leases import Leases
+from tallystick.actors.watching.stopping import Purpose, StopAnswered, Stopping
+from tallystick.actors.watching.supervision import Canceller, Supervision
 from tallystick.ledger.events import TaskCancelled, TaskCancelRequested, TaskFact, TaskStarted, TaskTimedOut
 from tallystick.ledger.lifecycle import Runtime
 from tallystick.ledger.limits import ERROR_BYTES_MAX

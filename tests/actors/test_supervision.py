@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from tallystick.actors.crew import Unanswered
-from tallystick.actors.leases import Leases
-from tallystick.actors.supervision import Canceller, Probe, Supervision
+from tallystick.actors.watching.crew import Unanswered
+from tallystick.actors.watching.leases import Leases
+from tallystick.actors.watching.supervision import Canceller, Probe, Supervision
 from tallystick.ledger.decide import RULE_DEAD
 from tallystick.ledger.events import TaskLeased, TaskLost, TaskStarted
 from tallystick.ledger.lifecycle import Runtime, Status

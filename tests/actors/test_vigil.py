@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallystick.actors.vigil import GAP_MS, Vigil
+from tallystick.actors.watching.vigil import GAP_MS, Vigil
 from tests.actors.parts import HandClock
 from tests.story import BEGIN_MS
 

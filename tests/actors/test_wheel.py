@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tallystick.actors.wheel import SLOT_MS, Wheel
+from tallystick.actors.watching.wheel import SLOT_MS, Wheel
 from tests.actors.parts import STREAMS
 from tests.story import BEGIN_MS
 

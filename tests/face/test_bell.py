@@ -4,7 +4,7 @@ import os
 import threading
 from pathlib import Path
 
-from tallystick.bell import LOOK, YIELD, Bell, ring, take_down
+from tallystick.sharing.bell import LOOK, YIELD, Bell, ring, take_down
 from tests.face.parts import PATIENCE_S
 
 

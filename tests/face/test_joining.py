@@ -13,12 +13,12 @@ import pytest
 
 import tallystick
 from tallystick import Busy, Closed, InvalidInput, Ledger, NotFound, NotOwner, Refused, TallystickError, WrongVersion
-from tallystick.bell import DOOR_NAME
 from tallystick.ledger.commands import Command
 from tallystick.ledger.events import TaskStarted
 from tallystick.ledger.limits import INBOX_COMMANDS_MAX
 from tallystick.ledger.store.inbox import INBOX_FOLDER, CommandInbox
 from tallystick.owner import OwnerLock, live_owner, this_process
+from tallystick.sharing.bell import DOOR_NAME
 from tests.cli.damage import set_format
 from tests.face.parts import ORDINARY, PATIENCE_S, wait_until
 
@@ -213,7 +213,7 @@ def test_a_path_that_is_too_long_for_a_socket_is_none_for_a_ledger(tmp_path: Pat
 
 def test_a_full_inbox_is_told_as_such_and_nothing_is_stuck(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody holds the lock and serves nobody."""
-    monkeypatch.setattr("tallystick.member.BUSY_S_MAX", 0.2)
+    monkeypatch.setattr("tallystick.sharing.member.BUSY_S_MAX", 0.2)
     tallystick.open(folder).close()
     lock = OwnerLock.take(folder, this_process(0))
     inbox = CommandInbox.open_as_owner(folder)

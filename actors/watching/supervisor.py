@@ -8,16 +8,16 @@ from msgspec import Struct
 
 from tallystick.actors.actor import DispatchedActor
 from tallystick.actors.courtesy import Courtesy
-from tallystick.actors.crew import Crew
 from tallystick.actors.dispatcher import Dispatcher
 from tallystick.actors.envelope import Envelope, Reply
-from tallystick.actors.inspector import Facts, Inspector, Judged, Written
 from tallystick.actors.journal import Committed
 from tallystick.actors.log import logger
-from tallystick.actors.stopping import Purpose, StopAnswered, Stopping
-from tallystick.actors.supervision import Supervision
-from tallystick.actors.vigil import GAP_MS, Vigil
-from tallystick.actors.wheel import Wheel
+from tallystick.actors.watching.crew import Crew
+from tallystick.actors.watching.inspector import Facts, Inspector, Judged, Written
+from tallystick.actors.watching.stopping import Purpose, StopAnswered, Stopping
+from tallystick.actors.watching.supervision import Supervision
+from tallystick.actors.watching.vigil import GAP_MS, Vigil
+from tallystick.actors.watching.wheel import Wheel
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.errors import Closed, Refused
 from tallystick.ledger.lifecycle import Runtime, Status

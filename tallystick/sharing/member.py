@@ -11,11 +11,8 @@ from typing import Protocol
 from tallystick.actors.envelope import Reply
 from tallystick.actors.log import logger
 from tallystick.actors.task import AwaitEnd
-from tallystick.bell import DOOR_NAME, ring
-from tallystick.door import lease_message
 from tallystick.facts import Facts
 from tallystick.forks import leave_in_children
-from tallystick.guest import NOT_KNOWN, Guest, Sending
 from tallystick.ledger.claims import may_exist
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Busy, Closed, NotOwner, StoreError, TallystickError
@@ -24,9 +21,12 @@ from tallystick.ledger.lifecycle import Runtime
 from tallystick.ledger.limits import INBOX_COMMANDS_MAX
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import EventLog
-from tallystick.lookout import Listener, Lookout, give
 from tallystick.owner import is_wanted
-from tallystick.recipient import Identified, Recipient
+from tallystick.sharing.bell import DOOR_NAME, ring
+from tallystick.sharing.door import lease_message
+from tallystick.sharing.guest import NOT_KNOWN, Guest, Sending
+from tallystick.sharing.lookout import Listener, Lookout, give
+from tallystick.sharing.recipient import Identified, Recipient
 
 log = logger("face")
 

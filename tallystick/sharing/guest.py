@@ -8,12 +8,12 @@ from pathlib import Path
 from msgspec import Struct
 
 from tallystick.actors.envelope import Reply
-from tallystick.bell import DOOR_NAME, LOOK, Bell, ring
-from tallystick.door import client_name
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import StoreError, TallystickError
 from tallystick.ledger.store.inbox import CLIENT_BYTES, INBOX_FOLDER, CommandInbox
-from tallystick.lookout import give
+from tallystick.sharing.bell import DOOR_NAME, LOOK, Bell, ring
+from tallystick.sharing.door import client_name
+from tallystick.sharing.lookout import give
 
 HEARD_MAX = 64  # answers that are forgotten together
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from tallystick.actors.log import logger
 from tallystick.actors.porter import Porter
 from tallystick.actors.system import System
-from tallystick.bell import DOOR_NAME, LEASE, LOOK, YIELD, Bell, ring, take_down
 from tallystick.ledger.errors import TallystickError
 from tallystick.ledger.ids import ID_BYTES
 from tallystick.ledger.store.inbox import INBOX_FOLDER, CommandInbox
+from tallystick.sharing.bell import DOOR_NAME, LEASE, LOOK, YIELD, Bell, ring, take_down
 
 log = logger("face")
 

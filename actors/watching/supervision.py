@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from tallystick.actors.leases import Leases
+from tallystick.actors.watching.leases import Leases
 from tallystick.ledger.lifecycle import Runtime, Status
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.stopped import Stopped

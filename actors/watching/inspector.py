@@ -7,11 +7,11 @@ from typing import Any, NamedTuple, Protocol
 from msgspec import Struct
 
 from tallystick.actors.courtesy import Courtesy
-from tallystick.actors.crew import Crew
 from tallystick.actors.envelope import ExcInfo, Reply
 from tallystick.actors.log import logger
-from tallystick.actors.supervision import Supervision
-from tallystick.actors.vigil import Vigil
+from tallystick.actors.watching.crew import Crew
+from tallystick.actors.watching.supervision import Supervision
+from tallystick.actors.watching.vigil import Vigil
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Closed, NotFound, Refused, TallystickError
 from tallystick.ledger.events import TaskFact

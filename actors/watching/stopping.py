@@ -6,9 +6,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from tallystick.actors.crew import Crew
 from tallystick.actors.log import logger
-from tallystick.actors.supervision import BY_PROCESS, PROBE_KEY, Supervision, in_words
+from tallystick.actors.watching.crew import Crew
+from tallystick.actors.watching.supervision import BY_PROCESS, PROBE_KEY, Supervision, in_words
 from tallystick.ledger import intake
 from tallystick.ledger.events import TaskCancelled, TaskFact, TaskTimedOut
 from tallystick.ledger.ids import id_text

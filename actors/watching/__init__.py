@@ -1,0 +1,1 @@
+"""Watching: how it is known whether the work behind a task is still there, and how it is stopped."""

@@ -1,0 +1,1 @@
+"""Sharing: how several processes write one ledger, through the one that owns it."""
