@@ -285,8 +285,9 @@ class Supervisor(DispatchedActor):
 
     def _answer_sweeps(self, error: Exception | None = None) -> None:
         sweeps, self._sweeps = self._sweeps, []
-        self._until_nothing_is_due = False
-        self._tick_by(self.vigil.look() + 1)  # what came due meanwhile
+        if self._until_nothing_is_due:
+            self._until_nothing_is_due = False
+            self._tick_by(self.vigil.look() + 1)  # what came due meanwhile
         for reply in sweeps:
             with suppress(queue.Full):  # its owner has answered it: nobody waits
                 reply.set(None) if error is None else reply.fail(error)

@@ -89,8 +89,10 @@ EXAMPLES: list[tuple[TallystickError, dict[str, object], str]] = [
     (
         NotOwner("state", who="process 7"),
         {"path": "state", "who": "process 7"},
-        "state has a live owner: process 7."
-        " Write beside it with tallystick.join(), stop it, or open with read_only=True.",
+        (
+            "state has a live owner: process 7."
+            " Write beside it with tallystick.join(), stop it, or open with read_only=True."
+        ),
     ),
     (
         NotOwner("state", who="process 7", read_only=True),

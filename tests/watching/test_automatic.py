@@ -7,6 +7,7 @@ import pytest
 
 import tallystick
 from tallystick import Config, TaskRecord, Verdict
+from tallystick.ledger.clock import system_clock
 from tallystick.readings import ProbeStanding
 from tallystick.testing import HandClock
 from tests.watching.conftest import OWNER, the_event
@@ -85,3 +86,15 @@ def test_the_owner_tells_how_often_a_probe_was_asked_and_how_often_it_failed(fol
         ledger.sweep()
 
         assert [ProbeStanding("subagent", asked=4, failed=2, hanging=0)] == list(ledger.status().probes)
+
+
+def test_a_gateway_has_time_to_register_its_probes_before_the_first_look(folder: Path) -> None:
+    with tallystick.open(folder) as ledger:
+        ledger.create(runtime="subagent", task="work", owner=OWNER).start()
+        head = ledger.status().head
+
+    with tallystick.open(folder, config=Config(sweep={"first": 700})) as ledger:
+        opened_at = system_clock()
+        missed = the_event(ledger, "task-backing-missed.1", after=head)
+
+        assert missed.recorded_at - opened_at >= 600
