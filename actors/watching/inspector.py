@@ -27,7 +27,6 @@ log = logger("actors")
 
 ACTOR = "supervisor"
 AT_ONCE = 512  # tasks of one kind that are handed to the crew at the same time
-WRITES_MAX = 1_024  # inferences that wait for the disk at the same time
 COMPLAINTS_MS = 60_000
 FEW = 8  # tasks that are as well read one by one
 MS_PER_S = 1_000
@@ -121,9 +120,9 @@ class Inspector:
         """Whether an answer, or the disk, is awaited."""
         return bool(self._asked or self._writing)
 
-    def has_room(self) -> bool:
-        """Whether more tasks may be looked into now."""
-        return self._writing < WRITES_MAX
+    def writing(self) -> int:
+        """Return how many proposals wait for the disk."""
+        return self._writing
 
     def record(self, stream: bytes) -> TaskRecord | None:
         """Return a task as it stands, None when it cannot be read or is not there any more."""

@@ -29,7 +29,9 @@ from tallystick.projections.reader import Reader
 
 log = logger("actors")
 
-SLICE = 256  # tasks that are taken up in one turn: others have mail, too
+SLICE = 128  # tasks that are taken up in one turn: others have mail, too
+WRITES_MAX = 128  # inferences that wait for the disk at the same time: more would keep writers waiting behind them
+WRITES_AT_OPENING_MAX = 1_024  # then nobody else writes
 DUES_MAX = 4_096  # taken from the index in one look
 SILENCES = 3  # intervals without a look: this process was stopped, and nobody watched
 WATCHED = frozenset({DueKind.DEADLINE, DueKind.GRACE, DueKind.CANCEL})
@@ -114,7 +116,7 @@ class Supervisor(DispatchedActor):
         self._later: dict[bytes, dict[DueKind, int]] = {}
         self._scans = 0
         self._has_looked = opened_at == 0
-        self._is_forced = self._until_nothing_is_due = False
+        self._is_forced = self._until_nothing_is_due = self._is_opening = False
         self._works_soon = False
         self._sweeps: list[Reply] = []
         self._next_at: int | None = None
@@ -170,6 +172,7 @@ class Supervisor(DispatchedActor):
                 if self.judges:
                     self._begin_scans(message.runtime, at_once=False)
             case Settle():
+                self._is_opening = True
                 self._todo.extend(self._reader.backed())
             case Sweep():
                 self._sweep()
@@ -265,16 +268,20 @@ class Supervisor(DispatchedActor):
     def _work_on(self) -> None:
         """Take up some of the tasks that wait for it; when nothing is under way any more, answer the sweeps."""
         try:
-            if self._todo and self._inspector.has_room():
-                self._inspector.look_into([self._todo.popleft() for _ in range(min(SLICE, len(self._todo)))])
+            if self._todo and self._has_room():
+                few = min(2 * SLICE if self._is_opening else SLICE, len(self._todo))
+                self._inspector.look_into([self._todo.popleft() for _ in range(few)])
             if self._sweeps and not self._is_busy() and not (self._until_nothing_is_due and self._take_up_dues()):
                 self._answer_sweeps()
-            if self._todo and self._inspector.has_room() and not self._works_soon:
+            if self._todo and self._has_room() and not self._works_soon:
                 self._works_soon = True
                 self._dispatcher.call_soon(self._work_soon)
         except Exception as error:  # the next look may do better; who waits for this one hears it
             log.exception("supervision_failed")
             self._answer_sweeps(error)
+
+    def _has_room(self) -> bool:
+        return self._inspector.writing() < (WRITES_AT_OPENING_MAX if self._is_opening else WRITES_MAX)
 
     def _work_soon(self) -> None:
         self._works_soon = False
@@ -285,6 +292,7 @@ class Supervisor(DispatchedActor):
 
     def _answer_sweeps(self, error: Exception | None = None) -> None:
         sweeps, self._sweeps = self._sweeps, []
+        self._is_opening = False
         if self._until_nothing_is_due:
             self._until_nothing_is_due = False
             self._tick_by(self.vigil.look() + 1)  # what came due meanwhile
