@@ -17,8 +17,9 @@ from tallystick.actors.log import logger
 from tallystick.actors.projector import ProjectorActor, ReadModel, Standing, reach
 from tallystick.actors.task import AwaitEnd, TaskActor
 from tallystick.actors.watching.crew import Crew
+from tallystick.actors.watching.orders import Follow, Pace, Settle, Sweep
 from tallystick.actors.watching.supervision import Supervision
-from tallystick.actors.watching.supervisor import Follow, Pace, Settle, Supervisor, Sweep
+from tallystick.actors.watching.supervisor import Supervisor
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Busy, Closed

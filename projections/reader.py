@@ -61,6 +61,17 @@ class Reader:
                 self._overlay = overlay = overlay.moved(self._log, lookup, base=base, head=head)
             return Seen(self._log, head, sight, overlay, self._rules)
 
+    def lag(self) -> int:
+        """Return how many events an answer has to be folded from, because the views have not seen them; cheap to ask.
+
+        0 when there are no views to wait for.
+        """
+        if self._views is None or self.damage is not None:
+            return 0
+        with self._views.read() as sight:
+            known = 0 if sight is None else sight.position(board.NAME)
+        return max(self._log.head() - known, 0)
+
     def get(self, task_id: str) -> TaskRecord:
         """As `Seen.get`."""
         return self._answer(lambda seen: seen.get(task_id))

@@ -15,8 +15,8 @@ from pykka import Timeout
 from tallystick.actors.future import LightFuture
 from tallystick.actors.projector import ReadModel
 from tallystick.actors.system import System
+from tallystick.actors.watching.orders import Settle
 from tallystick.actors.watching.supervision import Canceller, Probe, Supervision
-from tallystick.actors.watching.supervisor import Settle
 from tallystick.config import Config, load
 from tallystick.facts import Addressee, Facts
 from tallystick.forks import leave_in_children

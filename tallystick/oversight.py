@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from tallystick.actors.watching.leases import Leases
+from tallystick.actors.watching.orders import Pace
 from tallystick.actors.watching.supervision import Supervision
-from tallystick.actors.watching.supervisor import Pace
 from tallystick.config import Config
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.record import TaskRecord

@@ -14,6 +14,7 @@ from tallystick.actors.journal import Committed
 from tallystick.actors.log import logger
 from tallystick.actors.watching.crew import Crew
 from tallystick.actors.watching.inspector import Facts, Inspector, Judged, Written
+from tallystick.actors.watching.orders import Follow, Pace, Settle, Sweep
 from tallystick.actors.watching.stopping import Purpose, StopAnswered, Stopping
 from tallystick.actors.watching.supervision import Supervision
 from tallystick.actors.watching.vigil import GAP_MS, Vigil
@@ -21,7 +22,7 @@ from tallystick.actors.watching.wheel import Wheel
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.errors import Closed, Refused
 from tallystick.ledger.lifecycle import Runtime, Status
-from tallystick.ledger.limits import PROBE_LIMIT_MS, SWEEP_FIRST_MS, SWEEP_INTERVAL_MS, TIME_MS_MAX
+from tallystick.ledger.limits import TIME_MS_MAX
 from tallystick.ledger.record import TaskRecord
 from tallystick.projections.due import DueKind, DueRules, names_its_backing
 from tallystick.projections.query import Query
@@ -33,31 +34,10 @@ SLICE = 128  # tasks that are taken up in one turn: others have mail, too
 WRITES_MAX = 128  # inferences that wait for the disk at the same time: more would keep writers waiting behind them
 WRITES_AT_OPENING_MAX = 1_024  # then nobody else writes
 DUES_MAX = 4_096  # taken from the index in one look
+LAG_MAX = 20_000  # events that the views have not seen: to fold more at each question would be in everybody's way
+LAG_MS = 1_000  # how soon to ask again
 SILENCES = 3  # intervals without a look: this process was stopped, and nobody watched
 WATCHED = frozenset({DueKind.DEADLINE, DueKind.GRACE, DueKind.CANCEL})
-
-
-class Pace(Struct, frozen=True):
-    """How often the supervisor looks, in ms. With a clock that moves by hand it looks when it is told to."""
-
-    first: int = SWEEP_FIRST_MS
-    interval: int = SWEEP_INTERVAL_MS
-    probe_limit: int = PROBE_LIMIT_MS
-    by_hand: bool = False
-
-
-class Sweep(Struct, frozen=True):
-    """Asks the supervisor to do all that is due now, and to look into every task that it follows."""
-
-
-class Settle(Struct, frozen=True):
-    """Asks the supervisor to judge every task that names a process or signs of life: a new owner has the ledger."""
-
-
-class Follow(Struct, frozen=True):
-    """Asks the supervisor to follow what runs already of a runtime that has a probe now."""
-
-    runtime: Runtime
 
 
 class _Page(Struct, frozen=True):
@@ -172,8 +152,7 @@ class Supervisor(DispatchedActor):
                 if self.judges:
                     self._begin_scans(message.runtime, at_once=False)
             case Settle():
-                self._is_opening = True
-                self._todo.extend(self._reader.backed())
+                self._settle()
             case Sweep():
                 self._sweep()
             case _:
@@ -217,6 +196,14 @@ class Supervisor(DispatchedActor):
 
     # What there is to do.
 
+    def _settle(self) -> None:
+        """Judge what names its backing; later, when the views have to be made anew first."""
+        if self._reader.lag() > LAG_MAX:
+            self.is_blind = True
+        else:
+            self._is_opening = True
+            self._todo.extend(self._reader.backed())
+
     def _sweep(self) -> None:
         """Take up whatever is due now, and every task that is followed."""
         if not self.judges:
@@ -235,6 +222,9 @@ class Supervisor(DispatchedActor):
         if not self.judges:
             return
         now = self.vigil.look()
+        if self._reader.lag() > LAG_MAX:
+            self._tick_by(now + LAG_MS)
+            return
         self._tick_by(now + self._pace.interval)  # first: whatever fails below, there is another look
         self._look_around()
         if not self._sweeps:  # else what comes due meanwhile would keep who sweeps waiting for ever

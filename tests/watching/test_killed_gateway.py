@@ -1,6 +1,8 @@
 """A gateway that was killed: what ran in it is settled when the ledger is opened again, once, and nothing else is."""
 
+import itertools
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import tallystick
+from tallystick import Config
 from tallystick.ledger.events import TaskLost
 from tests.watching.conftest import OWNER
 
@@ -81,3 +84,22 @@ def test_a_task_whose_process_is_gone_is_lost_as_soon_as_the_ledger_is_open(fold
 
     with tallystick.open(folder) as ledger:
         assert "lost" == ledger.get(task.id).status
+
+
+@pytest.mark.slow
+def test_tasks_of_the_dead_are_settled_although_the_read_models_have_to_be_made_anew_first(folder: Path) -> None:
+    tasks = 7_000
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    with tallystick.open(folder) as ledger, ledger.batch() as batch:
+        for _ in range(tasks):
+            task = batch.create(runtime="cli", task="work", owner=OWNER)
+            task.start(backing={"pid": gone.pid, "started": 1_790_000_000_000})
+            task.progress("a step", force=True)
+    shutil.rmtree(folder / "views")
+
+    with tallystick.open(folder, config=Config(sweep={"first": 20, "interval": 50})) as ledger:
+        with ledger.subscribe() as events:
+            lost = itertools.islice((event for event in events if event.type == "task-lost.1"), tasks)
+            assert tasks == len({event.task_id for event in lost})
+        assert tasks == ledger.counts().by_status["lost"]
