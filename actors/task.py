@@ -36,6 +36,12 @@ class _Held(msgspec.Struct, frozen=True, gc=False):
     until_ms: int
 
 
+def _happened(command: Command, now: int) -> int:
+    """Return when it happened, if nobody says so: when it was sent from elsewhere, else now."""
+    sent = command.sent_at
+    return now if sent is None or sent > now else sent
+
+
 class AwaitEnd(msgspec.Struct, frozen=True):
     """Asks for the task's record once the task has ended."""
 
@@ -169,7 +175,7 @@ class TaskActor(DispatchedActor):
             journal.position + 1,
             self.stream,
             1 if before is None else before.version + 1,
-            now if occurred is None else occurred,
+            _happened(command, now) if occurred is None else occurred,
             now,
             command.actor,
             data,

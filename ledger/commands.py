@@ -12,6 +12,8 @@ class Command(Struct, frozen=True, gc=False):
     admits it, completes it, keeps it as a late signal or refuses it.
     `occurred_at` (ms) defaults to the moment of recording. With `expected_version` the command is refused when the
     task has another version. `force` writes a progress event even when the last one is less than a second old.
+    A command that comes from elsewhere says when it was sent, `sent_at` (ms): that is when it happened, unless it says
+    otherwise. It is no part of what makes two commands the same.
     What the ledger itself infers is `inferred`: when the task has ended in between, it leaves no trace.
     """
 
@@ -21,3 +23,4 @@ class Command(Struct, frozen=True, gc=False):
     expected_version: int | None = None
     force: bool = False
     inferred: bool = False
+    sent_at: int | None = None

@@ -338,6 +338,5 @@ def assemble(
         readings.reader, supervision, rules=readings.rules, pace=pace(settings, clock), judges=judges, loop=loop
     )
     system.start()
-    if judges:
-        system.ask_supervisor(Settle(), SETTLE_S)
+    system.ask_supervisor(Settle(), SETTLE_S)
     return House(readings, clock=clock, actor=actor, system=system, lock=lock, supervision=supervision)

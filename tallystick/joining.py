@@ -60,7 +60,7 @@ def _joined(path: str | os.PathLike[str], *, config: Config | None, clock: Clock
         beside = Beside(folder, due_rules(settings))
         undo.callback(beside.readings.close)
         undo.callback(beside.close)
-        member = Member(folder, beside.readings.log, become_owner, reach=beside.reach, at_end=beside.close)
+        member = Member(folder, beside.readings.log, become_owner, clock=clock, reach=beside.reach, at_end=beside.close)
         undo.callback(member.close)
         member.start()
         undo.pop_all()

@@ -45,6 +45,11 @@ class OwnerProbe:
     def __call__(self, task: TaskRecord) -> Verdict:
         """Judge one task; never blocks."""
         if task.backing_missed_at is None and task.position > self._opened_at:  # a word from it ends a miss
-            return Verdict.alive({"heardAt": task.last_event_at})
+            return Verdict.alive({"heardAt": _heard_at(task)})
         detail = "nothing was heard of it since the process that kept the ledger went"
-        return Verdict.missing({"detail": detail, "heardAt": task.last_event_at, **self._before})
+        return Verdict.missing({"detail": detail, "heardAt": _heard_at(task), **self._before})
+
+
+def _heard_at(task: TaskRecord) -> int:
+    """Return when the work itself was last heard of (ms): what the ledger inferred since is no word from it."""
+    return max(task.created_at, task.started_at or 0, task.progress_at or 0)

@@ -13,6 +13,7 @@ from msgspec import Struct
 from tallystick.ledger import fields
 from tallystick.ledger.errors import InvalidInput, Refused, TallystickError
 from tallystick.ledger.limits import TASK_BYTES_MAX
+from tallystick.probes.process import own_backing
 from tallystick.process import DRAIN_S, Process, held_back
 from tallystick.sync import Ledger, Task
 
@@ -49,6 +50,7 @@ def run_command(
     timeout_ms: int | None = None,
     out: IO[bytes] | None = None,
     err: IO[bytes] | None = None,
+    on_start: Callable[[], object] | None = None,
 ) -> Ran:
     """Run a command to its end as a `cli` task and record what happens to it.
 
@@ -57,25 +59,39 @@ def run_command(
     gets SIGTERM, and SIGKILL what is left of it after 5 s. `KeyboardInterrupt` stops it likewise, with SIGINT first (a
     `Terminated` with its own signal), and is raised again after the task is cancelled; a second one kills the group.
     When somebody cancels the task and a signal ends the command, the task is cancelled, not failed.
+    `on_start` is called when the command runs.
     Raises what creating a task raises; once the command runs, a ledger that cannot be written is told on standard
     error and changes nothing about the command.
     """
     if not command or any("\0" in word for word in command):
         raise InvalidInput("command", command, "a command and its arguments, without NUL")
+    task: Task | None = None
     process: Process | None = None
     try:
-        with held_back():  # no interruption comes between the task, the command, and knowing both
-            task = ledger.create(
-                runtime="cli", task=_text(command), label=label, owner=owner, kind="exec", timeout_ms=timeout_ms
-            )
+        # Until the command runs this process backs the task: should it end now, the task is lost, not queued for ever.
+        task = ledger.create(
+            runtime="cli",
+            task=_text(command),
+            label=label,
+            owner=owner,
+            kind="exec",
+            timeout_ms=timeout_ms,
+            backing={**own_backing(), "probe": "process"},
+        )
+        with held_back():  # no interruption comes between the command and knowing it
             try:
                 process = Process.start(command, out, err)
             except OSError as error:
                 return _not_started(task, command[0], error)
+        if on_start is not None:
+            on_start()
         return _attend(ledger, task, process, timeout_ms)
     except KeyboardInterrupt as error:
-        if process is not None and task.record.is_active:
-            _interrupted(task, process, error)
+        if task is not None and task.record.is_active:
+            if process is None:
+                _record(partial(task.cancelled, "interrupted", stopped="it had not started"))
+            else:
+                _interrupted(task, process, error)
         raise
 
 

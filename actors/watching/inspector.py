@@ -10,7 +10,7 @@ from tallystick.actors.courtesy import Courtesy
 from tallystick.actors.envelope import ExcInfo, Reply
 from tallystick.actors.log import logger
 from tallystick.actors.watching.crew import Crew
-from tallystick.actors.watching.supervision import Supervision
+from tallystick.actors.watching.supervision import BY_PROCESS, Question, Supervision
 from tallystick.actors.watching.vigil import Vigil
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Closed, NotFound, Refused, TallystickError
@@ -106,14 +106,17 @@ class Inspector:
         put: Callable[[Judged | Written], None],
         again: Callable[[bytes, TaskRecord | None], None],
         is_spared: Callable[[bytes], bool] = lambda _stream: False,
+        judges: bool = True,
     ) -> None:
         self._facts, self._reader, self._supervision, self._crew = facts, reader, supervision, crew
         self._vigil, self._rules, self._limit_s = vigil, rules, probe_limit_ms / MS_PER_S
-        self._put, self._again, self._is_spared = put, again, is_spared
+        self._put, self._again, self._is_spared, self._judges = put, again, is_spared, judges
         self._asked: set[bytes] = set()
         self._out: Counter[str] = Counter()
         self._backlog: dict[str, deque[bytes]] = {}
         self._complained: dict[str, int] = {}
+        self._unseen: dict[bytes, int] = {}
+        """When nobody could tell of a task that is missing: its grace counts from then, for nobody watched it."""
         self._writing = 0
 
     def is_busy(self) -> bool:
@@ -169,6 +172,8 @@ class Inspector:
             self._again(stream, record)
             return None
         kind = question.kind
+        if not self._judges:
+            return self._proved(record, question)
         if question.quick:
             return self._judge(Judged(stream, kind, _answer_of(question.ask, record)), record)
         if self._out[kind] >= AT_ONCE:
@@ -186,6 +191,16 @@ class Inspector:
                 done=lambda answer: self._put(Judged(stream, kind, answer)),
             )
         return None
+
+    def _proved(self, record: TaskRecord, question: Question) -> Proposal | None:
+        """Return the loss of a task that is nothing but a process, if that is proved dead: anybody can know that."""
+        if question.kind != BY_PROCESS:
+            return None
+        verdict = self._supervision.verdict(question.kind, _answer_of(question.ask, record))
+        if verdict.finding is not Finding.DEAD:
+            return None
+        fact = inferred(record, verdict, self._vigil.look(), grace_ms=0)
+        return None if fact is None else Proposal(record.stream, fact, None)
 
     def answered(self, judged: Judged) -> None:
         """Take an answer that came from the crew, and ask about the next of its kind."""
@@ -221,7 +236,12 @@ class Inspector:
             verdict = Verdict.unknown(verdict.evidence)
         self._again(stream, record)
         grace_ms = self._rules.grace_of(record.runtime)
-        fact = inferred(record, verdict, now, grace_ms=grace_ms, watching_since=self._vigil.since)
+        if record.backing_missed_at is None or not record.is_active:
+            self._unseen.pop(stream, None)
+        elif verdict.finding is Finding.UNKNOWN:
+            self._unseen[stream] = now
+        watching_since = max(self._vigil.since, self._unseen.get(stream, 0))
+        fact = inferred(record, verdict, now, grace_ms=grace_ms, watching_since=watching_since)
         return None if fact is None else Proposal(stream, fact, verdict.ended_at)
 
     def _complain(self, kind: str, stream: bytes, verdict: Verdict, now: int) -> None:

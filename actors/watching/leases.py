@@ -35,16 +35,16 @@ class Leases:
             self._leases[stream] = Lease(ttl_ms, until)
             return True
 
-    def begin(self, stream: bytes, ttl_ms: int) -> int:
-        """Note that the log says so, which is a sign of life, too; return until when it counts (ms).
+    def begin(self, stream: bytes, ttl_ms: int, at_ms: int | None = None) -> int:
+        """Note that the log says so since `at_ms` (now): that is a sign of life, too. Return until when it counts (ms).
 
         Whoever learns of it second changes nothing: the one who gave the sign, or the one who reads the log.
         """
-        until = self._clock() + ttl_ms
+        at_ms = self._clock() if at_ms is None else at_ms
         with self._lock:
             known = self._leases.get(stream)
-            if known is None or known.ttl_ms != ttl_ms:
-                known = self._leases[stream] = Lease(ttl_ms, until)
+            if known is None or (known.ttl_ms != ttl_ms and known.until - known.ttl_ms <= at_ms):
+                known = self._leases[stream] = Lease(ttl_ms, at_ms + ttl_ms)
             return known.until
 
     def end(self, stream: bytes) -> None:

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from tallystick.actors.log import logger
 from tallystick.actors.watching.crew import Crew
-from tallystick.actors.watching.supervision import BY_PROCESS, PROBE_KEY, Supervision, in_words
+from tallystick.actors.watching.supervision import Supervision, in_words
 from tallystick.ledger import intake
 from tallystick.ledger.events import TaskCancelled, TaskFact, TaskTimedOut
 from tallystick.ledger.ids import id_text
@@ -52,10 +52,9 @@ class Stopping:
         put: Callable[[StopAnswered], None],
         *,
         limit_ms: int,
-        judges: bool = True,
     ) -> None:
         self._supervision, self._crew, self._put = supervision, crew, put
-        self._limit_ms, self._judges = limit_ms, judges
+        self._limit_ms = limit_ms
         self._under_way: dict[bytes, Purpose] = {}
         self._tried: dict[bytes, str | None] = {}
 
@@ -76,8 +75,6 @@ class Stopping:
         if stream in self._under_way:
             return None  # whoever is at it stops it for all reasons
         canceller = self._supervision.canceller(record)
-        if not self._judges and (record.backing or {}).get(PROBE_KEY) != BY_PROCESS:
-            canceller = None
         if canceller is None or (purpose is Purpose.LAST and stream in self._tried):
             return self._unstopped(stream, record, purpose)
         self._under_way[stream] = purpose
@@ -103,7 +100,7 @@ class Stopping:
             stopped = Stopped(confirmed=False, detail=f"the canceller failed: {_in_words(stopped)}")
             log.error("canceller_failed", task=id_text(stream), runtime=record.runtime.value, error=stopped.detail)
         if purpose is Purpose.DEADLINE:
-            return _timed_out(record, stopped.detail)
+            return _timed_out(record, stopped)
         if stopped.confirmed:
             return TaskCancelled(reason=record.cancel_reason, stopped=stopped.detail)
         self._tried[stream] = stopped.detail
@@ -112,16 +109,19 @@ class Stopping:
     def _unstopped(self, stream: bytes, record: TaskRecord, purpose: Purpose) -> TaskFact | None:
         """Nobody could stop it: a cancel waits for whoever runs the work to say so, until its time is over."""
         if purpose is Purpose.DEADLINE:
-            return _timed_out(record, "nobody could stop it")
+            return _timed_out(record, Stopped(confirmed=False, detail="nobody could stop it"))
         if purpose is Purpose.LAST:
             detail = self._tried.get(stream) or "nobody said that it stopped"
             return TaskCancelled(reason=record.cancel_reason, confirmed=False, stopped=detail)
         return None
 
 
-def _timed_out(record: TaskRecord, detail: str | None) -> TaskTimedOut:
-    after = f"after {record.timeout_ms} ms"
-    return intake.timed_out(f"stopped {after}: {detail}" if detail else f"stopped {after}")
+def _timed_out(record: TaskRecord, stopped: Stopped) -> TaskTimedOut:
+    """What is told of an end by a deadline: stopped, or only that its time is over."""
+    what = (
+        f"stopped after {record.timeout_ms} ms" if stopped.confirmed else f"its time of {record.timeout_ms} ms is over"
+    )
+    return intake.timed_out(f"{what}: {stopped.detail}" if stopped.detail else what)
 
 
 def _in_words(answer: object) -> str:

@@ -54,7 +54,8 @@ class Supervisor(DispatchedActor):
 
     It owns a thread's turn, not a thread: what blocks is the crew's. A task is looked into when its time has come: a
     minute after it was heard of, when its promise to live ends, when a grace, a deadline or a cancel is due. Nothing
-    is looked at that is not due. Without `judges` it only stops processes that somebody wants stopped.
+    is looked at that is not due. Without `judges` it only settles what everybody can
+    prove, the death of a process, when it begins, and stops processes that somebody wants stopped.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Supervisor(DispatchedActor):
         self.vigil = Vigil(clock, silence_ms=max(SILENCES * pace.interval, GAP_MS))
         self.is_blind = False
         """Set when it could not be told of a commit: then it has to look at everything anew."""
-        self._stopping = Stopping(supervision, crew, self._put, limit_ms=rules.cancel_grace, judges=judges)
+        self._stopping = Stopping(supervision, crew, self._put, limit_ms=rules.cancel_grace)
         self._inspector = Inspector(
             facts,
             reader,
@@ -89,6 +90,7 @@ class Supervisor(DispatchedActor):
             put=self._put,
             again=self._again,
             is_spared=self._stopping.is_under_way,
+            judges=judges,
         )
         self._wheel = Wheel()
         self._courtesy = Courtesy()
@@ -176,7 +178,7 @@ class Supervisor(DispatchedActor):
             if after.deadline_at is not None and (before is None or before.deadline_at is None):
                 self._tick_by(after.deadline_at)
             if after.lease_ms is not None and (before is None or before.lease_ms != after.lease_ms):
-                self._wheel.add(stream, self.supervision.leases.begin(stream, after.lease_ms))
+                self._wheel.add(stream, self.supervision.leases.begin(stream, after.lease_ms, after.last_event_at))
 
     def _forget(self, stream: bytes, record: TaskRecord) -> None:
         self.supervision.leases.end(stream)

@@ -39,14 +39,20 @@ def task_named(call: Call, lookup: str, *, wait_ms: int = 0) -> Iterator["Task"]
 
     from tallystick.joining import join
 
-    impatience = threading.Timer(PATIENCE_S + wait_ms / MS_PER_S, _say_who_is_waited_for, (call.folder,))
-    impatience.daemon = True
-    with join(call.folder, config=call.settings) as ledger:
-        impatience.start()
-        try:
-            yield ledger.get(task_id)
-        finally:
-            impatience.cancel()
+    with impatient(call.folder, wait_ms), join(call.folder, config=call.settings) as ledger:
+        yield ledger.get(task_id)
+
+
+@contextmanager
+def impatient(folder: Path, wait_ms: int = 0) -> Iterator[Callable[[], None]]:
+    """Say for whom this waits when the block takes much longer than `wait_ms`; what it yields ends the impatience."""
+    timer = threading.Timer(PATIENCE_S + wait_ms / MS_PER_S, _say_who_is_waited_for, (folder,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield timer.cancel
+    finally:
+        timer.cancel()
 
 
 def _say_who_is_waited_for(folder: Path) -> None:

@@ -8,12 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from tallystick.actors.envelope import Reply
 from tallystick.actors.log import logger
 from tallystick.actors.task import AwaitEnd
 from tallystick.facts import Facts
 from tallystick.forks import leave_in_children
 from tallystick.ledger.claims import may_exist
+from tallystick.ledger.clock import Clock
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Busy, Closed, NotOwner, StoreError, TallystickError
 from tallystick.ledger.events import TaskCreated
@@ -30,7 +33,7 @@ from tallystick.sharing.recipient import Identified, Recipient
 
 log = logger("face")
 
-CLOSE_S_MAX = 30.0
+CLOSE_S_MAX = 5.0
 BUSY_S_MAX = 5.0
 """How long a command waits for room in the inbox, or for an inbox at all."""
 
@@ -74,11 +77,12 @@ class Member:
         event_log: EventLog,
         own: Callable[[Callable[[], None]], Ownership],
         *,
+        clock: Clock,
         reach: Callable[[int, float], None],
         at_end: Callable[[], None],
     ) -> None:
         self._folder, self._own, self._reach_elsewhere, self._at_end = folder, own, reach, at_end
-        self._guest = Guest(folder)
+        self._guest, self._clock = Guest(folder), clock
         self._lock = threading.RLock()  # who is answered within may send again
         self._queue: deque[Sending] = deque()
         self._house: Ownership | None = None
@@ -141,7 +145,11 @@ class Member:
             raise Busy("The ledger", depth=len(self._queue))
         else:
             actor.is_newborn = False  # whoever gets it does not know
-            self._queue.append(Sending(actor.stream, command, reply))
+            self._queue.append(Sending(actor.stream, self._stamped(command), reply))
+
+    def _stamped(self, command: Command) -> Command:
+        """Say when it was sent: the owner may be slow, and what happened happened here."""
+        return command if command.sent_at is not None else replace(command, sent_at=self._clock())
 
     def _identified(self, recipient: Recipient) -> None:
         """It is known now which task a creation led to: send what was sent to it since."""
@@ -151,7 +159,8 @@ class Member:
                 if self._is_direct:
                     self._try_to_forward(recipient, command, reply)
                 else:
-                    self._queue.append(Sending(recipient.stream, command, reply))  # it was admitted already
+                    stamped = self._stamped(command)
+                    self._queue.append(Sending(recipient.stream, stamped, reply))  # it was admitted already
         if held:
             self._guest.bell.wake()
 

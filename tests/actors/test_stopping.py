@@ -26,12 +26,12 @@ CANCEL, LAST, DEADLINE = Purpose.CANCEL, Purpose.LAST, Purpose.DEADLINE
 class Stops:
     """A `Stopping`, what it is told, and one running task that somebody wants stopped."""
 
-    def __init__(self, *, judges: bool = True, limit_ms: int = 600_000) -> None:
+    def __init__(self, *, limit_ms: int = 600_000) -> None:
         self.crew = Crew()
         self.calls: list[str] = []
         self.supervision = Supervision(Leases(HandClock()), kill=self.by("kill", Stopped(detail="killed")))
         self.messages: SimpleQueue[StopAnswered] = SimpleQueue()
-        self.stopping = Stopping(self.supervision, self.crew, self.messages.put, limit_ms=limit_ms, judges=judges)
+        self.stopping = Stopping(self.supervision, self.crew, self.messages.put, limit_ms=limit_ms)
 
     def by(self, name: str, answer: Any) -> Canceller:
         def stop(_: TaskRecord) -> Any:
@@ -81,6 +81,11 @@ def late(detail: str) -> TaskTimedOut:
     return TaskTimedOut(error=f"stopped after 5000 ms: {detail}")
 
 
+def overdue(detail: str) -> TaskTimedOut:
+    """An end by a deadline of work that nobody could stop: it may still run."""
+    return TaskTimedOut(error=f"its time of 5000 ms is over: {detail}")
+
+
 NOBODY = object()
 FAILED = "the canceller failed: ValueError: no"
 
@@ -95,14 +100,14 @@ FAILED = "the canceller failed: ValueError: no"
         (Stopped(confirmed=False, detail="asked it"), CANCEL, None),
         (Stopped(confirmed=False, detail="asked it"), LAST, unconfirmed("asked it")),
         (Stopped(confirmed=False), LAST, unconfirmed("nobody said that it stopped")),
-        (Stopped(confirmed=False, detail="asked it"), DEADLINE, late("asked it")),
+        (Stopped(confirmed=False, detail="asked it"), DEADLINE, overdue("asked it")),
         (ValueError("no"), CANCEL, None),
         (ValueError("no"), LAST, unconfirmed(FAILED)),
-        (ValueError("no"), DEADLINE, late(FAILED)),
+        (ValueError("no"), DEADLINE, overdue(FAILED)),
         (True, LAST, unconfirmed("the canceller failed: it answered bool, not Stopped")),
         (NOBODY, CANCEL, None),
         (NOBODY, LAST, unconfirmed("nobody said that it stopped")),
-        (NOBODY, DEADLINE, late("nobody could stop it")),
+        (NOBODY, DEADLINE, overdue("nobody could stop it")),
     ],
 )
 def test_what_is_recorded_follows_from_the_answer_and_the_purpose(
@@ -142,20 +147,10 @@ def test_a_canceller_that_hangs_is_given_up_at_its_limit() -> None:
     stops.supervision.set_canceller(Runtime.SUBAGENT, lambda _: Stopped() if reached(gate) else None)  # type: ignore[arg-type,return-value]
     assert stops.whole(CANCEL, task()) is None
     assert unconfirmed("the canceller failed: Unanswered: no answer within 0.02 s") == stops.ask(LAST, task())
-    assert late("the canceller failed: Unanswered: the last call of it has not come back") == stops.whole(
+    assert overdue("the canceller failed: Unanswered: the last call of it has not come back") == stops.whole(
         DEADLINE, task()
     )
     gate.set()
-    stops.crew.close()
-
-
-def test_who_does_not_judge_stops_only_processes_that_are_nothing_else() -> None:
-    stops = Stops(judges=False)
-    stops.canceller(Stopped(detail="registered"))
-    assert confirmed("killed") == stops.whole(CANCEL, task({"pid": 4711, "probe": "process"}))
-    for backing in ({"pid": 4711}, None):
-        assert stops.whole(CANCEL, task(backing)) is None
-    assert ["kill"] == stops.calls
     stops.crew.close()
 
 

@@ -69,7 +69,7 @@ def test_a_gateway_takes_the_ledger_over_while_a_command_runs_and_gives_it_back(
     assert {"before": ("succeeded", "exit code 0: done"), "between": ("succeeded", "exit code 0: done")} == told(folder)
 
 
-def test_a_command_whose_owner_is_killed_is_recorded_all_the_same(tmp_path: Path) -> None:
+def test_a_command_whose_owner_is_killed_is_recorded_and_what_ran_within_that_is_lost(tmp_path: Path) -> None:
     folder = str(tmp_path / "ledger")
     victim, survivor = running(folder, "victim"), running(folder, "survivor")
     victim.kill()
@@ -77,7 +77,7 @@ def test_a_command_whose_owner_is_killed_is_recorded_all_the_same(tmp_path: Path
 
     assert 0 == end(survivor)
 
-    assert {"victim": ("running", None), "survivor": ("succeeded", "exit code 0: done")} == told(folder)
+    assert {"victim": ("lost", None), "survivor": ("succeeded", "exit code 0: done")} == told(folder)
 
 
 def test_what_the_ledger_has_ended_itself_is_no_reason_to_complain(tmp_path: Path) -> None:

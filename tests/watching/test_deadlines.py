@@ -29,7 +29,7 @@ def test_a_task_times_out_when_its_time_is_over_and_not_before(ledger: Ledger, c
 
     record = ledger.get(task).record
     assert ("running", "timed_out") == (before, record.status)
-    assert "stopped after 60000 ms: nobody could stop it" == record.error
+    assert "its time of 60000 ms is over: nobody could stop it" == record.error
 
 
 def test_the_canceller_is_called_and_what_it_stopped_is_recorded(ledger: Ledger, clock: HandClock) -> None:

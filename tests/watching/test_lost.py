@@ -320,3 +320,54 @@ def test_opening_again_writes_nothing_new_about_what_is_missing_already(folder: 
         ledger.sweep()
 
         assert head == ledger.status().head
+
+
+def test_time_in_which_nobody_could_tell_does_not_count_for_a_grace(
+    ledger: Ledger, told: Told, clock: HandClock
+) -> None:
+    task = running(ledger)
+    told.answer = Verdict.missing()
+    ledger.sweep()
+    clock.advance(GRACE_MS - 1)
+    told.answer = OSError("the store is locked")
+    ledger.sweep()
+    clock.advance(2)
+    told.answer = Verdict.missing()
+    ledger.sweep()
+    after_the_outage = ledger.get(task.id).status
+
+    clock.advance(GRACE_MS - 2)
+    ledger.sweep()
+
+    assert ("running", "lost") == (after_the_outage, ledger.get(task.id).status)
+
+
+def test_the_evidence_says_when_the_work_itself_was_last_heard_of(folder: Path, clock: HandClock) -> None:
+    with tallystick.open(folder, clock=clock) as ledger:
+        task = running(ledger, "acp")
+        heard = clock()
+    clock.advance(60_000)
+
+    with tallystick.open(folder, clock=clock) as ledger:
+        ledger.sweep()
+        clock.advance(GRACE_MS)
+        ledger.sweep()
+
+        lost = ledger.timeline(task.id)[-1].data
+        assert isinstance(lost, TaskLost)
+        assert heard == lost.evidence["heardAt"]
+
+
+def test_a_promise_that_is_changed_counts_from_when_it_was_given(ledger: Ledger, clock: HandClock) -> None:
+    task = running(ledger, "cli")
+    task.keep_alive(1_000)
+    clock.advance(900)
+    task.keep_alive(60_000)
+    given = clock()
+    clock.advance(60_001)
+
+    ledger.sweep()
+
+    missed = ledger.timeline(task.id)[-1].data
+    assert isinstance(missed, TaskBackingMissed)
+    assert given == missed.evidence["lastSignAt"]

@@ -11,6 +11,7 @@ from types import FrameType
 import click
 
 from tallystick.cli.call import Call
+from tallystick.cli.change import impatient
 from tallystick.cli.command import command as _command
 from tallystick.cli.times import duration
 from tallystick.run import Terminated, run_command
@@ -35,7 +36,7 @@ def command(call: Call, *, words: tuple[str, ...], label: str | None, owner: str
     from tallystick.joining import join
 
     timeout_ms = None if timeout is None else duration("timeout", timeout)
-    with _stopped_by_signals(), join(call.folder, config=call.settings) as ledger:
+    with impatient(call.folder) as patient, _stopped_by_signals(), join(call.folder, config=call.settings) as ledger:
         ran = run_command(
             ledger,
             words,
@@ -44,6 +45,7 @@ def command(call: Call, *, words: tuple[str, ...], label: str | None, owner: str
             timeout_ms=timeout_ms,
             out=sys.stdout.buffer,
             err=sys.stderr.buffer,
+            on_start=patient,
         )
     if ran.problem is not None:
         print(ran.problem, file=sys.stderr)
@@ -64,7 +66,11 @@ def _stopped_by_signals() -> Iterator[None]:
     def stop(number: int, _frame: FrameType | None) -> None:
         raise Terminated(signal.Signals(number))
 
-    heeded = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
+    heeded = [
+        number
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+        if signal.getsignal(number) != signal.SIG_IGN
+    ]
     before = {number: signal.signal(number, stop) for number in heeded}
     try:
         yield
