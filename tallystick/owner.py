@@ -129,7 +129,8 @@ class OwnerLock:
             raise not_opened(folder, error.errno or 0, str(error)) from error
         if not _locked(file):
             os.close(file)
-            raise NotOwner(str(folder), who=str(_read(path) or "another process"))
+            holder = _read(path)
+            raise NotOwner(str(folder), who="another process" if holder is None else owner_in_words(holder))
         with suppress(OSError):  # on a full disk the lock holds all the same, and does not say whose it is
             os.ftruncate(file, 0)
             os.pwrite(file, msgspec.json.encode(who), 0)
@@ -220,6 +221,22 @@ def _locked(file: int, how: int = fcntl.LOCK_EX) -> bool:
         else:
             return True
     return False
+
+
+def is_stopped(owner: OwnerInfo) -> bool:
+    """Whether an owner does nothing because somebody stopped it, with Ctrl-Z, say; False if nobody knows."""
+    if owner.host != os.uname().nodename:
+        return False
+    try:
+        stat = Path(f"/proc/{owner.pid}/stat").read_text("ascii", errors="replace")
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[:1] in (["T"], ["t"])
+
+
+def owner_in_words(owner: OwnerInfo) -> str:
+    """Return who owns a ledger, and what to do when that process cannot answer."""
+    return f"{owner}, which is stopped (kill -CONT {owner.pid} lets it go on)" if is_stopped(owner) else str(owner)
 
 
 def live_owner(folder: Path) -> OwnerInfo | None:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tallystick.actors.courtesy import Courtesy
@@ -83,6 +84,7 @@ class Crew:
         self._gangs: dict[str, _Gang] = {}
         self._limits: list[tuple[float, int, _Call]] = []
         self._counter = itertools.count()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._warden: threading.Thread | None = None
         self._closed = False
 
@@ -127,8 +129,9 @@ class Crew:
             own, self._own_loop = self._own_loop, False
         for call in left:
             _tell(call.done, Unanswered("the ledger was closed"))
-        if own and loop is not None:
-            loop.call_soon_threadsafe(loop.stop)
+        if loop is not None:
+            with suppress(RuntimeError):  # an embedder may have closed his
+                loop.call_soon_threadsafe(loop.stop if own else self._cancel_tasks)
 
     def _problem(self, gang: _Gang, key: bytes) -> str | None:
         if self._closed:
@@ -198,7 +201,8 @@ class Crew:
         left = call.until - time.monotonic()
         call.is_awaited = left > 0
         caught = _caught(answer)
-        limited = asyncio.wait_for(caught, left)
+        waiting = asyncio.wait_for(caught, left)
+        limited = self._followed(waiting)
         try:
             if left <= 0:
                 raise TimeoutError
@@ -208,7 +212,7 @@ class Crew:
                 raise  # its own
             raise Unanswered(_too_long(call)) from None
         finally:
-            for coroutine in (limited, caught, answer):  # one that never began would be warned about
+            for coroutine in (limited, waiting, caught, answer):  # one that never began would be warned about
                 if inspect.iscoroutine(coroutine):
                     coroutine.close()
 
@@ -228,6 +232,23 @@ class Crew:
                     raise
                 self._loop, self._own_loop = loop, True
             return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+    async def _followed(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Let the closing cancel it."""
+        import asyncio  # noqa: PLC0415 - as above
+
+        task = asyncio.current_task()
+        assert task is not None, "it runs on a loop"
+        self._tasks.add(task)
+        try:
+            return await coroutine
+        finally:
+            self._tasks.discard(task)
+
+    def _cancel_tasks(self) -> None:
+        """Cancel what nobody waits for any more; on the loop's thread."""
+        for task in tuple(self._tasks):
+            task.cancel()
 
     # What takes too long.
 

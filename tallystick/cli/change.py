@@ -56,11 +56,12 @@ def impatient(folder: Path, wait_ms: int = 0) -> Iterator[Callable[[], None]]:
 
 
 def _say_who_is_waited_for(folder: Path) -> None:
-    from tallystick.owner import live_owner
+    from tallystick.owner import is_stopped, live_owner
 
     owner = live_owner(folder)
     if owner is not None:
-        print(f"Waiting for {plain(str(owner))}, which owns the ledger …", file=sys.stderr, flush=True)
+        stopped = f" and is stopped (kill -CONT {owner.pid} lets it go on)" if is_stopped(owner) else ""
+        print(f"Waiting for {plain(str(owner))}, which owns the ledger{stopped} …", file=sys.stderr, flush=True)
 
 
 def changed(record: TaskRecord, words: Callable[[str], str]) -> Answer:

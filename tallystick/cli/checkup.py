@@ -13,7 +13,7 @@ from msgspec import Struct
 from tallystick.cli.times import MS_PER_S, S_PER_DAY, S_PER_HOUR, S_PER_MINUTE
 from tallystick.ledger.errors import Corrupt, TallystickError
 from tallystick.ledger.store.port import Damaged
-from tallystick.owner import live_owner
+from tallystick.owner import is_stopped, live_owner
 from tallystick.plain import plain
 from tallystick.readings import LOG_FOLDER, VIEWS_FOLDER, Readings, due_rules
 
@@ -180,6 +180,8 @@ def _inside(readings: Readings, folder: Path) -> Iterator[Finding]:
 
 def _owner(folder: Path) -> Finding:
     owner = live_owner(folder)
+    if owner is not None and is_stopped(owner):
+        return Finding("owner", Level.WARN, plain(f"{owner} is stopped"), f"let it go on with kill -CONT {owner.pid}")
     return Finding("owner", Level.OK, "nobody owns it now" if owner is None else plain(str(owner)))
 
 

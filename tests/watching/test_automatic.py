@@ -1,5 +1,6 @@
 """By the system's clock everything happens by itself, and a probe that hangs delays nobody else."""
 
+import asyncio
 import threading
 from pathlib import Path
 
@@ -98,3 +99,27 @@ def test_a_gateway_has_time_to_register_its_probes_before_the_first_look(folder:
         missed = the_event(ledger, "task-backing-missed.1", after=head)
 
         assert missed.recorded_at - opened_at >= 600
+
+
+def test_a_coroutine_that_has_not_answered_is_cancelled_when_the_ledger_is_closed(folder: Path) -> None:
+    async def scene() -> tuple[bool, int]:
+        asked, cancelled = asyncio.Event(), asyncio.Event()
+
+        async def probe(_task: TaskRecord) -> Verdict:
+            asked.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled.set()
+                raise
+            return Verdict.alive()
+
+        async with tallystick.open_async(folder, config=AT_ONCE) as ledger:
+            ledger.probe("subagent", probe)
+            task = await ledger.create(runtime="subagent", task="work", owner=OWNER)
+            await task.start()
+            await asked.wait()
+        await asyncio.wait_for(cancelled.wait(), 60)
+        return cancelled.is_set(), len(asyncio.all_tasks())
+
+    assert (True, 1) == asyncio.run(scene())

@@ -11,6 +11,7 @@ from tallystick.cli.command import command as _command
 from tallystick.cli.screen import Screen
 from tallystick.cli.summary import pressure
 from tallystick.cli.times import now_ms, relative
+from tallystick.owner import owner_in_words
 from tallystick.plain import plain
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _owner(status: "LedgerStatus", now: int) -> str:
         return "nobody: the next who writes becomes it"
     since = "" if status.owner.since is None else f", since {relative(status.owner.since, now)}"
     until = ", until somebody opens it" if status.owner.transient else ""
-    return f"{plain(str(status.owner))}{since.replace(' ago', '')}{until}"
+    return f"{plain(owner_in_words(status.owner))}{since.replace(' ago', '')}{until}"
 
 
 def _log_words(status: "LedgerStatus") -> str:
