@@ -79,8 +79,19 @@ class Creation(TypedDict, total=False):
 
 
 def _backing(field: str, value: Any) -> Evidence | None:
-    """What backs a task, or None when nothing is said about it."""
-    return None if value is None else fields.evidence(field, value) or None
+    """What backs a task, or None when nothing is said about it.
+
+    What names a process has to name one: nobody would look for a pid that is none, and the task would run for ever.
+    """
+    backing = {} if value is None else fields.evidence(field, value)
+    for name, least in _OF_A_PROCESS.items():
+        if backing.get(name) is not None:
+            fields.whole(f"{field}.{name}", backing[name], least=least)
+    return backing or None
+
+
+_OF_A_PROCESS: Mapping[str, int] = {"pid": 1, "group": 2, "started": 0, "ticks": 0, "runner": 1, "runnerTicks": 0}
+"""The least that each number of a backing may be."""
 
 
 _CHECKS: Mapping[str, Callable[[str, Any], Any]] = {

@@ -127,6 +127,10 @@ class Inspector:
         """Return how many proposals wait for the disk."""
         return self._writing
 
+    def forget(self, stream: bytes) -> None:
+        """The task has ended."""
+        self._unseen.pop(stream, None)
+
     def record(self, stream: bytes) -> TaskRecord | None:
         """Return a task as it stands, None when it cannot be read or is not there any more."""
         try:

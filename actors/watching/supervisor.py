@@ -184,6 +184,7 @@ class Supervisor(DispatchedActor):
         self.supervision.leases.end(stream)
         self._later.pop(stream, None)
         self._stopping.forget(stream)
+        self._inspector.forget(stream)
         if record.status is Status.LOST and self.supervision.recovers(record.runtime):
             self._wheel.add(stream, self.vigil.look() + self._pace.interval)
         else:

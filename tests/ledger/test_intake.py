@@ -144,6 +144,10 @@ def test_control_characters_do_not_get_into_messages_and_stay_in_results() -> No
 
 NONSENSE: list[tuple[str, dict[str, object], str]] = [
     ("started", {"backing": {"pid": [7]}}, "backing.pid"),
+    ("started", {"backing": {"pid": "4711"}}, "backing.pid"),
+    ("started", {"backing": {"pid": 0}}, "backing.pid"),
+    ("started", {"backing": {"pid": 4711, "group": -1}}, "backing.group"),
+    ("started", {"backing": {"pid": 4711, "started": "yesterday"}}, "backing.started"),
     ("progressed", {"message": 7}, "message"),
     ("progressed", {"step": -1}, "step"),
     ("progressed", {"steps": COUNT_MAX + 1}, "steps"),
