@@ -25,7 +25,7 @@ def test_everything_is_durable_when_the_block_is_left(any_ledger: Ledger) -> Non
         tasks = []
         for number in range(100):
             task = batch.create(**{**ORDINARY, "task": f"Count {number}"})
-            task.start(backing={"pid": number})
+            task.start(backing={"pid": number + 1})
             task.progress("reading", step=1, steps=2, force=True)
             task.succeed(f"counted {number}")
             tasks.append(task)

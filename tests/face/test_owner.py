@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import subprocess
 import threading
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 
 import tallystick
 from tallystick import Ledger, NotOwner
-from tallystick.owner import LOCK_NAME, OwnerInfo, OwnerLock, live_owner, this_process
+from tallystick.owner import LOCK_NAME, OwnerInfo, OwnerLock, live_owner, owner_in_words, this_process
 from tests.face.parts import ORDINARY, Process, at_once, contents, said
 
 OWN = """
@@ -178,3 +180,17 @@ def test_a_reader_that_was_first_keeps_a_writer_of_its_process_waiting_with_a_cl
     reader.close()
     with tallystick.open(folder) as ledger:
         assert 1 == ledger.create(**ORDINARY).record.position
+
+
+def test_an_owner_that_somebody_stopped_is_told_apart_and_how_it_goes_on() -> None:
+    with subprocess.Popen(["sleep", "600"]) as process:
+        owner = OwnerInfo(host=os.uname().nodename, pid=process.pid)
+        before = owner_in_words(owner)
+        process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)  # until it is
+        stopped = owner_in_words(owner)
+        process.kill()
+
+    assert f"process {process.pid} on {owner.host}" == before
+    assert f"{before}, which is stopped (kill -CONT {process.pid} lets it go on)" == stopped
+    assert before == owner_in_words(owner), "it is gone"
