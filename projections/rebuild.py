@@ -1,6 +1,7 @@
 """The rebuild: read models folded anew from the whole log beside the ones that are read, then put in their place."""
 
 from collections.abc import Collection, Sequence
+from math import inf
 
 from msgspec import Struct
 
@@ -36,16 +37,21 @@ def rebuild(
     """Fold a read model, or all, from the log's first event to where it stands, and swap it in, in one transaction.
 
     Until then the old one is read and kept up; when this ends in the middle, it is all there is. One that was parked
-    is brought to where the others stand, and follows again.
+    is brought to where the others stand, and follows again. While the log grows faster than slices of this size are
+    folded, they get larger: it arrives however much is written meanwhile.
     """
     left = set(names_of(views, name))
     with views.rebuilding:
         while left:
             views.clear_shadows()
             shadow = _Shadow(views, log, left)
+            behind: float = inf
             while not shadow.arrived:
                 shadow.grow(slice_events)
                 progressed(shadow.position, shadow.target)
+                was_behind, behind = behind, shadow.target - shadow.position
+                if behind >= was_behind:
+                    slice_events *= 2
             left -= shadow.arrived
         views.clear_shadows()
 

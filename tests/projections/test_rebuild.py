@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallystick.ledger.errors import InvalidInput
-from tallystick.ledger.events import Event
+from tallystick.ledger.events import Event, TaskProgressed, TaskStarted
 from tallystick.ledger.store.mapping import Transaction
 from tallystick.projections.catch_up import catch_up
 from tallystick.projections.check import Checked, Difference, check
@@ -23,6 +23,7 @@ from tests.projections.histories import (
     told,
     views_folder,
 )
+from tests.story import Story, created
 
 NAMES = ("board", "counts", "due")
 
@@ -57,6 +58,20 @@ def test_what_is_written_during_a_rebuild_is_in_it(events: list[Event], standing
         catch_up(views, log)
         with caught_up_views(folder / "at-once", log) as at_once:
             assert dump(at_once) == dump(views)
+
+
+@pytest.mark.parametrize("ahead", [1, 2, 5])
+def test_a_rebuild_arrives_although_more_is_written_than_one_slice_folds(tmp_path: Path, ahead: int) -> None:
+    story = Story(created(), TaskStarted(), *(TaskProgressed(step=step) for step in range(400)))
+    log = logged(story.events)
+
+    def outrun(_done: int, target: int) -> None:
+        catch_up(views, log, until=target + ahead)
+
+    with caught_up_views(tmp_path, log, until=10) as views:
+        rebuild(views, log, slice_events=1, progressed=outrun)
+
+        assert views.positions()["board"] < len(story.events), "it arrived only when nobody wrote any more"
 
 
 def test_a_rebuild_that_ends_in_the_middle_leaves_everything_as_it_was(tmp_path: Path) -> None:
