@@ -54,7 +54,7 @@ $(VENV)/.made:
 
 $(VENV)/.installed: $(VENV)/.made pyproject.toml
 	@echo "Installing tallystick into $(VENV) …"
-	@$(PIP) --editable .
+	@$(PIP) --editable '.[notify]'
 	@touch $@
 
 $(VENV)/.equipped: $(VENV)/.made pyproject.toml

@@ -1,0 +1,27 @@
+"""Speech: how a channel says what went wrong, without its secrets."""
+
+from msgspec import Struct
+
+from tallystick.ledger import fields
+
+WORDS_BYTES_MAX = 400  # of one message: what a service says of a mistake is a sentence, the rest is a page of HTML
+HIDDEN = "[hidden]"
+
+
+class Speech(Struct, frozen=True):
+    """What a channel is called, and what it must not say."""
+
+    channel: str
+    kind: str
+    secrets: tuple[str, ...] = ()
+
+    def __call__(self, text: str) -> str:
+        """Return a sentence that names the channel and has none of its secrets in it.
+
+        Secrets are taken out before anything is cut, so that no half of one is left.
+        """
+        for secret in sorted(self.secrets, key=len, reverse=True):
+            text = text.replace(secret, HIDDEN)
+        line = " ".join(text.split())
+        kept = fields.report("message", line, bytes_max=WORDS_BYTES_MAX, controls=False)
+        return f"channel {self.channel} ({self.kind}): {kept or 'nothing was said'}"
