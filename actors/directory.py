@@ -8,6 +8,7 @@ from tallystick.actors.inbox import Address, HandOn
 from tallystick.actors.journal import Journal
 from tallystick.actors.log import logger
 from tallystick.actors.task import TaskActor
+from tallystick.actors.telling import Telling
 from tallystick.ledger.limits import ACTORS_LIVE_MAX
 from tallystick.ledger.store.port import EventLog, Stored
 
@@ -25,8 +26,15 @@ class Directory:
     """
 
     def __init__(
-        self, event_log: EventLog, journal: Journal, dispatcher: Dispatcher, *, live_max: int = ACTORS_LIVE_MAX
+        self,
+        event_log: EventLog,
+        journal: Journal,
+        dispatcher: Dispatcher,
+        *,
+        live_max: int = ACTORS_LIVE_MAX,
+        telling: Telling | None = None,
     ) -> None:
+        self.telling = telling or Telling(event_log)
         self._log, self.journal, self.schedule, self._live_max = event_log, journal, dispatcher, live_max
         self._actors: dict[bytes, TaskActor] = {}
         self._onward = HandOn(dispatcher.lock)

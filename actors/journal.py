@@ -69,6 +69,7 @@ class Journal:
         self._events: list[Event] = []
         self._claims: dict[bytes, bytes] = {}
         self._notes: dict[bytes, bytes] = {}
+        self._keeps = False
         self._first_note: Callable[[int], tuple[bytes, bytes]] | None = None
         self._authors: dict[bytes, tuple[Author, TaskRecord | None]] = {}
         self._answers: list[Answer] = []
@@ -100,6 +101,12 @@ class Journal:
         """Hold a note that becomes durable with this turn's events; without any it is forgotten."""
         self._notes[name] = value
 
+    def keep(self, name: bytes, value: bytes, future: Reply | None = None) -> None:
+        """Hold a note that becomes durable at the end of this turn, with events or without; then answer."""
+        self._notes[name] = value
+        self._keeps = True
+        self.answer(future, None)
+
     def note_first(self, made: Callable[[int], tuple[bytes, bytes]]) -> None:
         """Write one note, name and value, with the first batch from now on; `made` is told that batch's position."""
         self._first_note = made
@@ -124,7 +131,7 @@ class Journal:
     def end_turn(self) -> None:
         """Commit what is held, then answer. Does nothing when nothing is held."""
         self._now = None
-        if self._events:
+        if self._events or self._keeps:
             self._commit()
         elif self._answers:
             answers, self._answers = self._answers, []
@@ -137,9 +144,9 @@ class Journal:
     def _commit(self) -> None:
         events, claims, authors, answers = self._events, self._claims, self._authors, self._answers
         self._events, self._claims, self._authors, self._answers = [], {}, {}, []
-        notes, self._notes = self._notes, {}
+        notes, self._notes, self._keeps = self._notes, {}, False
         try:
-            if self._first_note is not None:
+            if self._first_note is not None and events:
                 name, value = self._first_note(events[0].position)
                 notes[name] = value
             self._log.append(events, claims, notes)
@@ -147,8 +154,11 @@ class Journal:
             self._fail(error, authors, answers)
             return
         self.commits += 1
-        self._first_note = None
+        if events:
+            self._first_note = None
         _give(answers)
+        if not events:
+            return
         changes: Changes = {}
         for stream, (author, before) in authors.items():
             assert author.record is not None, "an author of events has a record"

@@ -5,6 +5,7 @@ from typing import Protocol, TypeVar
 from tallystick.actors.envelope import Envelope
 from tallystick.actors.inbox import Schedule
 from tallystick.actors.journal import Journal
+from tallystick.actors.telling import Telling
 from tallystick.ledger.store.port import Stored
 
 A_contra = TypeVar("A_contra", contravariant=True)
@@ -15,6 +16,7 @@ class Neighbourhood(Protocol[A_contra]):
     """Where a task actor lives: its journal, its history, and how it holds back, hands on and goes."""
 
     journal: Journal
+    telling: Telling
     holds: bool
     """Whether an actor may hold something back: not when no timer would come."""
 

@@ -8,6 +8,13 @@ from typing import TYPE_CHECKING
 
 from pykka import Timeout
 
+from tallystick.actors.courier.courier import Courier
+from tallystick.actors.courier.errands import Errand, Finish, Settled
+from tallystick.actors.courier.pacing import Pacing
+from tallystick.actors.courier.pauses import over, pause_note
+from tallystick.actors.courier.senders import Senders
+from tallystick.actors.courier.shelf import Shelf
+from tallystick.actors.courier.waker import Waker
 from tallystick.actors.directory import Directory
 from tallystick.actors.dispatcher import Dispatcher
 from tallystick.actors.envelope import Envelope, Reply
@@ -16,6 +23,7 @@ from tallystick.actors.journal import Committed, Journal
 from tallystick.actors.log import logger
 from tallystick.actors.projector import ProjectorActor, ReadModel, Standing, reach
 from tallystick.actors.task import AwaitEnd, TaskActor
+from tallystick.actors.telling import Telling
 from tallystick.actors.watching.crew import Crew
 from tallystick.actors.watching.orders import Follow, Pace, Settle, Sweep
 from tallystick.actors.watching.supervision import Supervision
@@ -24,8 +32,9 @@ from tallystick.ledger.clock import Clock
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Busy, Closed
 from tallystick.ledger.lifecycle import Runtime
-from tallystick.ledger.limits import ACTORS_LIVE_MAX, ACTORS_READY_MAX, BATCH_EVENTS_MAX
+from tallystick.ledger.limits import ACTORS_LIVE_MAX, ACTORS_READY_MAX, BATCH_EVENTS_MAX, DELIVERIES_AT_ONCE
 from tallystick.ledger.store.port import EventLog
+from tallystick.projections.change import Change
 from tallystick.projections.due import DueRules
 from tallystick.projections.reader import Reader
 
@@ -37,6 +46,7 @@ log = logger("actors")
 VIEWS_LINGER_S = 0.005
 WATCH_LINGER_S = 0.01
 CLOSE_S_MAX = 30.0
+CLOSE_DELIVERIES_S = 5.0  # for what is being sent; what takes longer is sent again by the next owner
 
 Listener = Callable[[int], None]
 
@@ -56,20 +66,24 @@ class System:
         *,
         live_max: int = ACTORS_LIVE_MAX,
         batch_events_max: int = BATCH_EVENTS_MAX,
+        telling: Telling | None = None,
     ) -> None:
         self.log, self._listeners = event_log, list[Listener]()
         self.journal = Journal(event_log, clock, self._committed, events_max=batch_events_max)
         self.dispatcher = Dispatcher(
             "facts", clock, end_turn=self._end_turn, is_full=self.journal.is_full, at_end=self._abandon
         )
-        self.directory = Directory(event_log, self.journal, self.dispatcher, live_max=live_max)
+        self.directory = Directory(event_log, self.journal, self.dispatcher, live_max=live_max, telling=telling)
         self.followers = Dispatcher("views", clock, linger_s=VIEWS_LINGER_S)
         self.projectors = [ProjectorActor(self.followers, model, event_log) for model in models]
         self.watchers = Dispatcher("watch", clock, linger_s=WATCH_LINGER_S, at_end=self._abandon_watch)
         self.supervisor: Supervisor | None = None
-        self._crew = Crew()
+        self.post = Dispatcher("post", clock, at_end=self._abandon_post)
+        self.courier: Courier | None = None
+        self.senders = Senders(event_log)
+        self._crew = self._carriers = Crew()
         self._clock = clock
-        self._closed = False
+        self._started = self._closed = False
 
     def supervise(
         self,
@@ -96,10 +110,40 @@ class System:
             opened_at=self.log.head(),
         )
 
+    def deliver(
+        self,
+        reader: Reader,
+        *,
+        pacing: Pacing,
+        by_hand: bool = False,
+        loop: "asyncio.AbstractEventLoop | None" = None,
+    ) -> None:
+        """Send what waits in outboxes, from `start` on. Coroutine functions run on `loop`, else on our own."""
+        self._carriers = Crew(at_once=DELIVERIES_AT_ONCE, loop=loop)
+        self.courier = Courier(
+            self.post,
+            Shelf(reader, pacing),
+            record=self._record,
+            senders=self.senders,
+            waker=Waker(self.post, self._clock, self._carriers, by_hand=by_hand),
+            crew=self._carriers,
+            clock=self._clock,
+            pacing=pacing,
+            by_hand=by_hand,
+            tell_pause=lambda endpoint: self.keep(*pause_note(endpoint)),
+            secrets=lambda: self.directory.telling.secrets,
+        )
+
     def start(self) -> None:
         """Start the threads and let the read models catch up."""
+        self._started = True
         self.dispatcher.start()
         self.followers.start()
+        if self.courier is not None:
+            for name, value in over(self.log):
+                self.keep(name, value)
+            self.post.start()
+            self.post.call_soon(self.courier.begin)
         if self.supervisor is not None:
             self.watchers.start()
             self.watchers.call_soon(self.supervisor.begin)
@@ -131,10 +175,23 @@ class System:
         """Send a command to the task with this id. Raises as `send`."""
         self.send(self.actor(stream), command, reply)
 
+    def _record(self, stream: bytes, command: Command, reply: Reply) -> None:
+        """Send what became of a message to its task: also while the ledger closes, for it was sent before."""
+        self.actor(stream).inbox.put(Envelope(command, reply))
+
     def follow(self, runtime: Runtime) -> None:
         """Let the supervisor follow what runs already of a runtime that has a probe now."""
         if self.supervisor is not None:
             self.supervisor.inbox.put_behind([Envelope(Follow(runtime))])
+
+    def keep(self, name: bytes, value: bytes, future: Reply | None = None) -> None:
+        """Write a note beside the events; `future` is answered when it is durable."""
+
+        def refuse() -> None:
+            if future is not None:
+                future.fail(Closed())
+
+        self.dispatcher.call_soon(lambda: self.journal.keep(name, value, future), otherwise=refuse)
 
     def foresee(self, streams: Sequence[bytes]) -> None:
         """Read what the log has of many tasks at once: commands for each of them follow."""
@@ -181,6 +238,7 @@ class System:
         self.dispatcher.call_soon(write, otherwise=lambda: done.fail(Closed()))
         done.get()  # and with it, the supervisor has been told of every commit until then
         self.ask_supervisor(Sweep(), None)
+        self.ask_courier(Errand(), None)
 
     def ask_supervisor(self, message: Sweep | Settle, timeout_s: float | None) -> bool:
         """Have the supervisor do what is due; whether it was done within `timeout_s` seconds (None: however long)."""
@@ -189,6 +247,18 @@ class System:
         done = LightFuture()
         self.supervisor.inbox.put_behind([Envelope(message, done)])
         self.watchers.hurry()
+        try:
+            done.get(timeout=timeout_s)
+        except Timeout:
+            return False
+        return True
+
+    def ask_courier(self, message: Errand | Settled | Finish, timeout_s: float | None) -> bool:
+        """Have the courier do what is due; whether it was done within `timeout_s` seconds (None: however long)."""
+        if self.courier is None:
+            return True
+        done = LightFuture()
+        self.courier.inbox.put_behind([Envelope(message, done)])
         try:
             done.get(timeout=timeout_s)
         except Timeout:
@@ -207,6 +277,11 @@ class System:
         self._closed = True
         deadline = time.monotonic() + timeout_s
         self._crew.close()
+        if self._started:
+            with suppress(Closed):  # its thread has ended by itself
+                self.ask_courier(Finish(), min(CLOSE_DELIVERIES_S, timeout_s / 3))
+        self._carriers.close()
+        self.post.stop(timeout_s / 3)
         watched = self.watchers.stop(timeout_s / 3)  # the facts have the rest
         self.dispatcher.call_soon(self.directory.hold_no_more)
         done = self.dispatcher.stop(max(deadline - time.monotonic(), 0.1)) and watched
@@ -223,6 +298,14 @@ class System:
         for projector in self.projectors:
             with suppress(Busy):  # it will see the gap, and read the log
                 projector.inbox.put(Envelope(batch))
+        courier = self.courier
+        if courier is not None:
+            told = {stream: change for stream, change in batch.changes.items() if _is_about_messages(change)}
+            try:
+                if told:
+                    courier.inbox.put(Envelope(Committed(batch.first, batch.last, told)))
+            except Busy:
+                courier.is_blind = True  # it looks into the index
         supervisor = self.supervisor
         if supervisor is not None:
             concerns = supervisor.supervision.concerns
@@ -242,7 +325,17 @@ class System:
         """A command that slipped in while the dispatcher stopped was not decided: its caller is told so."""
         self.directory.abandon()
 
+    def _abandon_post(self) -> None:
+        """Nothing is sent any more: who waits for it is told so."""
+        if self.courier is not None:
+            self.courier.abandon()
+
     def _abandon_watch(self) -> None:
         """Nobody looks any more: who waits for it is told so."""
         if self.supervisor is not None:
             self.supervisor.abandon()
+
+
+def _is_about_messages(change: Change) -> bool:
+    after = change.after.outbox
+    return bool(after) if change.before is None else after is not change.before.outbox

@@ -14,19 +14,23 @@ from tallystick.actors.log import logger
 from tallystick.actors.neighbourhood import Neighbourhood
 from tallystick.ledger.claims import claims_of
 from tallystick.ledger.commands import Command
-from tallystick.ledger.decide import Refusal, decide
+from tallystick.ledger.decide import decide
 from tallystick.ledger.errors import Closed, Corrupt, NotFound, Refused
-from tallystick.ledger.events import Event, TaskCreated, TaskFact, TaskProgressed
+from tallystick.ledger.events import DeliveryQueued, Event, TaskCreated, TaskFact, TaskProgressed
 from tallystick.ledger.evolve import evolve
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.limits import PROGRESS_MS_MIN, USAGE_KEYS_MAX
+from tallystick.ledger.notices import TOLD
 from tallystick.ledger.progress import is_too_soon, merged
 from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.refusal import Refusal
 from tallystick.ledger.store.port import Stored
 
 log = logger("actors")
 
 NO_CLAIMS: Mapping[bytes, bytes] = {}
+OUTBOX_ACTOR = "outbox"
+"""Who says that a message waits."""
 
 
 class _Held(msgspec.Struct, frozen=True, gc=False):
@@ -182,7 +186,18 @@ class TaskActor(DispatchedActor):
         )
         self.record = evolve(before, event)
         journal.stage(self, before, event)
+        if data.__class__ in TOLD:
+            for notice in self._home.telling.notices(event, before, self.record):
+                self._queue(notice, now)
         return event.position
+
+    def _queue(self, notice: DeliveryQueued, now: int) -> None:
+        """Put a message into the outbox, in the same append as what it tells."""
+        journal, before = self._home.journal, self.record
+        assert before is not None, "a message is about a task"
+        event = Event(journal.position + 1, self.stream, before.version + 1, now, now, OUTBOX_ACTOR, notice)
+        self.record = evolve(before, event)
+        journal.stage(self, before, event)
 
     def _refuse(self, refusal: Refusal, command: Command, future: Reply | None) -> None:
         error = refusal.error

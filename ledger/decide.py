@@ -5,16 +5,23 @@ that the caller gets and, when a task had already ended, the late signal that ke
 """
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
-from msgspec import Struct
 
+from tallystick.ledger import deliveries
 from tallystick.ledger.commands import Command
-from tallystick.ledger.errors import InvalidInput, NotFound, Pruned, Refused, TallystickError, WrongVersion
+from tallystick.ledger.errors import InvalidInput, NotFound, Pruned, Refused, WrongVersion
 from tallystick.ledger.events import (
     FACT_TYPES,
     NAMES,
+    DeliveryAttempted,
+    DeliveryDelivered,
+    DeliveryDismissed,
+    DeliveryFailed,
+    DeliveryQueued,
+    DeliveryRetried,
+    DeliveryUnknown,
     Evidence,
     TaskAmended,
     TaskBackingMissed,
@@ -41,42 +48,7 @@ from tallystick.ledger.events import (
 from tallystick.ledger.evolve import loss_in_words, signal_key
 from tallystick.ledger.lifecycle import ALLOWED, SETTLED_AS, NotifyPolicy, Scope, Status
 from tallystick.ledger.record import TaskRecord
-
-Facts: TypeAlias = tuple[TaskFact, ...]
-
-SIGNALS: dict[type, str] = {
-    TaskStarted: "start",
-    TaskProgressed: "progress",
-    TaskSucceeded: "succeed",
-    TaskFailed: "fail",
-    TaskTimedOut: "time_out",
-    TaskCancelRequested: "cancel",
-    TaskCancelled: "cancelled",
-    TaskBackingMissed: "miss",
-    TaskBackingRestored: "restore",
-    TaskLeased: "keep_alive",
-    TaskLost: "lose",
-    TaskRecovered: "recover",
-    TaskSettled: "settle",
-    TaskPruned: "prune",
-    TaskHeld: "hold",
-    TaskReleased: "release",
-    TaskNotifyChanged: "notify",
-    TaskCreated: "create",
-    TaskAmended: "amend",
-    TaskLateSignal: "late_signal",
-}
-"""What each fact is called when it is asked for: the verb in refusals and late signals."""
-
-
-class Refusal(Struct, frozen=True):
-    """The ledger does not record it as reported: why, and the late signal that it records instead, if any."""
-
-    error: TallystickError
-    evidence: TaskLateSignal | None = None
-
-
-NOTHING: Facts = ()
+from tallystick.ledger.refusal import NOTHING, SIGNALS, Facts, Refusal, refused
 
 RULE_GRACE = "gone for the whole grace"
 """The rule of a loss that a grace led to. Its evidence names the miss, by when it was found."""
@@ -109,14 +81,10 @@ def decide(record: TaskRecord | None, command: Command, *, token: str) -> Facts 
     return _DECIDERS[data.__class__](record, command, data)
 
 
-def _refused(record: TaskRecord, data: TaskFact) -> Refusal:
-    return Refusal(Refused(record.task_id, status=record.shown_status, attempted=SIGNALS[data.__class__]))
-
-
 def _late(record: TaskRecord, command: Command, data: TaskFact) -> Refusal:
     """The task has ended: keep what came as evidence, once, and tell the caller. An inference is no evidence."""
     if command.inferred:
-        return _refused(record, data)
+        return refused(record, data)
     content = msgspec.msgpack.decode(msgspec.msgpack.encode(data))  # as whoever reads the log will find it
     content.pop("type")
     if command.occurred_at is not None:
@@ -194,7 +162,7 @@ def _start(record: TaskRecord, command: Command, data: TaskStarted) -> Facts | R
         return (data,)
     if record.status is Status.RUNNING:
         same = data.backing is None or data.backing == record.backing
-        return NOTHING if same else _refused(record, data)
+        return NOTHING if same else refused(record, data)
     return _late(record, command, data)
 
 
@@ -315,9 +283,9 @@ def _lose(record: TaskRecord, command: Command, data: TaskLost) -> Facts | Refus
     When its grace is over, it must be the grace of this very miss: a task whose backing came back in between is not.
     """
     if not record.is_active:
-        return NOTHING if _repeats(record, command, data) else _refused(record, data)
+        return NOTHING if _repeats(record, command, data) else refused(record, data)
     if data.rule == RULE_GRACE and data.evidence.get(MISSING_SINCE) != record.backing_missed_at:
-        return _refused(record, data)
+        return refused(record, data)
     return (data,)
 
 
@@ -332,7 +300,7 @@ def _recover(record: TaskRecord, command: Command, data: TaskRecovered) -> Facts
     if data.status not in known:
         return Refusal(InvalidInput("status", str(data.status), ", ".join(sorted(known))))
     if record.is_active:
-        return _refused(record, data)
+        return refused(record, data)
     if record.status is not Status.LOST:
         return NOTHING if _repeats(record, command, data) else _late(record, command, data)
     if data.corrects != record.ended_at_position:
@@ -356,7 +324,9 @@ def _notify(record: TaskRecord, _command: Command, data: TaskNotifyChanged) -> F
 
 
 def _prune(record: TaskRecord, _command: Command, data: TaskPruned) -> Facts | Refusal:
-    return _refused(record, data) if record.is_active or record.held_at is not None else (data,)
+    """Nothing is removed that runs, is held, or has a message on its way that somebody waits for."""
+    is_kept = record.is_active or record.held_at is not None or any(not each.is_stuck for each in record.outbox)
+    return refused(record, data) if is_kept else (data,)
 
 
 def _hold(record: TaskRecord, _command: Command, data: TaskHeld) -> Facts | Refusal:
@@ -369,7 +339,7 @@ def _release(record: TaskRecord, _command: Command, data: TaskReleased) -> Facts
 
 def _only_the_ledger(record: TaskRecord, _command: Command, data: TaskFact) -> Facts | Refusal:
     """Amendments and late signals are what the rules make of other commands; nobody can ask for one."""
-    return _refused(record, data)
+    return refused(record, data)
 
 
 _DECIDERS: dict[type, Decider] = {
@@ -393,6 +363,13 @@ _DECIDERS: dict[type, Decider] = {
     TaskPruned: _prune,
     TaskHeld: _hold,
     TaskReleased: _release,
+    DeliveryQueued: _only_the_ledger,
+    DeliveryAttempted: deliveries.attempted,
+    DeliveryUnknown: deliveries.attempted,
+    DeliveryFailed: deliveries.attempted,
+    DeliveryDelivered: deliveries.delivered,
+    DeliveryRetried: deliveries.retried,
+    DeliveryDismissed: deliveries.dismissed,
 }
 
 assert set(_DECIDERS) == set(FACT_TYPES) == set(SIGNALS), "a fact that nobody decides"

@@ -11,7 +11,7 @@ from typing import Annotated, TypeAlias, get_args
 from msgspec import Meta, Struct
 
 from tallystick.ledger.ids import ID_BYTES, id_text
-from tallystick.ledger.lifecycle import DeliveryStatus, NotifyPolicy, Runtime, Scope, Status
+from tallystick.ledger.lifecycle import DeliveryKind, DeliveryStatus, NotifyPolicy, Runtime, Scope, Status
 
 Evidence: TypeAlias = dict[str, str | int | float | bool | None]
 """What was seen, flat: the probe, the pid, the file, the exit code."""
@@ -28,10 +28,13 @@ Version: TypeAlias = Annotated[int, Meta(ge=1, le=VERSION_MAX)]
 
 
 class Origin(Struct, frozen=True, gc=False, omit_defaults=True):
-    """Where the request came from, and where its completion goes: kept to the letter, a number stays a number."""
+    """Where the request came from, and where its completion goes: kept to the letter, a number stays a number.
 
-    channel: str
-    to: str | int
+    What it does not say is filled in from the route that the asking session has then.
+    """
+
+    channel: str | None = None
+    to: str | int | None = None
     account: str | None = None
     thread: str | int | None = None
 
@@ -227,6 +230,69 @@ class TaskReleased(Fact, frozen=True, kw_only=True, tag="task-released.1"):
     reason: str | None = None
 
 
+class DeliveryQueued(Fact, frozen=True, kw_only=True, tag="delivery-queued.1"):
+    """Somebody is to be told: the message is frozen here. It goes over `route`, or waits in `session` to be taken.
+
+    `delivery` names it among those of its task. What nobody has confirmed `until` then goes over the origin's route.
+    """
+
+    delivery: str
+    kind: DeliveryKind
+    text: str
+    route: Origin | None = None
+    session: str | None = None
+    artifacts: tuple[str, ...] = ()
+    until: int | None = None
+
+
+class DeliveryAttempted(Fact, frozen=True, kw_only=True, tag="delivery-attempted.1"):
+    """It was sent and certainly did not arrive; the next attempt is due at `due_at` (ms)."""
+
+    delivery: str
+    attempt: int
+    error: str
+    due_at: int
+
+
+class DeliveryUnknown(Fact, frozen=True, kw_only=True, tag="delivery-unknown.1"):
+    """It was sent, and nobody can tell whether it arrived. It is sent again at `due_at` (ms), if that is said."""
+
+    delivery: str
+    attempt: int
+    error: str
+    due_at: int | None = None
+
+
+class DeliveryDelivered(Fact, frozen=True, kw_only=True, tag="delivery-delivered.1"):
+    """It arrived: the receiver said so, and may have its own name for it; or the session has taken it."""
+
+    delivery: str
+    attempt: int | None = None
+    receipt: str | None = None
+
+
+class DeliveryFailed(Fact, frozen=True, kw_only=True, tag="delivery-failed.1"):
+    """It did not arrive, and is not sent again by itself."""
+
+    delivery: str
+    attempt: int
+    error: str
+
+
+class DeliveryRetried(Fact, frozen=True, kw_only=True, tag="delivery-retried.1"):
+    """An operator had it sent again. What is reported without a name means all that wait for an operator."""
+
+    delivery: str | None = None
+    reason: str | None = None
+
+
+class DeliveryDismissed(Fact, frozen=True, kw_only=True, tag="delivery-dismissed.1"):
+    """It is not sent any more. What is reported without a name means all that have not arrived."""
+
+    delivery: str | None = None
+    reason: str | None = None
+
+
 TaskFact: TypeAlias = (
     TaskCreated
     | TaskAmended
@@ -248,6 +314,13 @@ TaskFact: TypeAlias = (
     | TaskPruned
     | TaskHeld
     | TaskReleased
+    | DeliveryQueued
+    | DeliveryAttempted
+    | DeliveryUnknown
+    | DeliveryDelivered
+    | DeliveryFailed
+    | DeliveryRetried
+    | DeliveryDismissed
 )
 
 FACT_TYPES: tuple[type[Fact], ...] = get_args(TaskFact)

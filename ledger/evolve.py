@@ -7,10 +7,18 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec.structs import replace
 
+from tallystick.ledger import deliveries
 from tallystick.ledger.errors import Corrupt
 from tallystick.ledger.events import (
     FACT_TYPES,
     NAMES,
+    DeliveryAttempted,
+    DeliveryDelivered,
+    DeliveryDismissed,
+    DeliveryFailed,
+    DeliveryQueued,
+    DeliveryRetried,
+    DeliveryUnknown,
     Event,
     TaskAmended,
     TaskBackingMissed,
@@ -34,12 +42,20 @@ from tallystick.ledger.events import (
     TaskTimedOut,
     Usage,
 )
-from tallystick.ledger.lifecycle import ALLOWED, SETTLED_AS, Status
+from tallystick.ledger.lifecycle import (
+    ALLOWED,
+    SETTLED_AS,
+    DeliveryStatus,
+    NotifyPolicy,
+    Status,
+    lets_end_through,
+)
 from tallystick.ledger.limits import FURTHER_KEYS_KEPT, LATE_SIGNALS_KEPT
 from tallystick.ledger.progress import total
 from tallystick.ledger.record import TaskRecord
 
 _LOST = Status.LOST
+_PENDING, _NOT_APPLICABLE = DeliveryStatus.PENDING, DeliveryStatus.NOT_APPLICABLE
 
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 
@@ -131,6 +147,8 @@ def _ended(record: TaskRecord, event: Event, status: Status, usage: Usage | None
     if record.status is _LOST:  # from there the table's ends are reached by recovery alone
         _require(event.data.__class__ is TaskRecovered, record, event)
     changes = _moved(record, event, status)
+    told = lets_end_through(record.notify_policy, status, getattr(event.data, "outcome", None))
+    changes["delivery_status"] = _PENDING if told else _NOT_APPLICABLE
     changes["ended_at"] = event.occurred_at
     changes["ended_by"] = NAMES[event.data.__class__]
     changes["ended_at_position"] = event.position
@@ -298,8 +316,19 @@ def signal_key(data: TaskLateSignal) -> str:
     return blake2b(_encode((data.signal, data.content)), digest_size=8).hexdigest()
 
 
-def _notify_changed(_record: TaskRecord, _event: Event, data: TaskNotifyChanged) -> Changes:
-    return {"notify_policy": data.policy}
+def _notify_changed(record: TaskRecord, _event: Event, data: TaskNotifyChanged) -> Changes:
+    """What of a task's end was told already stays told; the rest is pending as far as the policy lets it through."""
+    changes: Changes = {"notify_policy": data.policy}
+    if record.delivery_status in (_PENDING, _NOT_APPLICABLE) and not any(
+        each.tells(record.status) for each in record.outbox
+    ):
+        told = (
+            data.policy is not NotifyPolicy.SILENT
+            if record.is_active
+            else lets_end_through(data.policy, record.status, record.terminal_outcome)
+        )
+        changes["delivery_status"] = _PENDING if told else _NOT_APPLICABLE
+    return changes
 
 
 def _settled(record: TaskRecord, event: Event, data: TaskSettled) -> Changes:
@@ -347,6 +376,13 @@ _EVOLVERS: dict[type, Evolver] = {
     TaskPruned: _pruned,
     TaskHeld: _held,
     TaskReleased: _released,
+    DeliveryQueued: deliveries.after_queued,
+    DeliveryAttempted: deliveries.after_attempted,
+    DeliveryUnknown: deliveries.after_unknown,
+    DeliveryDelivered: deliveries.after_delivered,
+    DeliveryFailed: deliveries.after_failed,
+    DeliveryRetried: deliveries.after_retried,
+    DeliveryDismissed: deliveries.after_dismissed,
 }
 
 assert set(_EVOLVERS) == set(FACT_TYPES), "a fact that nobody evolves"

@@ -218,7 +218,8 @@ def outcome(field: str, value: Any) -> str | None:
 def origin(field: str, value: Any) -> Origin:
     """Return where a request came from, its parts to the letter: a number stays a number, nothing is trimmed.
 
-    A mapping must have `channel` and `to`, may have `account` and `thread`, and has nothing else.
+    A mapping may have `channel`, `to`, `account` and `thread`, and has nothing else. Blanks are filled in when somebody
+    is told, from what the asking session was last reached on; one part at least must be there.
     """
     if type(value) is not Origin:
         if not isinstance(value, Mapping):
@@ -226,13 +227,25 @@ def origin(field: str, value: Any) -> Origin:
         for name in value:
             if name not in Origin.__struct_fields__:
                 raise InvalidInput(f"a name in {field}", name, f"only {_ORIGIN}")
-        value = Origin(value.get("channel"), value.get("to"), value.get("account"), value.get("thread"))  # type: ignore[arg-type] # checked below
-    return Origin(
-        address(f"{field}.channel", value.channel),
-        name_or_number(f"{field}.to", value.to),
+        value = Origin(**value)
+    kept = Origin(
+        None if value.channel is None else address(f"{field}.channel", value.channel),
+        None if value.to is None else name_or_number(f"{field}.to", value.to),
         None if value.account is None else address(f"{field}.account", value.account),
         None if value.thread is None else name_or_number(f"{field}.thread", value.thread),
     )
+    if kept == Origin():
+        raise InvalidInput(field, value, f"at least one of {_ORIGIN}")
+    return kept
+
+
+def route(field: str, value: Any) -> Origin:
+    """Return a way on which somebody can be reached: an origin that says channel and target."""
+    kept = origin(field, value)
+    for name in ("channel", "to"):
+        if getattr(kept, name) is None:
+            raise InvalidInput(f"{field}.{name}", None, "the channel and whom to reach there; both are needed")
+    return kept
 
 
 def address(field: str, value: Any) -> str:

@@ -10,6 +10,8 @@ from typing import Any, Required, TypedDict, Unpack
 from tallystick.ledger import fields
 from tallystick.ledger.errors import InvalidInput
 from tallystick.ledger.events import (
+    DeliveryDismissed,
+    DeliveryRetried,
     Evidence,
     Origin,
     TaskBackingMissed,
@@ -296,6 +298,16 @@ def held(reason: str | None = None) -> TaskHeld:
 def released(reason: str | None = None) -> TaskReleased:
     """Return the fact that a hold is over; a long reason is cut."""
     return TaskReleased(reason=_reason("reason", reason))
+
+
+def retried(reason: str | None = None) -> DeliveryRetried:
+    """Return the fact that an operator has sent again what could not be delivered; a long reason is cut."""
+    return DeliveryRetried(reason=_reason("reason", reason))
+
+
+def dismissed(reason: str | None = None) -> DeliveryDismissed:
+    """Return the fact that an operator gave up what has not arrived; a long reason is cut."""
+    return DeliveryDismissed(reason=_reason("reason", reason))
 
 
 def pruned(reason: str | None = None) -> TaskPruned:

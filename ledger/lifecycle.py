@@ -55,6 +55,22 @@ class DeliveryStatus(StrEnum):
     NOT_APPLICABLE = "not_applicable"
 
 
+class DeliveryKind(StrEnum):
+    """What a message tells."""
+
+    TERMINAL = "terminal"
+    """How a task ended."""
+
+    REVIEW = "review"
+    """How a child session ended: the session that asked looks at the result before anybody is told."""
+
+    STARTED = "started"
+    UPDATE = "update"
+
+    MEDIA = "media"
+    """How a generation ended, with what it made: the session that asked writes the message itself."""
+
+
 BLOCKED = "blocked"
 """The terminal outcome of a run that ended well without the result that was asked for."""
 
@@ -87,6 +103,16 @@ DEFAULT_POLICY: Mapping[Runtime, NotifyPolicy] = MappingProxyType(
         Runtime.CLI: NotifyPolicy.SILENT,
     }
 )
+
+_FAILURES = frozenset({Status.FAILED, Status.TIMED_OUT, Status.LOST})
+
+
+def lets_end_through(policy: NotifyPolicy, status: Status, outcome: str | None) -> bool:
+    """Return whether a policy lets this end of a task be told."""
+    if policy is NotifyPolicy.FAILURES_ONLY:
+        return status in _FAILURES or (status is Status.SUCCEEDED and outcome == BLOCKED)
+    return policy is not NotifyPolicy.SILENT
+
 
 assert set(ALLOWED) == set(Status), "a status without a row"
 assert set(DEFAULT_POLICY) == set(Runtime), "a runtime without a default policy"

@@ -27,6 +27,24 @@ COUNT_MAX = 2**53 - 1  # what every JSON reader can hold
 FURTHER_KEYS_KEPT = 8  # idempotency keys beyond the first that the record repeats; the log's claims keep all
 LATE_SIGNALS_KEPT = 8  # remembered in the record to recognise a repeated one; the log keeps all
 
+TITLE_CHARACTERS_MAX = 80  # of a task's label or text in a message
+DIAGNOSTIC_CHARACTERS_MAX = 120  # of an error in a message; the record keeps all of it
+RUN_CHARACTERS_MAX = 8  # of a run id in a message
+DELIVERY_TEXT_BYTES_MAX = 20_480  # a message: a whole summary and what stands around it
+DELIVERY_KEY_BYTES_MAX = 128  # a delivery's name among those of its task
+OUTBOX_OPEN_MAX = 64  # messages of one task that wait; at so many, further progress makes none until one is done with
+RECOVERED_AT_ONCE = 10  # tasks of one retry or dismissal
+DELIVERY_FIRST_MS = 5_000  # until the second attempt
+DELIVERY_CEILING_MS = 10 * 60_000  # between two attempts at the most
+DELIVERY_WINDOW_MS = 24 * 3_600_000  # after which no more attempts are made
+DELIVERY_LIMIT_MS = 30_000  # how long one attempt may take before nobody can tell what became of it
+DELIVERIES_AT_ONCE = 8  # under way on one channel
+ENDPOINT_FAILURES_MAX = 5  # in a row, after which an endpoint is paused
+ENDPOINT_WINDOW = 512  # messages of one endpoint in memory; the others wait in the index
+SESSION_TAKE_MAX = 1_000  # events of a session that are taken together
+MEDIA_CONFIRM_MS = 2 * 60_000  # how long a session may take to confirm media before they go to the channel
+WAKE_COALESCED_MS = 250  # wakes of one session within it become one
+
 LEASE_MS_MIN = 1_000  # a shorter time to live would be missed by a busy machine, not by dead work
 LEASE_MS = 60_000
 PROGRESS_MS_MIN = 1_000  # at most one durable progress event a task in this time, unless forced
@@ -75,5 +93,9 @@ assert (
 assert SUMMARY_BYTES_MAX + ERROR_BYTES_MAX + ARTIFACTS_BYTES_MAX + EVIDENCE_BYTES_MAX + 8_192 < RECORD_BYTES_MAX, (
     "the largest recovery must fit a record"
 )
+assert DELIVERY_TEXT_BYTES_MAX + ARTIFACTS_BYTES_MAX + 6 * KEY_BYTES_MAX + 4_096 < RECORD_BYTES_MAX, (
+    "the largest message must fit a record"
+)
+assert SUMMARY_BYTES_MAX + 4 * TITLE_CHARACTERS_MAX + 1_024 < DELIVERY_TEXT_BYTES_MAX, "no summary is cut in a message"
 assert MAP_BYTES_FIRST <= MAP_BYTES_MAX
 assert max(GRACE_MS, RETENTION_LOST_MS, RETENTION_TERMINAL_MS) <= DURATION_MS_MAX

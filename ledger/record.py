@@ -6,6 +6,7 @@ from msgspec import Struct
 from tallystick.ledger.events import Evidence, Origin, Usage
 from tallystick.ledger.ids import id_bytes
 from tallystick.ledger.lifecycle import ACTIVE, BLOCKED, DeliveryStatus, NotifyPolicy, Runtime, Scope, Status
+from tallystick.ledger.outbox import Waiting
 
 
 class TaskRecord(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
@@ -72,6 +73,7 @@ class TaskRecord(Struct, frozen=True, gc=False, omit_defaults=True, rename="came
     held_at: int | None = None
     pruned_at: int | None = None
     lease_ms: int | None = None
+    outbox: tuple[Waiting, ...] = ()
 
     @property
     def stream(self) -> bytes:

@@ -8,6 +8,7 @@
     board.tombstones  id                                        → the tombstone
     counts.cells      "cells"                                   → a number for each runtime and shown status
     due.marks         class, 1                                  → places, by the moment from which time counts
+    outbox.places     kind, 1; digest of endpoint or session, 6 → places, by the moment that is due, or by position
 """
 
 from enum import IntEnum
@@ -38,6 +39,10 @@ ACTIVE_KINDS = (NameKind.OWNER_ACTIVE, NameKind.REQUESTER_ACTIVE, NameKind.CHILD
 ENDED_KINDS = (NameKind.OWNER_ENDED, NameKind.REQUESTER_ENDED, NameKind.CHILD_ENDED)
 
 CELLS_KEY = b"cells"
+
+ENDPOINT, SESSION, UNCONFIRMED, STUCK = b"E", b"S", b"U", b"X"
+"""The kinds of headings of the outbox: of each endpoint, of each session, of all that have to be confirmed, and of all
+that wait for an operator."""
 
 _RUN, _PARENT = bytes([NameKind.RUN]), bytes([NameKind.PARENT])
 _ACTIVE = tuple(bytes([kind]) for kind in ACTIVE_KINDS)
@@ -106,6 +111,11 @@ def session_headings(record: TaskRecord) -> list[bytes]:
     if record.child_session_key is not None:
         headings.append(of_child + digest(record.child_session_key))
     return headings
+
+
+def outbox_heading(kind: bytes, name: str | None = None) -> bytes:
+    """Return the heading of what is to be done with the messages of an endpoint or a session, or of all of a kind."""
+    return kind if name is None else kind + _session_digest(name)
 
 
 def mark_heading(class_code: int) -> bytes:

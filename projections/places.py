@@ -80,10 +80,12 @@ class Span(Struct, frozen=True):
         return self.first <= place and (self.end is None or place < self.end)
 
 
-def oldest_first(txn: Transaction, table: Database, heading: bytes, before: bytes) -> Iterator[bytes]:
-    """Yield the places under a heading that are less than `before`, the least first."""
+def oldest_first(
+    txn: Transaction, table: Database, heading: bytes, before: bytes, first: bytes = b""
+) -> Iterator[bytes]:
+    """Yield the places under a heading that are not less than `first` and less than `before`, the least first."""
     cursor = txn.cursor(table)
-    if cursor.set_key(heading):
+    if cursor.set_range_dup(heading, first) if first else cursor.set_key(heading):
         for place in cursor.iternext_dup():
             if place >= before:
                 return

@@ -13,10 +13,11 @@ from tallystick.projections import board
 from tallystick.projections.catch_up import known_at, nothing_known
 from tallystick.projections.counts import Counts
 from tallystick.projections.due import ALL_KINDS, DueKind, DueRules
+from tallystick.projections.outbox import OutboxCounts
 from tallystick.projections.overlay import Overlay
 from tallystick.projections.query import Page, Query
 from tallystick.projections.rows import ViewsDamaged
-from tallystick.projections.seen import Dues, Records, Seen, Streams
+from tallystick.projections.seen import Dues, Records, Seen, Slots, Streams
 from tallystick.projections.views import Sight, Views
 
 _T = TypeVar("_T")
@@ -109,6 +110,18 @@ class Reader:
     def backed(self) -> Streams:
         """As `Seen.backed`."""
         return self._answer(lambda seen: seen.backed())
+
+    def slots(self, heading: bytes, before: int, limit: int | None = None, *, first: int = 0) -> Slots:
+        """As `Seen.slots`."""
+        return self._answer(lambda seen: seen.slots(heading, before, limit, first=first))
+
+    def headings(self, kind: bytes) -> frozenset[bytes]:
+        """As `Seen.headings`."""
+        return self._answer(lambda seen: seen.headings(kind))
+
+    def outbox_counts(self) -> OutboxCounts:
+        """As `Seen.outbox_counts`."""
+        return self._answer(lambda seen: seen.outbox_counts())
 
     def _answer(self, question: Callable[[Seen], _T]) -> _T:
         try:

@@ -2,7 +2,7 @@
 
 import heapq
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from operator import itemgetter
 from typing import Any, TypeAlias
@@ -11,16 +11,17 @@ from tallystick.ledger import fields
 from tallystick.ledger.errors import NotFound, Pruned
 from tallystick.ledger.events import Event
 from tallystick.ledger.ids import id_bytes_or_none
-from tallystick.ledger.limits import BOARD_ROWS_MAX, PAGE_ROWS_MAX
+from tallystick.ledger.limits import BOARD_ROWS_MAX, PAGE_ROWS_MAX, TIME_MS_MAX
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import EventLog
-from tallystick.projections import board, counts, due
+from tallystick.projections import board, counts, due, outbox
 from tallystick.projections.change import Known, Tombstone
 from tallystick.projections.counts import CELLS, Cell, Counts, cell_of, counts_of, moves
 from tallystick.projections.due import ALL_KINDS, Due, DueKind, DueRules, dues_of
-from tallystick.projections.keys import cell_in
+from tallystick.projections.keys import ENDPOINT, SESSION, STUCK, cell_in
+from tallystick.projections.outbox import OutboxCounts, Slot
 from tallystick.projections.overlay import Overlay
-from tallystick.projections.places import Span, newest_first, stream_of
+from tallystick.projections.places import Span, moment_of, newest_first, stream_of
 from tallystick.projections.plan import ACTIVE_CELLS, ENDED_CELLS, cells_of, plan_of, row_cell
 from tallystick.projections.query import Page, Query, matcher
 from tallystick.projections.rows import ViewsDamaged, as_record, read_row, unpack
@@ -32,8 +33,11 @@ Found: TypeAlias = tuple[bytes, Any]
 Records: TypeAlias = list[TaskRecord]
 Dues: TypeAlias = list[Due]
 Streams: TypeAlias = list[bytes]
+Slots: TypeAlias = list[Slot]
 
 _ALL_CELLS = frozenset(CELLS)
+
+COUNTED = (ENDPOINT, STUCK, SESSION)
 
 
 class Seen:
@@ -138,11 +142,48 @@ class Seen:
             found.extend(stream for stream in marked if stream not in unseen)
         return found
 
+    def slots(self, heading: bytes, before: int, limit: int | None = None, *, first: int = 0) -> Slots:
+        """Return what stands under a heading of the outbox from a moment or position on and before another."""
+        unseen = self._unseen_by(outbox.NAME)
+        stored: Iterator[Slot] = iter(())
+        if self._sight is not None:
+            all_stored = outbox.slots(self._sight.txn, self._sight.tables[outbox.NAME][0], heading, before, first)
+            stored = (slot for slot in all_stored if slot[1] not in unseen)
+        among = sorted(slot for found, slot in _slots_among(unseen) if found == heading and first <= slot[0] < before)
+        return list(islice(heapq.merge(stored, among), limit))
+
+    def headings(self, kind: bytes) -> frozenset[bytes]:
+        """Return the headings of a kind under which something may stand in the outbox."""
+        found = {heading for heading, _ in _slots_among(self._unseen_by(outbox.NAME)) if heading.startswith(kind)}
+        if self._sight is not None:
+            found.update(outbox.headings(self._sight.txn, self._sight.tables[outbox.NAME][0], kind))
+        return frozenset(found)
+
+    def outbox_counts(self) -> OutboxCounts:
+        """Return how much waits to be sent, is stuck, and waits in sessions."""
+        unseen = self._unseen_by(outbox.NAME)
+        counted = Counter(heading[:1] for heading, _ in _slots_among(unseen))
+        if self._sight is not None:
+            txn, table = self._sight.txn, self._sight.tables[outbox.NAME][0]
+            if self._sight.position(outbox.NAME) == self._overlay.base:  # then it knows how many each heading has
+                counted.update({kind: outbox.count(txn, table, kind) for kind in COUNTED})
+                befores = {stream: change.before for stream, change in self._overlay.changes.items()}
+                counted.subtract(heading[:1] for heading, _ in _slots_among(befores))
+            else:
+                for heading in (each for kind in COUNTED for each in outbox.headings(txn, table, kind)):
+                    stored = outbox.slots(txn, table, heading, TIME_MS_MAX)
+                    counted[heading[:1]] += sum(stream not in unseen for _, stream in stored)
+        return OutboxCounts(counted[ENDPOINT], counted[STUCK], counted[SESSION])
+
     def _unmarked(self) -> dict[bytes, Known]:
-        """What the marks do not know: the tasks of the overlay, and of events that the rows have and they have not."""
+        """What the marks do not know."""
+        return self._unseen_by(due.NAME)
+
+    def _unseen_by(self, name: str) -> dict[bytes, Known]:
+        """What an index does not know: the tasks of the overlay, and of events that the rows have and it has not."""
         unseen: dict[bytes, Known] = {stream: change.after for stream, change in self._overlay.changes.items()}
         if self._sight is not None:
-            position = self._sight.position(due.NAME)
+            position = self._sight.position(name)
             for stream in {event.stream for event in self._events(position, self._overlay.base)} - set(unseen):
                 unseen[stream] = self._known(stream)
         return unseen
@@ -220,6 +261,13 @@ def _record(found: Found) -> TaskRecord:
 
 def _row_cell(row: Any) -> Cell:
     return row_cell(row.runtime, row.status, row.terminal_outcome)
+
+
+def _slots_among(records: Mapping[bytes, Known]) -> Iterator[tuple[bytes, Slot]]:
+    for stream, record in records.items():
+        if isinstance(record, TaskRecord) and record.outbox:
+            for heading, place in set(outbox.places_of(stream, outbox.open_of(record))):
+                yield heading, (moment_of(place), stream)
 
 
 def _due_among(records: Iterable[tuple[bytes, Known]], until: int, rules: DueRules) -> Iterator[Due]:

@@ -26,12 +26,13 @@ from tallystick.projections.board import Board
 from tallystick.projections.change import Changes, last_of
 from tallystick.projections.counts import Counting
 from tallystick.projections.due import DueMarks
+from tallystick.projections.outbox import Outbox
 from tallystick.projections.projection import Projection, Table
 from tallystick.projections.rows import shape_hash
 
 VIEWS_FORMAT = 1
 
-PROJECTIONS: tuple[Projection, ...] = (Board(), Counting(), DueMarks())
+PROJECTIONS: tuple[Projection, ...] = (Board(), Counting(), DueMarks(), Outbox())
 
 _META = b"meta"
 _FORMAT = VIEWS_FORMAT.to_bytes(4) + bytes.fromhex(shape_hash())  # a record with another field has other rows

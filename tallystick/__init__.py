@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for type checkers and readers; at run time `__getattr__` loads the same names one by one
     from tallystick.aio import AsyncLedger, AsyncTask, open_async
+    from tallystick.async_session import AsyncSession
     from tallystick.batch import Batch, BatchTask
     from tallystick.config import Config
     from tallystick.joining import join, join_async
+    from tallystick.ledger.delivery import Delivery, Permanent, Receipt, Retryable, Unconfirmed
     from tallystick.ledger.errors import (
         BatchFailed,
         Busy,
@@ -31,13 +33,17 @@ if TYPE_CHECKING:  # for type checkers and readers; at run time `__getattr__` lo
     from tallystick.ledger.events import Event, Origin
     from tallystick.ledger.record import TaskRecord
     from tallystick.ledger.stopped import Stopped
+    from tallystick.ledger.told import DeliveryRecord
     from tallystick.ledger.verdict import Verdict
+    from tallystick.messages import SessionEvent
     from tallystick.opening import open  # noqa: A004 - the interface calls it so
+    from tallystick.session import Session
     from tallystick.sync import Ledger, Task
     from tallystick.tracking import track
 
 _HOMES = {
     "AsyncLedger": "aio",
+    "AsyncSession": "async_session",
     "AsyncTask": "aio",
     "Batch": "batch",
     "BatchFailed": "ledger.errors",
@@ -46,6 +52,8 @@ _HOMES = {
     "Closed": "ledger.errors",
     "Config": "config",
     "Corrupt": "ledger.errors",
+    "Delivery": "ledger.delivery",
+    "DeliveryRecord": "ledger.told",
     "Event": "ledger.events",
     "ForkedStore": "ledger.errors",
     "Full": "ledger.errors",
@@ -55,13 +63,19 @@ _HOMES = {
     "NotFound": "ledger.errors",
     "NotOwner": "ledger.errors",
     "Origin": "ledger.events",
+    "Permanent": "ledger.delivery",
     "Pruned": "ledger.errors",
+    "Receipt": "ledger.delivery",
     "Refused": "ledger.errors",
+    "Retryable": "ledger.delivery",
+    "Session": "session",
+    "SessionEvent": "messages",
+    "Stopped": "ledger.stopped",
     "StoreError": "ledger.errors",
     "TallystickError": "ledger.errors",
-    "Stopped": "ledger.stopped",
     "Task": "sync",
     "TaskRecord": "ledger.record",
+    "Unconfirmed": "ledger.delivery",
     "Verdict": "ledger.verdict",
     "WrongVersion": "ledger.errors",
     "join": "joining",
@@ -73,6 +87,7 @@ _HOMES = {
 
 __all__ = [
     "AsyncLedger",
+    "AsyncSession",
     "AsyncTask",
     "Batch",
     "BatchFailed",
@@ -81,6 +96,8 @@ __all__ = [
     "Closed",
     "Config",
     "Corrupt",
+    "Delivery",
+    "DeliveryRecord",
     "Event",
     "ForkedStore",
     "Full",
@@ -90,13 +107,19 @@ __all__ = [
     "NotFound",
     "NotOwner",
     "Origin",
+    "Permanent",
     "Pruned",
+    "Receipt",
     "Refused",
+    "Retryable",
+    "Session",
+    "SessionEvent",
     "Stopped",
     "StoreError",
     "TallystickError",
     "Task",
     "TaskRecord",
+    "Unconfirmed",
     "Verdict",
     "WrongVersion",
     "join",

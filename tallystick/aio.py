@@ -2,35 +2,41 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import Any, ParamSpec, Self, TypeVar, Unpack
 
+from tallystick.actors.courier.waker import OnWake
 from tallystick.actors.task import AwaitEnd
+from tallystick.actors.telling import Redact
 from tallystick.actors.watching.supervision import Canceller, Probe
 from tallystick.async_batch import AsyncBatch
+from tallystick.async_session import AsyncSession
 from tallystick.async_watch import AsyncSubscription
 from tallystick.bridge import Bridge, LoopFuture
 from tallystick.cascade import active_descendants, reason_below
 from tallystick.config import Config
+from tallystick.creating import created, reads
 from tallystick.facts import Addressee
 from tallystick.house import House, build
 from tallystick.ledger import fields, intake
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Closed, InvalidInput, Refused
-from tallystick.ledger.events import Event
+from tallystick.ledger.events import Event, TaskFact
 from tallystick.ledger.intake import Creation
 from tallystick.ledger.lifecycle import Runtime
 from tallystick.ledger.limits import LEASE_MS, TIMEOUT_MS_MAX
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.verify import Verification
+from tallystick.messages import DELIVERIES_DEFAULT
+from tallystick.outlets import Channel
 from tallystick.projections.counts import Counts
 from tallystick.projections.query import Page
 from tallystick.readings import LedgerStatus
-from tallystick.sync import CANCEL_WAIT_MS, MS_PER_S, Events
+from tallystick.sync import CANCEL_WAIT_MS, MS_PER_S, Deliveries, Events, Records, answers_of
 from tallystick.verbs import TaskVerbs
 
 READING_THREADS = 2
@@ -223,15 +229,20 @@ class AsyncLedger:
         """The ledger's folder."""
         return self.house.path
 
+    def future(self) -> LoopFuture:
+        """Return a future whose answer is awaited on this loop."""
+        return LoopFuture(self._bridge)
+
     def put(self, actor: Addressee, message: Command | AwaitEnd) -> LoopFuture:
         """Send one message to a task's actor."""
-        future = LoopFuture(self._bridge)
+        future = self.future()
         self.house.facts().send(actor, message, future)
         return future
 
     async def create(self, *, occurred_at: int | None = None, **given: Unpack[Creation]) -> AsyncTask:
         """Record that somebody asked for work; the task is queued. As `Ledger.create`."""
-        command = Command(intake.created(**given), self.house.actor, intake.moment(occurred_at))
+        fact = await self.ask(created, self.house, **given) if reads(given) else created(self.house, **given)
+        command = Command(fact, self.house.actor, intake.moment(occurred_at))
         future = LoopFuture(self._bridge)
         actor = self.house.create(command, future)
         record = await future.waiting
@@ -270,6 +281,48 @@ class AsyncLedger:
         """As `Ledger.canceller`, at once; a coroutine function runs on this loop. Need not be awaited."""
         self.house.set_canceller(runtime, canceller)
         return _Known(None)
+
+    def channel(self, name: str, sender: Channel) -> Awaitable[None]:
+        """As `Ledger.channel`, at once; a coroutine function runs on this loop. Need not be awaited."""
+        self.house.outlets.register(name, sender)
+        return _Known(None)
+
+    def on_wake(self, callback: OnWake) -> Awaitable[None]:
+        """As `Ledger.on_wake`, at once; a coroutine function runs on this loop. Need not be awaited."""
+        self.house.outlets.on_wake(callback)
+        return _Known(None)
+
+    def redact(self, hook: Redact) -> Awaitable[None]:
+        """As `Ledger.redact`, at once. Need not be awaited."""
+        self.house.outlets.redact(hook)
+        return _Known(None)
+
+    def session(self, key: str) -> AsyncSession:
+        """As `Ledger.session`; its methods are awaited."""
+        return AsyncSession(self, key)
+
+    async def deliveries(self, token: str | None = None, *, limit: int = DELIVERIES_DEFAULT) -> Deliveries:
+        """As `Ledger.deliveries`."""
+        if token is None:
+            return await self._read(self.house.messages.open, limit)
+        record = await self._read(self.house.readings.find, token)
+        return await self._read(self.house.messages.of_task, record.stream)
+
+    async def retry(self, *tokens: str, reason: str | None = None) -> Records:
+        """As `Ledger.retry`."""
+        return await self._recover(tokens, intake.retried(reason))
+
+    async def dismiss(self, *tokens: str, reason: str | None = None) -> Records:
+        """As `Ledger.dismiss`."""
+        return await self._recover(tokens, intake.dismissed(reason))
+
+    async def _recover(self, tokens: Sequence[str], fact: TaskFact) -> Records:
+        facts = self.house.facts()
+        named = await self._read(self.house.named, tokens)
+        asked = [self.put(facts.actor(record.stream), Command(fact, self.house.actor)) for record in named]
+        for future in asked:
+            await future.settled()
+        return answers_of(asked)
 
     def batch(self) -> AsyncBatch:
         """As `Ledger.batch`, to be entered with `async with`; its verbs are awaited, and wait only for room."""

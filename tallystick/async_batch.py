@@ -8,6 +8,7 @@ from typing import Self, Unpack
 
 from tallystick.batch import WINDOW, tell
 from tallystick.bridge import Bridge, LoopFuture
+from tallystick.creating import created, reads
 from tallystick.facts import Addressee
 from tallystick.house import House
 from tallystick.ledger import intake
@@ -99,7 +100,10 @@ class AsyncBatch:
 
     async def create(self, *, occurred_at: int | None = None, **given: Unpack[Creation]) -> AsyncBatchTask:
         """Record that somebody asked for work."""
-        fact = intake.created(**given)
+        if reads(given):
+            fact = await asyncio.to_thread(created, self._house, **given)
+        else:
+            fact = created(self._house, **given)
         command = Command(fact, self.speaker, intake.moment(occurred_at))
         actor = self._house.facts().newborn(self._house.new_id())
         future = await self.put(actor, command)

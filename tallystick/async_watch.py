@@ -43,6 +43,11 @@ class AsyncSubscription(AsyncIterator[Event]):
         """The position of the newest event that was given out."""
         return self._walk.position
 
+    @property
+    def behind(self) -> int:
+        """How many events the log has that were not given out yet. Raises `Closed` when the ledger is."""
+        return self._walk.behind
+
     def __aiter__(self) -> Self:
         return self
 

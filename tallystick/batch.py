@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from tallystick.actors.envelope import ExcInfo, Reply
 from tallystick.actors.future import LightFuture
+from tallystick.creating import created
 from tallystick.facts import Addressee
 from tallystick.house import House
 from tallystick.ledger import intake
@@ -158,7 +159,7 @@ class Batch:
 
     def create(self, *, occurred_at: int | None = None, **given: Unpack[Creation]) -> BatchTask:
         """Record that somebody asked for work; returns at once."""
-        fact = intake.created(**given)
+        fact = created(self._house, **given)
         command = Command(fact, self.speaker, intake.moment(occurred_at))
         actor = self._house.facts().newborn(self._house.new_id())
         if not may_exist(fact):

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ from tallystick.ledger.limits import (
     ACTORS_LIVE_MAX,
     CANCEL_GRACE_MS,
     CANCEL_KILL_MS,
+    DELIVERY_CEILING_MS,
+    DELIVERY_FIRST_MS,
+    DELIVERY_WINDOW_MS,
     DURATION_MS_MAX,
     GRACE_MS,
     RETENTION_LOST_MS,
@@ -28,6 +31,7 @@ from tallystick.ledger.store.folder import not_opened
 
 FILE_NAME = "tallystick.toml"
 VARIABLE_PREFIX = "TALLYSTICK_"
+_ENVIRONMENT = "environment"
 NOT_CONFIGURATION = frozenset({"TALLYSTICK_LEDGER"})
 
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -50,6 +54,7 @@ class Actors(Struct, frozen=True, forbid_unknown_fields=True):
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """What can be set. `grace` is per runtime, `retention` per status or runtime; durations are milliseconds here.
 
+    `channel` has the settings of each channel by its name, `route` the rules of monitoring, as the file has them.
     What is not given has its default. Raises `InvalidInput` for a key that is not known and a value out of bounds.
     """
 
@@ -57,6 +62,9 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     sweep: dict[str, int] = field(default_factory=dict)
     cancel: dict[str, int] = field(default_factory=dict)
     retention: dict[str, int] = field(default_factory=dict)
+    outbox: dict[str, int] = field(default_factory=dict)
+    channel: dict[str, dict[str, Any]] = field(default_factory=dict)
+    route: tuple[dict[str, Any], ...] = ()
     actors: Actors = Actors()
 
     def __post_init__(self) -> None:
@@ -71,6 +79,24 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
             msgspec.structs.force_setattr(self, section, {**defaults, **given})
         if not isinstance(self.actors, Actors):
             raise InvalidInput("actors", self.actors, "an Actors")
+        if self.channel or self.route:
+            self._check_channels()
+
+    def _check_channels(self) -> None:
+        from tallystick import channels
+        from tallystick.monitors import monitors_of
+
+        if not isinstance(self.channel, Mapping):
+            raise InvalidInput("channel", self.channel, "a table for each channel, by its name")
+        for name, settings in self.channel.items():
+            if "/" in fields.required_key("a name in channel", name):
+                raise InvalidInput("a name in channel", name, "no slash, which parts a channel from an account")
+            if not isinstance(settings, Mapping):
+                raise InvalidInput(f"channel.{name}", settings, "a table of settings")
+            channels.check(name, settings)
+        if isinstance(self.route, str | Mapping) or not isinstance(self.route, Sequence):
+            raise InvalidInput("route", self.route, "a list of tables: [[route]]")
+        monitors_of(self.route, self.channel, channels.KINDS)
 
 
 _DURATIONS: Mapping[str, Mapping[str, int]] = {
@@ -78,13 +104,17 @@ _DURATIONS: Mapping[str, Mapping[str, int]] = {
     "sweep": {"first": SWEEP_FIRST_MS, "interval": SWEEP_INTERVAL_MS},
     "cancel": {"grace": CANCEL_GRACE_MS, "kill": CANCEL_KILL_MS},
     "retention": {"terminal": RETENTION_TERMINAL_MS, "lost": RETENTION_LOST_MS},
+    "outbox": {"first": DELIVERY_FIRST_MS, "ceiling": DELIVERY_CEILING_MS, "window": DELIVERY_WINDOW_MS},
 }
-_LEAST: Mapping[str, int] = {"sweep": SWEEP_INTERVAL_MS_MIN}
+_LEAST: Mapping[str, int] = {"sweep": SWEEP_INTERVAL_MS_MIN, "outbox": 1}
+_TABLES = frozenset({"channel", "route"})
+"""The sections whose keys are the user's own."""
 ALLOWED_KEYS: Mapping[str, frozenset[str]] = {
     "grace": frozenset({"default", *Runtime}),
     "sweep": frozenset({"first", "interval"}),
     "cancel": frozenset({"grace", "kill"}),
     "retention": frozenset({"terminal", *Runtime, *TERMINAL}),
+    "outbox": frozenset({"first", "ceiling", "window"}),
     "actors": frozenset(Actors.__struct_fields__),
 }
 
@@ -102,7 +132,7 @@ def load(folder: Path, file: Path | None = None, environment: Mapping[str, str] 
 
     Raises `InvalidInput` for an unknown key (naming the nearest known one), a bad value or an unreadable file.
     """
-    values: dict[str, dict[str, Any]] = {}
+    values: dict[str, Any] = {}
     own = folder / FILE_NAME
     try:
         files = [own] if own.is_file() else []
@@ -110,7 +140,7 @@ def load(folder: Path, file: Path | None = None, environment: Mapping[str, str] 
         raise not_opened(folder, error.errno or 0, str(error)) from error
     for path in [*files, *([file] if file is not None else [])]:
         _merge(values, _read(path), str(path))
-    _merge(values, _from_variables(os.environ if environment is None else environment), "environment")
+    _merge(values, _from_variables(os.environ if environment is None else environment), _ENVIRONMENT)
     return _build(values)
 
 
@@ -133,11 +163,16 @@ def _from_variables(environment: Mapping[str, str]) -> dict[str, Any]:
     return values
 
 
-def _merge(values: dict[str, dict[str, Any]], more: Mapping[str, Any], source: str) -> None:
+def _merge(values: dict[str, Any], more: Mapping[str, Any], source: str) -> None:
     for section, keys in more.items():
+        if section in _TABLES and source != _ENVIRONMENT:
+            is_named = isinstance(keys, dict) and section != "route"
+            values[section] = {**values.get(section, {}), **keys} if is_named else keys  # a later list replaces
+            continue
         known = ALLOWED_KEYS.get(section)
         if known is None:
-            raise InvalidInput(f"config section ({source})", section, _nearest(section, ALLOWED_KEYS))
+            every = frozenset({*ALLOWED_KEYS, *_TABLES})
+            raise InvalidInput(f"config section ({source})", section, _nearest(section, every))
         if not isinstance(keys, dict):
             raise InvalidInput(f"config {section} ({source})", keys, "a section of keys and values")
         for key, value in keys.items():
@@ -154,11 +189,24 @@ def _nearest(name: object, known: Mapping[str, object] | frozenset[str]) -> str:
     return f'"{close[0]}", perhaps (known: {listed})' if close else f"one of {listed}"
 
 
-def _build(values: Mapping[str, Mapping[str, Any]]) -> Config:
+def _build(values: Mapping[str, Any]) -> Config:
     sections: dict[str, Any] = {}
     for section, keys in values.items():
-        if section in _DURATIONS:
+        if section == "channel" and isinstance(keys, dict):
+            sections[section] = {name: _in_ms(f"channel.{name}", settings) for name, settings in keys.items()}
+        elif section == "route" and isinstance(keys, list):
+            sections[section] = tuple(keys)
+        elif section in _TABLES:
+            sections[section] = keys
+        elif section in _DURATIONS:
             sections[section] = {key: duration_ms(f"{section}.{key}", value) for key, value in keys.items()}
         else:
             sections[section] = Actors(**keys)
     return Config(**sections)
+
+
+def _in_ms(name: str, settings: Any) -> Any:
+    """Return the settings of a channel with its time limit in milliseconds."""
+    if isinstance(settings, dict) and isinstance(settings.get("timeout"), str):
+        return {**settings, "timeout": duration_ms(f"{name}.timeout", settings["timeout"])}
+    return settings

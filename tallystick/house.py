@@ -3,15 +3,19 @@
 import getpass
 import os
 import threading
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakMethod
 
 from msgspec.structs import replace
 from pykka import Timeout
 
+from tallystick.actors.courier.errands import Settled
+from tallystick.actors.courier.pacing import Pacing
 from tallystick.actors.future import LightFuture
 from tallystick.actors.projector import ReadModel
 from tallystick.actors.system import System
@@ -25,9 +29,11 @@ from tallystick.ledger.clock import Clock, system_clock
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Closed, ForkedStore, InvalidInput, NotOwner
 from tallystick.ledger.lifecycle import Runtime
-from tallystick.ledger.limits import KEY_BYTES_MAX, TIME_MS_MAX
+from tallystick.ledger.limits import KEY_BYTES_MAX, RECOVERED_AT_ONCE, TIME_MS_MAX
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import EventLog
+from tallystick.messages import Messages
+from tallystick.outlets import Outlets, telling_of
 from tallystick.oversight import oversight, pace
 from tallystick.owner import OwnerLock, kept_by, live_owner, owner_note, this_process
 from tallystick.readings import LedgerStatus, ProbeStanding, Readings, due_rules
@@ -57,8 +63,20 @@ class House:
         member: Member | None = None,
         lock: OwnerLock | None = None,
         supervision: Supervision | None = None,
+        settings: Config | None = None,
         new_id: Callable[[], bytes] = ids.new_id,
+        loop: "asyncio.AbstractEventLoop | None" = None,
     ) -> None:
+        self.messages = Messages(readings.log, readings.reader)
+        self.outlets = Outlets(
+            readings.log,
+            settings or Config(),
+            folder=readings.folder,
+            system=system,
+            why_not=WeakMethod(self._why_not),  # a house that its own part holds would not be forgotten in time
+            waiting=self.messages.sessions,
+            loop=loop,
+        )
         self.readings, self.clock, self.actor, self.new_id = readings, clock, actor, new_id
         self._system, self._lock, self._supervision = system, lock, supervision
         self._member = member
@@ -113,6 +131,12 @@ class House:
         facts.send(actor, command, future)
         return actor
 
+    def named(self, tokens: Sequence[str]) -> list[TaskRecord]:
+        """Return one to RECOVERED_AT_ONCE tasks by what names them, each once. Raises `InvalidInput`, `NotFound`."""
+        if not 1 <= len(tokens) <= RECOVERED_AT_ONCE:
+            raise InvalidInput("tasks", f"{len(tokens)} of them", f"1 to {RECOVERED_AT_ONCE} at a time")
+        return list({record.task_id: record for record in map(self.readings.find, tokens)}.values())
+
     def subscribe(self, after: int) -> Subscription:
         """Return a blocking subscription to the log. Raises `Closed`."""
         self.readings.log.head()
@@ -136,13 +160,20 @@ class House:
         return left
 
     def settled(self, timeout_s: float) -> None:
-        """Wait until the read models have seen the log's head. Raises `TimeoutError` when that takes too long."""
+        """Wait until the read models have seen the log's head, and what can be sent now was sent.
+
+        Raises `TimeoutError` when that takes too long.
+        """
+        deadline = time.monotonic() + timeout_s
         head = self.readings.log.head()
         if self._facts is not None:
             try:
                 self._facts.reach(head, timeout_s)
             except Timeout as error:
                 raise TimeoutError(f"The read models have not seen position {head} in {timeout_s} s.") from error
+        left_s = max(deadline - time.monotonic(), 0.001)
+        if self._system is not None and not self._system.ask_courier(Settled(), left_s):
+            raise TimeoutError(f"What waits to be sent was not dealt with in {timeout_s} s.")
 
     def set_probe(self, runtime: Runtime | str, probe: Probe) -> None:
         """Ask this probe about the runtime's tasks from now on. Raises `InvalidInput`, `NotOwner`."""
@@ -212,6 +243,7 @@ class House:
             after.callback(self.readings.close)
             if self._door is not None:
                 self._door.close()
+            after.callback(self.outlets.close)
             if self._facts is not None:
                 self._facts.close()
 
@@ -252,7 +284,8 @@ def build(
     speaker = default_actor() if actor is None else fields.required_key("actor", actor)
     settings = settings_of(config, folder)
     if read_only:
-        return House(Readings.open(folder, rules=due_rules(settings)), clock=clock, actor=speaker)
+        readings = Readings.open(folder, rules=due_rules(settings))
+        return House(readings, clock=clock, actor=speaker, settings=settings, loop=loop)
     Readings.prepare(folder)
     lock = OwnerLock.take_over(folder, this_process(now))
     return own(folder, settings, clock=clock, actor=speaker, lock=lock, loop=loop)
@@ -330,13 +363,25 @@ def assemble(
     that does not judge stops processes that somebody wants stopped, and leaves everything else to one that does.
     """
     log: EventLog = readings.log
-    system = System(log, models, clock, live_max=settings.actors.live)
+    system = System(log, models, clock, live_max=settings.actors.live, telling=telling_of(log, settings))
     if lock is not None:
         system.journal.note_first(owner_note(lock.who))
     supervision = oversight(settings, clock, opened_at=log.head(), before=kept_by(log))
     system.supervise(
         readings.reader, supervision, rules=readings.rules, pace=pace(settings, clock), judges=judges, loop=loop
     )
+    if judges:
+        by_hand = pace(settings, clock).by_hand
+        system.deliver(readings.reader, pacing=Pacing(**settings.outbox), by_hand=by_hand, loop=loop)
+    house = House(
+        readings, clock=clock, actor=actor, system=system, lock=lock, supervision=supervision, settings=settings
+    )
+    if judges:
+        try:
+            house.outlets.open()
+        except BaseException:
+            house.close()
+            raise
     system.start()
     system.ask_supervisor(Settle(), SETTLE_S)
-    return House(readings, clock=clock, actor=actor, system=system, lock=lock, supervision=supervision)
+    return house

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from tallystick.aio import AsyncLedger
 from tallystick.config import Config
@@ -14,6 +15,9 @@ from tallystick.readings import Readings, due_rules
 from tallystick.sharing.beside import Beside
 from tallystick.sharing.member import Member
 from tallystick.sync import Ledger
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 def join(
@@ -41,10 +45,17 @@ def join_async(
     actor: str | None = None,
 ) -> AsyncLedger:
     """Return the same for asyncio, to be entered with `async with`; joining happens on another thread."""
-    return AsyncLedger(lambda _loop: _joined(path, config=config, clock=clock, actor=actor))
+    return AsyncLedger(lambda loop: _joined(path, config=config, clock=clock, actor=actor, loop=loop))
 
 
-def _joined(path: str | os.PathLike[str], *, config: Config | None, clock: Clock | None, actor: str | None) -> House:
+def _joined(
+    path: str | os.PathLike[str],
+    *,
+    config: Config | None,
+    clock: Clock | None,
+    actor: str | None,
+    loop: "asyncio.AbstractEventLoop | None" = None,
+) -> House:
     folder = folder_of(path)
     clock = clock or system_clock
     now_of(clock)
@@ -64,4 +75,4 @@ def _joined(path: str | os.PathLike[str], *, config: Config | None, clock: Clock
         undo.callback(member.close)
         member.start()
         undo.pop_all()
-    return House(beside.readings, clock=clock, actor=speaker, member=member)
+    return House(beside.readings, clock=clock, actor=speaker, member=member, settings=settings, loop=loop)

@@ -24,6 +24,8 @@ from tallystick.owner import OwnerInfo, live_owner, owners
 from tallystick.projections.counts import Counts
 from tallystick.projections.due import DueRules
 from tallystick.projections.follower import Follower
+from tallystick.projections.outbox import OutboxCounts
+from tallystick.projections.pauses import Standing, paused
 from tallystick.projections.query import Page, Query
 from tallystick.projections.reader import Reader
 from tallystick.projections.views import Views
@@ -57,13 +59,18 @@ class ProbeStanding(Struct, frozen=True):
 
 
 class LedgerStatus(Struct, frozen=True, kw_only=True):
-    """How a ledger is: its tasks, its owner, its log and its read models; and, in the owner, its probes."""
+    """How a ledger is: its tasks, its owner, its log, its read models and its outbox; and, in the owner, its probes.
+
+    `paused` are the endpoints to which nothing is sent for a while, as the owner last told.
+    """
 
     tasks: Counts
     owner: OwnerInfo | None
     head: int
     stats: Stats | None
     projections: tuple[ProjectionStanding, ...]
+    outbox: OutboxCounts
+    paused: tuple[Standing, ...] = ()
     probes: tuple[ProbeStanding, ...] = ()
 
 
@@ -90,7 +97,7 @@ class Readings:
     """One opened ledger, to be asked. Every answer is exact to the log's head at the moment of asking."""
 
     def __init__(self, log: EventLog, views: Views | None, *, rules: DueRules, folder: Path | None = None) -> None:
-        self.log, self.views, self._folder = log, views, folder
+        self.log, self.views, self.folder = log, views, folder
         self.rules = rules
         self.reader = Reader(log, views, rules=rules)
 
@@ -129,7 +136,7 @@ class Readings:
     @property
     def path(self) -> str:
         """The ledger's folder."""
-        return self.log.path if self._folder is None else str(self._folder)
+        return self.log.path if self.folder is None else str(self.folder)
 
     def get(self, task_id: str) -> TaskRecord:
         """Return the record of the task with this id. Raises `NotFound` or `Pruned`."""
@@ -204,12 +211,14 @@ class Readings:
         head = self.log.head()
         return LedgerStatus(
             tasks=self.counts(),
-            owner=None if self._folder is None else live_owner(self._folder),
+            owner=None if self.folder is None else live_owner(self.folder),
             head=head,
             stats=self.log.stats() if isinstance(self.log, DiskLog) else None,
             projections=tuple(
                 ProjectionStanding(name, position, max(head - position, 0)) for name, position in positions.items()
             ),
+            outbox=self.reader.outbox_counts(),
+            paused=tuple(paused(self.log)),
         )
 
     def close(self) -> None:

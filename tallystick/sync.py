@@ -1,30 +1,37 @@
 """The face for threads: every write waits until its event is durable."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Self, TypeAlias, Unpack
 
 from pykka import Timeout
 
+from tallystick.actors.courier.waker import OnWake
 from tallystick.actors.future import LightFuture
 from tallystick.actors.task import AwaitEnd
+from tallystick.actors.telling import Redact
 from tallystick.actors.watching.supervision import Canceller, Probe
 from tallystick.batch import Batch
 from tallystick.cascade import active_descendants, reason_below
+from tallystick.creating import created
 from tallystick.facts import Addressee
 from tallystick.house import House
 from tallystick.ledger import fields, intake
 from tallystick.ledger.commands import Command
-from tallystick.ledger.errors import Refused
-from tallystick.ledger.events import Event
+from tallystick.ledger.errors import Refused, TallystickError
+from tallystick.ledger.events import Event, TaskFact
 from tallystick.ledger.intake import Creation
 from tallystick.ledger.lifecycle import Runtime
 from tallystick.ledger.limits import LEASE_MS, TIMEOUT_MS_MAX
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.verify import Verification
+from tallystick.ledger.told import DeliveryRecord
+from tallystick.messages import DELIVERIES_DEFAULT
+from tallystick.outlets import Channel
 from tallystick.projections.counts import Counts
 from tallystick.projections.query import Page
 from tallystick.readings import LedgerStatus
+from tallystick.session import Session
 from tallystick.verbs import TaskVerbs
 from tallystick.watch import Subscription
 
@@ -32,6 +39,8 @@ CANCEL_WAIT_MS = 10_000
 MS_PER_S = 1_000
 
 Events: TypeAlias = list[Event]  # a ledger's own `list` hides the built-in one below
+Deliveries: TypeAlias = list[DeliveryRecord]
+Records: TypeAlias = list[TaskRecord]
 
 
 class Task(TaskVerbs[TaskRecord]):
@@ -131,6 +140,20 @@ class Task(TaskVerbs[TaskRecord]):
         return record
 
 
+def answers_of(futures: Sequence[LightFuture]) -> Records:
+    """Return what was answered; when something was refused, raise that after all have been heard."""
+    answers: Records = []
+    refusals: list[TallystickError] = []
+    for future in futures:
+        try:
+            answers.append(future.get())
+        except TallystickError as error:
+            refusals.append(error)
+    if refusals:
+        raise refusals[0]
+    return answers
+
+
 class Ledger:
     """An open ledger, for threads. Close it, or use it as a context manager."""
 
@@ -159,7 +182,7 @@ class Ledger:
         so does the same `idempotency_key`, whatever else is said: blanks are filled in, nothing is overwritten.
         Raises `InvalidInput` when a field is not allowed: nothing is written then.
         """
-        command = Command(intake.created(**given), self._house.actor, intake.moment(occurred_at))
+        command = Command(created(self._house, **given), self._house.actor, intake.moment(occurred_at))
         future = LightFuture()
         actor = self._house.create(command, future)
         record: TaskRecord = future.get()
@@ -179,6 +202,64 @@ class Ledger:
         It returns `Stopped`, or is a coroutine function that does; it may block. Registering again replaces it.
         """
         self._house.set_canceller(runtime, canceller)
+
+    def channel(self, name: str, sender: Channel) -> None:
+        """Send what goes to the channel `name` through `sender` from now on.
+
+        That is an object with `send(delivery)`, or such a function; it may be a coroutine function, and may block. It
+        returns a `Receipt`, or raises `Retryable` (it did not arrive, try again), `Permanent` (it never will) or
+        anything else (nobody can tell). Registering again replaces it. After a restart what is for this channel waits
+        until it is registered again.
+        """
+        self._house.outlets.register(name, sender)
+
+    def on_wake(self, callback: OnWake) -> None:
+        """Call `callback(session_key)` whenever something waits in a session, at once, and now for what waits already.
+
+        Wakes of one session within 250 ms become one. It may be a coroutine function, and may block. In a process that
+        joined the ledger it is called on a thread of its own.
+        """
+        self._house.outlets.on_wake(callback)
+
+    def redact(self, hook: Redact) -> None:
+        """Strip the secrets that `hook(text)` returns, to the letter, from every message before it is stored.
+
+        A hook must be quick: the ledger waits for it. When it raises, the message says only that its text is withheld.
+        """
+        self._house.outlets.redact(hook)
+
+    def session(self, key: str) -> Session:
+        """Return the queue of a session: `.take(limit=20)`, then `.ack(position)`."""
+        return Session(self._house, key)
+
+    def deliveries(self, token: str | None = None, *, limit: int = DELIVERIES_DEFAULT) -> Deliveries:
+        """Return every message of the task that a token names, in order; without one, those that have not arrived.
+
+        Of all tasks what is stuck comes first, then what is being sent, then what waits in sessions.
+        """
+        if token is None:
+            return self._house.messages.open(limit)
+        return self._house.messages.of_task(self._house.readings.find(token).stream)
+
+    def retry(self, *tokens: str, reason: str | None = None) -> Records:
+        """Send again what could not be delivered of one to ten tasks; returns their new records.
+
+        Raises `Refused` for a task of which nothing waits for that, `NotFound`; the others are sent all the same.
+        """
+        return self._recover(tokens, intake.retried(reason))
+
+    def dismiss(self, *tokens: str, reason: str | None = None) -> Records:
+        """Give up what has not arrived of one to ten tasks; returns their new records. Raises as `retry`."""
+        return self._recover(tokens, intake.dismissed(reason))
+
+    def _recover(self, tokens: Sequence[str], fact: TaskFact) -> Records:
+        facts = self._house.facts()
+        asked = []
+        for record in self._house.named(tokens):
+            future = LightFuture()
+            facts.send(facts.actor(record.stream), Command(fact, self._house.actor), future)
+            asked.append(future)
+        return answers_of(asked)
 
     def batch(self) -> Batch:
         """Pipeline one caller's commands: they return at once, leaving the block waits until all are durable."""
@@ -231,14 +312,17 @@ class Ledger:
         return self._house.readings.verify()
 
     def settled(self, timeout_s: float = 30.0) -> None:
-        """Wait until the read models have seen the log's head. Raises `TimeoutError`. Readings need not wait."""
+        """Wait until the read models have seen the log's head and what can be sent was sent. Raises `TimeoutError`.
+
+        Readings need not wait: they are exact without.
+        """
         self._house.settled(timeout_s)
 
     def sweep(self) -> None:
         """Do at once all that is due now by the ledger's clock, and return when it is durable.
 
-        Progress that was held back, every probe, graces, deadlines, cancels. By itself that happens every 60 s
-        (`[sweep] interval`), and when a moment comes that a task waits for; with a `HandClock` only here.
+        Progress that was held back, every probe, graces, deadlines, cancels, messages. By itself that happens every
+        60 s (`[sweep] interval`), and when a moment comes that a task waits for; with a `HandClock` only here.
         """
         self._house.sweep()
 

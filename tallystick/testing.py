@@ -29,8 +29,8 @@ class HandClock:
         self.at_ms += ms
 
 
-def memory_ledger(*, clock: Clock | None = None, actor: str = "test") -> Ledger:
+def memory_ledger(*, clock: Clock | None = None, config: Config | None = None, actor: str = "test") -> Ledger:
     """Return an open ledger that keeps every promise of a real one except durability. Close it."""
-    settings = Config()
+    settings = config or Config()
     readings = Readings(MemoryLog(), None, rules=due_rules(settings))
     return Ledger(assemble(readings, [], settings, clock=clock or HandClock(), actor=actor))

@@ -37,6 +37,10 @@ class Walk:
     def position(self) -> int:
         return self.page[0].position - 1 if self.page else self._read_to
 
+    @property
+    def behind(self) -> int:
+        return max(self._log.head() - self.position, 0)
+
     def look(self) -> Page:
         """Return the next events, none at the head, and the position behind them. Moves nothing."""
         if self.ends and self._until is None:
@@ -91,6 +95,11 @@ class Subscription(Iterator[Event]):
     def position(self) -> int:
         """The position of the newest event that was given out."""
         return self._walk.position
+
+    @property
+    def behind(self) -> int:
+        """How many events the log has that were not given out yet. Raises `Closed` when the ledger is."""
+        return self._walk.behind
 
     def __next__(self) -> Event:
         walk = self._walk

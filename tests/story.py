@@ -7,12 +7,13 @@ from msgspec.structs import asdict
 
 from tallystick.ledger import intake
 from tallystick.ledger.commands import Command
-from tallystick.ledger.decide import Facts, Refusal, decide
+from tallystick.ledger.decide import decide
 from tallystick.ledger.errors import TallystickError
 from tallystick.ledger.events import Event, TaskCreated, TaskFact, TaskLateSignal
 from tallystick.ledger.evolve import evolve
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.refusal import Facts, Refusal
 
 STREAM = bytes.fromhex("0198c2f07b7e7cc38a531f0a9d8e4b21")
 TASK_ID = id_text(STREAM)
@@ -24,8 +25,13 @@ Expected = TypeVar("Expected", bound=TallystickError)
 
 
 def created(**more: Any) -> TaskCreated:
-    """Return an ordinary creation, with more said about it."""
-    ordinary: dict[str, Any] = {"runtime": "subagent", "task": "Count the tallies", "owner": "agent:main:main"}
+    """Return an ordinary creation of which nobody is told, with more said about it."""
+    ordinary: dict[str, Any] = {
+        "runtime": "subagent",
+        "task": "Count the tallies",
+        "owner": "agent:main:main",
+        "notify": "silent",
+    }
     return intake.created(**{**ordinary, **more})
 
 

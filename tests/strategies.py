@@ -4,8 +4,15 @@ from typing import Any
 
 from hypothesis import strategies as st
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tallystick.ledger.events import (
+    DeliveryAttempted,
+    DeliveryDelivered,
+    DeliveryDismissed,
+    DeliveryFailed,
+    DeliveryRetried,
+    DeliveryUnknown,
     Evidence,
     Origin,
     TaskBackingMissed,
@@ -41,6 +48,9 @@ from tallystick.ledger.lifecycle import (
     Status,
 )
 from tallystick.ledger.limits import COUNT_MAX, TIME_MS_MAX, TIMEOUT_MS_MAX
+from tallystick.ledger.outbox import Waiting
+from tallystick.ledger.routing import Monitor, Routing
+from tests.announced import CHAT, MONITORS, OPS, SERVED, WATCHED, Announced
 from tests.story import BEGIN_MS, Story, created
 
 TASK_IDS = ("0198c2f0-7b7e-7cc3-8a53-1f0a9d8e4b21", "0198c2f0-7b7f-7000-8000-000000000001")
@@ -73,11 +83,13 @@ usage: st.SearchStrategy[Usage] = st.dictionaries(
 metadata = st.dictionaries(keys, words, min_size=1, max_size=3)
 origins = st.builds(
     Origin,
-    channel=keys,
-    to=st.one_of(keys, numbers),
+    channel=keys | st.none(),
+    to=st.one_of(keys, numbers, st.none()),
     account=st.none() | keys,
     thread=st.none() | keys | numbers,
-)
+).filter(lambda origin: origin != Origin())
+"""Where requests come from: some of it, or all."""
+
 artifacts = st.lists(st.sampled_from(["file:///a", "file:///b", "s3://c/d"]), max_size=2).map(tuple)
 
 CREATED = created()
@@ -209,6 +221,79 @@ unfinished: st.SearchStrategy[TaskFact] = st.one_of(
 )
 """What leaves a task active."""
 
+_NAMES = (
+    "terminal:succeeded:default",
+    "terminal:lost:default",
+    "terminal:lost:default#session",
+    "terminal:failed:default@ops",
+    "wake:succeeded:default",
+    "event:2:started",
+)
+delivery_names = st.sampled_from(_NAMES)
+"""Names that messages may have."""
+
+_attempt, _due, _any = st.integers(1, 9), st.integers(BEGIN_MS, BEGIN_MS + 20), st.just("")
+_failures = st.builds(DeliveryFailed, delivery=_any, attempt=_attempt, error=words)
+_retries = st.builds(DeliveryRetried, delivery=maybe(_any), reason=maybe(words))
+_of_a_message = st.one_of(
+    st.builds(DeliveryAttempted, delivery=_any, attempt=_attempt, error=words, due_at=_due),
+    st.builds(DeliveryUnknown, delivery=_any, attempt=_attempt, error=words, due_at=maybe(_due)),
+    _failures,
+    _failures,  # twice, as retries are, so that something is stuck and comes back
+    st.builds(DeliveryDelivered, delivery=_any, attempt=maybe(_attempt), receipt=maybe(keys)),
+    _retries,
+    _retries,
+    st.builds(DeliveryDismissed, delivery=st.sampled_from(["", "", None]), reason=maybe(words)),
+)
+
+
+def deliveries(names: st.SearchStrategy[str] = delivery_names) -> st.SearchStrategy[TaskFact]:
+    """What may be told of messages with these names: by who sends them, by who takes them, by an operator."""
+    return st.builds(named, _of_a_message, names)
+
+
+def named(fact: Any, delivery: str) -> Any:
+    """Return what is told of a message as it is told of another; what is told of all stays that."""
+    return fact if fact.delivery is None else replace(fact, delivery=delivery)
+
+
+def delivered(story: Announced) -> st.SearchStrategy[TaskFact]:
+    """What may be told of a story's messages: mostly of those that wait."""
+    return deliveries(st.sampled_from([*story.names * 3, *_NAMES]))
+
+
+routes = st.sampled_from([CHAT, OPS, Origin("telegram", 5), Origin("telegram", "5"), Origin("discord", "a")])
+"""Ways that are complete; the last on a channel that nobody serves."""
+
+stored_routes = st.dictionaries(keys, routes, max_size=2)
+"""Which way a few sessions were last reached on."""
+
+routings = st.sampled_from([Routing(), SERVED, WATCHED])
+monitors = st.builds(
+    Monitor,
+    name=st.sampled_from([monitor.name for monitor in MONITORS]),
+    route=routes,
+    runtime=maybe(st.sampled_from(Runtime)),
+    status=maybe(st.sampled_from([*Status, BLOCKED])),
+    owner=maybe(keys),
+)
+
+outboxes = st.lists(
+    st.builds(
+        Waiting,
+        delivery=st.text("abc", max_size=2),
+        position=st.integers(1, 99),
+        status=st.sampled_from(DeliveryStatus),
+        queued_at=st.integers(BEGIN_MS, BEGIN_MS + 3),
+        route=maybe(routes),
+        session=maybe(keys),
+        due_at=maybe(st.integers(BEGIN_MS, BEGIN_MS + 3)),
+    ),
+    max_size=6,
+    unique_by=lambda waiting: waiting.delivery,
+).map(tuple)
+"""Outboxes of any kind, whether a task can come to have them or not."""
+
 
 class Telling(Struct, frozen=True):
     """One report in its time."""
@@ -251,6 +336,40 @@ def stories(
     if pruned and draw(st.booleans()):
         story.tell(draw(prunings))
     return story
+
+
+@st.composite
+def announced(
+    draw: st.DrawFn, told: st.SearchStrategy[TaskFact] = reports, *, most: int = 12, pruned: bool = True
+) -> Announced:
+    """A task after everything that was told of it and of its messages, each report admitted, late or refused."""
+    story = Announced(routing=draw(routings), stored=draw(stored_routes))
+    story.tell(draw(told_creations() if draw(st.integers(0, 3)) else creations()))
+    for _ in range(draw(st.integers(2, most))):
+        data = draw(delivered(story) if bool(story.names) and draw(st.integers(0, 2)) > 0 else told)
+        story.tell(data, after_ms=draw(st.integers(0, 5_000)))
+    if pruned and draw(st.booleans()):
+        story.tell(draw(prunings))
+    return story
+
+
+@st.composite
+def told_creations(draw: st.DrawFn) -> TaskCreated:
+    """A creation of which somebody is told, as a rule directly."""
+    return created(
+        runtime=draw(st.sampled_from(Runtime)),
+        notify=draw(st.sampled_from(sorted(set(NotifyPolicy) - {NotifyPolicy.SILENT}))),
+        origin=draw(st.one_of(st.just(CHAT), st.just(Origin("telegram", 5)), origins)),
+        child_session=draw(maybe(keys)),
+        kind=draw(st.sampled_from([None, None, "image_generation"])),
+    )
+
+
+def replaced(creation: TaskCreated, **said: Any) -> TaskCreated:
+    """Return a creation that says something else; what belongs to the system stays silent and without an owner."""
+    if creation.scope is Scope.SYSTEM:
+        said.pop("notify", None)
+    return replace(creation, **said)
 
 
 def tell(story: Story, telling: Telling) -> None:

@@ -31,7 +31,14 @@ Done = Callable[[Any], None]
 
 
 class Unanswered(Exception):
-    """A call had no answer in time, or could not be made because too many before it have none yet."""
+    """A call had no answer in time, or could not be made because too many before it have none yet.
+
+    `hangs` says that it was not made because the last call of the same key has not come back.
+    """
+
+    def __init__(self, message: str, *, hangs: bool = False) -> None:
+        super().__init__(message)
+        self.hangs = hangs
 
 
 class _Call:
@@ -104,7 +111,7 @@ class Crew:
                     gang.is_crowded = True
                     self._lock.notify_all()  # the warden sees to it that they do not wait for long
         if problem is not None:
-            _tell(done, Unanswered(problem))
+            _tell(done, problem)
         for each in stranded:
             _tell(each.done, Unanswered("no thread can be had"))
 
@@ -133,13 +140,13 @@ class Crew:
             with suppress(RuntimeError):  # an embedder may have closed his
                 loop.call_soon_threadsafe(loop.stop if own else self._cancel_tasks)
 
-    def _problem(self, gang: _Gang, key: bytes) -> str | None:
+    def _problem(self, gang: _Gang, key: bytes) -> Unanswered | None:
         if self._closed:
-            return "the ledger was closed"
+            return Unanswered("the ledger was closed")
         if key in gang.keys:
-            return "the last call of it has not come back"
+            return Unanswered("the last call of it has not come back", hangs=True)
         if gang.hanging >= self._at_once:
-            return f"{gang.hanging} calls of {gang.kind} have not come back"
+            return Unanswered(f"{gang.hanging} calls of {gang.kind} have not come back")
         return None
 
     def _fill(self, gang: _Gang) -> list[_Call]:

@@ -64,10 +64,15 @@ def _say_who_is_waited_for(folder: Path) -> None:
         print(f"Waiting for {plain(str(owner))}, which owns the ledger{stopped} …", file=sys.stderr, flush=True)
 
 
-def changed(record: TaskRecord, words: Callable[[str], str]) -> Answer:
+def changed(call: Call, record: TaskRecord, words: Callable[[str], str]) -> Answer:
     """Return the answer of a command that changed a task: the record, and for people what happened to it, in words."""
     named = f"{record.label or record.task}".splitlines()[0]
-    data: dict[str, Any] = {**msgspec.to_builtins(record), "deliveries": []}
+    data: dict[str, Any] = msgspec.to_builtins(record)
+    if call.json:  # nobody else looks at it
+        from tallystick.messages import Messages
+
+        with call.readings() as readings:
+            data["deliveries"] = Messages(readings.log, readings.reader).of_task(record.stream)
 
     def lines(screen: Screen) -> Iterator[str]:
         yield words(record.task_id)

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from tallystick.cli.times import MS_PER_S, S_PER_DAY, S_PER_HOUR, S_PER_MINUTE
+from tallystick.cli.messages import pause_words
+from tallystick.cli.times import MS_PER_S, S_PER_DAY, S_PER_HOUR, S_PER_MINUTE, now_ms
 from tallystick.ledger.errors import Corrupt, TallystickError
 from tallystick.ledger.store.port import Damaged
 from tallystick.owner import is_stopped, live_owner
 from tallystick.plain import plain
-from tallystick.readings import LOG_FOLDER, VIEWS_FOLDER, Readings, due_rules
+from tallystick.readings import LOG_FOLDER, VIEWS_FOLDER, LedgerStatus, Readings, due_rules
 
 if TYPE_CHECKING:
     from tallystick.cli.call import Call
@@ -175,7 +176,9 @@ def _inside(readings: Readings, folder: Path) -> Iterator[Finding]:
     yield from _newest_records(readings)
     for name, environment in _environments(readings):
         yield from _environment(name, environment)
-    yield from _projections(readings)
+    status = readings.status()
+    yield from _projections(status)
+    yield from _messages(status)
 
 
 def _owner(folder: Path) -> Finding:
@@ -218,16 +221,28 @@ def _environment(name: str, environment: "Environment") -> Iterator[Finding]:
         yield Finding(f"{name} readers", Level.OK, said)
 
 
-def _projections(readings: Readings) -> Iterator[Finding]:
-    standings = readings.status().projections
-    if not standings:
+def _projections(status: LedgerStatus) -> Iterator[Finding]:
+    if not status.projections:
         yield Finding("projections", Level.WARN, "none that can be read", 'run "tally projections rebuild"')
-    for standing in standings:
+    for standing in status.projections:
         said = f"{standing.lag:,} events behind"
         if standing.lag > LAG_LONG:
             yield Finding(standing.name, Level.WARN, said, "the next owner catches up; if it stays so, rebuild it")
         else:
             yield Finding(standing.name, Level.OK, said)
+
+
+def _messages(status: LedgerStatus) -> Iterator[Finding]:
+    failed, now = status.outbox.failed, now_ms()
+    if failed:
+        said = f"{failed:,} {'task has' if failed == 1 else 'tasks have'} messages that could not be delivered"
+        remedy = 'see "tally deliveries", then "tally retry LOOKUP" or "tally dismiss LOOKUP"'
+        yield Finding("messages", Level.WARN, said, remedy)
+    else:
+        yield Finding("messages", Level.OK, "none is stuck")
+    for standing in status.paused:
+        remedy = "correct what it says; what waits follows as soon as one message arrives"
+        yield Finding("paused", Level.WARN, pause_words(standing, now), remedy)
 
 
 def _bytes(count: int) -> str:

@@ -28,12 +28,31 @@ _FIRST: Mapping[str, tuple[str, ...]] = {
     "task-pruned.1": ("reason",),
     "task-held.1": ("reason",),
     "task-released.1": ("reason",),
+    "delivery-queued.1": ("text",),
+    "delivery-attempted.1": ("error",),
+    "delivery-unknown.1": ("error",),
+    "delivery-failed.1": ("error",),
+    "delivery-retried.1": ("reason",),
+    "delivery-dismissed.1": ("reason",),
 }
+
+# The word "delivery" is for the table; what happens, happens to a message.
+_VERBS: Mapping[str, str] = {
+    "delivery-queued": "message queued",
+    "delivery-attempted": "message not delivered",
+    "delivery-unknown": "message in doubt",
+    "delivery-delivered": "message delivered",
+    "delivery-failed": "message failed",
+    "delivery-retried": "message retried",
+    "delivery-dismissed": "message dismissed",
+}
+_MOMENTS = frozenset({"until"})  # beside the names that end in "At"
 
 
 def verb(type_name: str) -> str:
     """Return what happened, in a word or two, by an event's type: created, timed out, late signal."""
-    return type_name.removeprefix("task-").partition(".")[0].replace("-", " ")
+    name = type_name.partition(".")[0]
+    return _VERBS.get(name) or name.removeprefix("task-").replace("-", " ")
 
 
 def fact_data(fact: Fact) -> dict[str, Any]:
@@ -66,7 +85,7 @@ def value_words(name: str, value: Any) -> str:
     """Return a value on one line."""
     if isinstance(value, int) and name.endswith("Ms"):
         return took(value)
-    if isinstance(value, int) and name.endswith("At"):
+    if isinstance(value, int) and (name.endswith("At") or name in _MOMENTS):
         return stamp(value)
     if isinstance(value, Mapping):
         return ", ".join(f"{plain(str(key))}={value_words('', said)}" for key, said in value.items())

@@ -17,6 +17,11 @@ CHAPTERS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "run": "Run a command as a task; exit as it does.",
             "cancel": "Stop the work of a task.",
             "settle": "End an active task by hand.",
+        },
+        "Tell": {
+            "deliveries": "List messages that have not arrived.",
+            "retry": "Send again what could not be delivered.",
+            "dismiss": "Give up what has not arrived.",
             "notify": "Choose what is told of a task.",
         },
         "Prove": {

@@ -37,8 +37,9 @@ _NEW_S = 60.0
 class Bell:
     """Hears what is rung under a name in a folder, and `wake` from other threads of this process."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, *, bytes_max: int = MESSAGE_BYTES_MAX) -> None:
         self._socket: socket.socket | None = None
+        self._bytes_max = bytes_max
         self._path = folder / name
         self._identity: tuple[int, int] | None = None
         self._woken, self._waker = os.pipe()
@@ -81,7 +82,7 @@ class Bell:
         if self._socket is not None:
             with suppress(OSError):
                 while len(heard) < HEARD_MAX:
-                    heard.append(self._socket.recv(MESSAGE_BYTES_MAX))
+                    heard.append(self._socket.recv(self._bytes_max))
         return heard
 
     def wake(self) -> None:
@@ -126,14 +127,27 @@ def ring(path: Path, message: bytes) -> bool:
 
 
 def take_down(folder: Path, pattern: str) -> None:
-    """Remove the bells of this pattern whose processes are gone; the others ring for nothing, once.
+    """Remove the bells of this pattern whose processes are gone; the others ring for nothing, once."""
+    for path in folder.glob(pattern):
+        if _is_old(path) and not ring(path, LOOK):
+            forget(path)
+
+
+def forget(path: Path) -> None:
+    """Remove a bell that nobody hears.
 
     One that was hung just now is left alone: a socket has its name a moment before anybody hears there.
     """
-    for path in folder.glob(pattern):
+    if _is_old(path):
         with suppress(OSError):
-            if path.lstat().st_mtime < time.time() - _NEW_S and not ring(path, LOOK):
-                path.unlink()
+            path.unlink()
+
+
+def _is_old(path: Path) -> bool:
+    try:
+        return path.lstat().st_mtime < time.time() - _NEW_S
+    except OSError:
+        return False
 
 
 @contextmanager

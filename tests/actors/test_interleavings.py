@@ -10,14 +10,16 @@ from msgspec.structs import replace
 
 from tallystick.actors.future import LightFuture
 from tallystick.actors.system import System
-from tallystick.actors.task import TaskActor
+from tallystick.actors.task import OUTBOX_ACTOR, TaskActor
+from tallystick.actors.telling import Telling
 from tallystick.ledger.commands import Command
-from tallystick.ledger.decide import Refusal, decide
+from tallystick.ledger.decide import decide
 from tallystick.ledger.errors import TallystickError
 from tallystick.ledger.events import Event, TaskCreated, TaskFact
 from tallystick.ledger.evolve import evolve
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.refusal import Refusal
 from tallystick.ledger.store.port import NO_CLAIMS, NO_NOTES
 from tests.actors.parts import (
     PATIENCE_S,
@@ -121,17 +123,33 @@ def speak(system: System, name: str, actors: Sequence[TaskActor], script: Sequen
 
 
 class Book:
-    """What the log tells of one task: its record after each event, and which events each speaker's command has."""
+    """What the log tells of one task: its record after each event, and which events each speaker's command has.
+
+    The messages that follow an event belong to whoever reported it: nothing is decided in between.
+    """
 
     def __init__(self, log: FullLog, stream: bytes) -> None:
         self._events = history(log, stream)
         self._token = id_text(stream)
         self._records: list[TaskRecord | None] = [None]
+        self._followed: set[int] = set()
         self.places: dict[str, list[int]] = {}
+        telling, speaker = Telling(log), ""
+        expected: list[TaskFact] = []
         for place, written in enumerate(self._events):
             assert place + 1 == written.version
-            self._records.append(evolve(self._records[-1], written))
-            self.places.setdefault(written.actor, []).append(place)
+            before = self._records[-1]
+            record = evolve(before, written)
+            self._records.append(record)
+            if written.actor == OUTBOX_ACTOR:
+                assert expected.pop(0) == written.data
+                self._followed.add(place)
+            else:
+                assert [] == expected, "a message is missing"
+                speaker = written.actor
+                expected = list(telling.notices(written, before, record))
+            self.places.setdefault(speaker, []).append(place)
+        assert [] == expected, "a message is missing"
 
     def decided(self, version: int, command: Command) -> tuple[tuple[TaskFact, ...], TallystickError | None]:
         """Return what the rules make of a command that finds the task at this version: facts, and the refusal."""
@@ -159,7 +177,7 @@ class Book:
     def _written(self, places: list[int], each: Said) -> int:
         facts, error = self.decided(places[0], each.command)
         after = places[-1] + 1
-        assert facts == tuple(self._events[place].data for place in places)
+        assert facts == tuple(self._events[place].data for place in places if place not in self._followed)
         if error is None:
             assert self._records[after] == each.answer
         else:
@@ -167,7 +185,7 @@ class Book:
         return after
 
     def _silent(self, version: int, each: Said) -> int:
-        for moment in range(version, len(self._records)):
+        for moment in sorted(set(range(version, len(self._records))) - self._followed):
             facts, error = self.decided(moment, each.command)
             told = self._records[moment] if error is None else refusal(error)
             if told == each.answer and not facts:

@@ -6,8 +6,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tallystick.actors.future import LightFuture
+from tallystick.actors.task import OUTBOX_ACTOR
 from tallystick.ledger.commands import Command
-from tallystick.ledger.decide import Refusal, decide
+from tallystick.ledger.decide import decide
 from tallystick.ledger.events import (
     Event,
     TaskFact,
@@ -21,13 +22,17 @@ from tallystick.ledger.evolve import evolve
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.lifecycle import NotifyPolicy
 from tallystick.ledger.limits import PROGRESS_MS_MIN
+from tallystick.ledger.notices import notices
 from tallystick.ledger.progress import is_too_soon, merged
 from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.refusal import Refusal
+from tallystick.ledger.routing import Routing
 from tests.actors.parts import STREAMS, Desk, FullLog, Outcome, full, history, outcome, refusal
 from tests.story import created
 from tests.strategies import maybe
 
 TASKS = STREAMS[:3]
+CREATED = created(notify="done_only")
 
 
 class Send(Struct, frozen=True):
@@ -71,7 +76,7 @@ told: st.SearchStrategy[TaskFact] = st.one_of(
     progress,
     st.sampled_from(
         [
-            created(),
+            CREATED,
             TaskStarted(),
             TaskNotifyChanged(policy=NotifyPolicy.SILENT),
             TaskNotifyChanged(policy=NotifyPolicy.STATE_CHANGES),
@@ -89,7 +94,7 @@ moves: st.SearchStrategy[Move] = st.one_of(
     st.builds(Wait, st.sampled_from([1, 400, 999, 1_000, 2_500, -300])),
     st.just(Release()),
 )
-beginnings: list[Move] = [Send(task, data) for task in (0, 1) for data in (created(), TaskStarted())]
+beginnings: list[Move] = [Send(task, data) for task in (0, 1) for data in (CREATED, TaskStarted())]
 
 
 class Held(Struct, frozen=True):
@@ -143,10 +148,16 @@ class Book(Struct):
         return True
 
     def _write(self, data: TaskFact, command: Command, now_ms: int) -> None:
+        record, event = self._wrote(data, command.actor, now_ms)
+        for notice in notices(event, record, Routing(), lambda _session: None):
+            self._wrote(notice, OUTBOX_ACTOR, now_ms)
+
+    def _wrote(self, data: TaskFact, actor: str, now_ms: int) -> tuple[TaskRecord, Event]:
         version = len(self.written) + 1
-        event = Event(version, bytes(16), version, now_ms, now_ms, command.actor, data)
+        event = Event(version, bytes(16), version, now_ms, now_ms, actor, data)
         self.record = evolve(self.record, event)
-        self.written = (*self.written, (data, command.actor, now_ms))
+        self.written = (*self.written, (data, actor, now_ms))
+        return self.record, event
 
 
 class Play:

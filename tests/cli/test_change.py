@@ -49,7 +49,7 @@ def test_queued_work_is_cancelled_and_what_has_ended_says_what_it_is(folder: str
     error = tally("cancel", task_id, "--json", "--ledger", folder).error
 
     assert f"Cancelled {task_id}: it had not started" == told
-    assert ["task-created.1", "task-cancel-requested.1", "task-cancelled.1"] == types
+    assert ["task-created.1", "task-cancel-requested.1", "task-cancelled.1", "delivery-queued.1"] == types
     assert (1, "") == (again.code, again.out)
     assert f"Task {task_id} is cancelled: cancel is refused." in again.err
     assert ("Refused", task_id, "cancelled") == (error["type"], error["token"], error["status"])
@@ -99,7 +99,7 @@ def test_a_task_is_settled_by_hand_with_a_reason(folder: str) -> None:
     wrong = tally("settle", task_id, "--as", "succeeded", "--reason", "I think so", "--ledger", folder)
 
     assert f"Settled {task_id} as lost." == told
-    assert "task-settled.1" == types[-1]
+    assert ["task-created.1", "task-settled.1", "delivery-queued.1"] == types
     assert (2, "") == (wrong.code, wrong.out)
     assert "'succeeded' is not allowed" in wrong.err
 

@@ -9,6 +9,7 @@ import sys
 import threading
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,10 @@ def test_the_demo_shows_real_work_and_ends_with_three_commands_that_work() -> No
 
     assert (0, "") == (said.code, said.err)
     commands = re.findall(r"^\$ tally (\w+)", said.out, re.MULTILINE)
-    assert ["list", "show", "timeline", "status", "verify"] == commands
+    asked, proved = ["deliveries", "deliveries", "timeline"], ["list", "show", "timeline", "status", "verify"]
+    assert [*asked, *proved] == commands
+    assert "Every message has arrived." in said.out
+    assert "message not delivered: " in said.out
     assert "The log is as it was written." in said.out
     assert "killed by SIGKILL" in said.out
     assert "rule proved dead" in said.out
@@ -64,6 +68,20 @@ def test_the_demo_as_data_says_how_everything_ended() -> None:
     assert tasks["read settings"]["error"].startswith("exit code 1: Expecting property name")
     assert tasks["wait for database"]["error"].startswith("stopped after 3000 ms")
     assert "startedAt" not in tasks["review"]
+    _everybody_was_told_once(data)
+
+
+def _everybody_was_told_once(data: Any) -> None:
+    """The session of what agents ended with, and the webhook, once it was up, of everything else."""
+    labels = {task["taskId"]: task["label"] for task in data["tasks"]}
+    heard, taken = data["received"], [labels[event["taskId"]] for event in data["taken"]]
+    told = [(message["to"], labels[message["id"].split(":")[1]]) for message in heard]
+
+    assert ["release notes", "research", "review", "triage"] == sorted(taken)
+    alerts = ["count primes", "read settings", "tests", "wait for database"]
+    assert [*(("alerts", label) for label in alerts), ("maintainers", "summarise build")] == sorted(told)
+    assert {True} == {message["signed"] for message in heard}
+    assert max(message["attempt"] for message in heard) > 1
 
 
 def test_an_interrupted_demo_leaves_nothing_running(tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ CHECKS = [
     "board",
     "counts",
     "due",
+    "outbox",
+    "messages",
 ]
 
 
@@ -50,7 +52,7 @@ def test_a_healthy_ledger_has_nothing_wrong(folder: Path) -> None:
     assert "folders 0700, files 0600" == found["permissions"]["detail"]
     assert "grace.default = 5m, retention.terminal = 7d, retention.lost = 1d" in found["configuration"]["detail"]
     assert f"Python {sys.version_info.major}.{sys.version_info.minor}" in found["versions"]["detail"]
-    assert "28 events, the newest 28 can be read" == found["log"]["detail"]
+    assert "31 events, the newest 31 can be read" == found["log"]["detail"]
     assert (0, "Nothing is wrong.") == (said.code, said.out.splitlines()[-1])
 
 

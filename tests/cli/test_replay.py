@@ -18,7 +18,7 @@ def test_a_replay_to_the_head_is_what_the_read_models_say() -> None:
 
     assert listed["tasks"] == replayed["tasks"]
     assert tally("status", "--json").data["tasks"] == replayed["counts"]
-    assert (28, 10) == (replayed["position"], replayed["count"])
+    assert (31, 10) == (replayed["position"], replayed["count"])
 
 
 @pytest.mark.parametrize("how", [["--position", "5"], ["--at", str(BEGIN_MS + 4_500)]])
@@ -56,17 +56,17 @@ def test_a_task_that_did_not_exist_then_is_not_found(ids: Mapping[str, str]) -> 
 
 
 def test_a_difference_says_what_changed_since_a_position(ids: Mapping[str, str]) -> None:
-    data = tally("replay", "--diff", "23", "--json").data
-    said = tally("replay", "--diff", "23").out
+    data = tally("replay", "--diff", "26", "--json").data
+    said = tally("replay", "--diff", "26").out
 
-    assert (23, 28, 5, 2) == tuple(data[name] for name in ("from", "to", "events", "count"))
+    assert (26, 31, 5, 2) == tuple(data[name] for name in ("from", "to", "events", "count"))
     stopping, reading = data["tasks"]
     assert (ids["stopping"], "running") == (stopping["taskId"], stopping["status"])
     assert "statusBefore" not in stopping
     assert (ids["reading"], "queued", "running") == (reading["taskId"], reading["statusBefore"], reading["status"])
     assert {"after": "reading mail"} == reading["changes"]["progressSummary"]
     assert {"before": "queued", "after": "running"} == reading["changes"]["status"]
-    assert said.startswith("From position 23 to 28: 5 events touched 2 tasks, 1 of them new\n")
+    assert said.startswith("From position 26 to 31: 5 events touched 2 tasks, 1 of them new\n")
     assert f"{ids['reading']}  queued → running  reading" in said
     assert "    progress summary: nothing → reading mail" in said
 
@@ -79,7 +79,7 @@ def test_a_difference_can_end_at_a_position_and_be_asked_backwards() -> None:
 
 
 def test_no_difference_is_said_too() -> None:
-    assert tally("replay", "--diff", "28").out.endswith("Nothing changed.\n")
+    assert tally("replay", "--diff", "31").out.endswith("Nothing changed.\n")
     assert [] == tally("replay", "--diff", "999", "--json").data["tasks"]
 
 
@@ -91,7 +91,7 @@ def test_a_difference_of_one_task_has_its_fields(ids: Mapping[str, str]) -> None
     assert {"before": "running", "after": "failed"} == data["tasks"][0]["changes"]["status"]
     assert f"{ids['tests']}  new → failed  tests" in created
     assert 0 == tally("replay", "run-7", "--diff", "6", "--json").data["count"]
-    assert "running → failed" in tally("replay", "run-7", "--diff", "28", "--position", "5").out
+    assert "running → failed" in tally("replay", "run-7", "--diff", "31", "--position", "5").out
 
 
 def test_more_tasks_than_asked_for_are_counted() -> None:

@@ -27,10 +27,10 @@ def test_a_sound_log_is_as_it_was_written(ledger: str) -> None:
         root_hash = opened.verify().root_hash.hex()
     assert 0 == said.code
     assert f"root hash  {root_hash}" in said.out
-    assert "verified   28 events in " in said.out
+    assert "verified   31 events in " in said.out
     assert said.out.endswith("The log is as it was written.\n")
     assert {"ok", "events", "head", "rootHash", "problemCount", "problems", "eventsPerSecond"} == data.keys()
-    assert (True, 28, 28, root_hash, []) == tuple(
+    assert (True, 31, 31, root_hash, []) == tuple(
         data[name] for name in ("ok", "events", "head", "rootHash", "problems")
     )
 
@@ -42,7 +42,7 @@ def test_a_damaged_log_names_the_first_record_that_is_not_as_it_was(damaged: str
     assert (4, "") == (said.code, said.err)
     assert "The log is damaged: 2 problems, the first at position 3." in said.out
     assert 4 == checked.code
-    assert (False, 3, 26) == tuple(checked.data[name] for name in ("ok", "firstBad", "events"))
+    assert (False, 3, 29) == tuple(checked.data[name] for name in ("ok", "firstBad", "events"))
     assert [(3, "changed"), (9, "changed")] == [
         (problem["position"], problem["kind"]) for problem in checked.data["problems"]
     ]

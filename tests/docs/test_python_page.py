@@ -12,6 +12,7 @@ import tallystick
 from tallystick import run, testing
 from tallystick.aio import AsyncLedger, AsyncTask
 from tallystick.async_batch import AsyncBatch, AsyncBatchTask
+from tallystick.async_session import AsyncSession
 from tallystick.async_watch import AsyncSubscription
 from tallystick.batch import Batch, BatchTask
 from tallystick.ledger.intake import Creation
@@ -20,6 +21,7 @@ from tallystick.ledger.store.verify import Problem, Verification
 from tallystick.projections.counts import Counts
 from tallystick.projections.query import Page, Query
 from tallystick.readings import LedgerStatus, ProjectionStanding
+from tallystick.session import Session
 from tallystick.sync import Ledger, Task
 from tallystick.verbs import TaskVerbs
 from tallystick.watch import Subscription
@@ -30,7 +32,7 @@ VERBS = "The verbs of a task"
 
 # How the parts of a face speak with each other; no program needs them.
 PLUMBING = {
-    AsyncLedger: {"ask", "house", "put"},
+    AsyncLedger: {"ask", "future", "house", "put"},
     AsyncTask: {"promised", "see"},
     Batch: {"put", "speaker"},
     AsyncBatch: {"put", "speaker"},
@@ -44,6 +46,8 @@ CLASSES = (
     BatchTask,
     AsyncBatch,
     AsyncBatchTask,
+    Session,
+    AsyncSession,
     Subscription,
     AsyncSubscription,
     testing.HandClock,
@@ -70,7 +74,9 @@ def arguments(function: Callable[..., Any]) -> Iterator[str]:
     for name, parameter in inspect.signature(function).parameters.items():
         if name == "self" or parameter.kind is parameter.VAR_KEYWORD:
             continue
-        if parameter.default is parameter.empty:
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            yield f"*{name}"
+        elif parameter.default is parameter.empty:
             yield name
         else:
             yield f"{name}={parameter.default!r}".replace("'", '"')

@@ -155,8 +155,12 @@ def test_the_defaults_that_are_listed_are_those_of_the_configuration(tmp_path: P
 
 
 def test_the_file_that_is_shown_can_be_read(tmp_path: Path) -> None:
-    [shown] = [block for block in doc("reference/configuration.md").blocks() if block.language == "toml"]
-    (tmp_path / "tallystick.toml").write_text(shown.text, "utf-8")
+    shown = [block for block in doc("reference/configuration.md").blocks() if block.language == "toml"]
+    whole = "\n".join(block.text for block in shown)
+    (tmp_path / "tallystick.toml").write_text(whole, "utf-8")
+    read = load(tmp_path, environment={})
 
-    assert set(tomllib.loads(shown.text)) == set(ALLOWED_KEYS)
-    assert 600_000 == load(tmp_path, environment={}).grace["acp"]
+    assert set(tomllib.loads(whole)) == {*ALLOWED_KEYS, "channel", "route"}
+    assert 600_000 == read.grace["acp"]
+    assert ["telegram", "teams", "ops"] == [*read.channel]
+    assert len(read.route) == 2

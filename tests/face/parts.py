@@ -23,7 +23,8 @@ PATIENCE_S = 20.0
 
 SPEAKER = "tester"
 OWNER = "agent:main:main"
-ORDINARY: dict[str, Any] = {"runtime": "subagent", "task": "Count the tallies", "owner": OWNER}
+ORDINARY: dict[str, Any] = {"runtime": "subagent", "task": "Count the tallies", "owner": OWNER, "notify": "silent"}
+"""A task of which nobody is told."""
 
 T = TypeVar("T")
 

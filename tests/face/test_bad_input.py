@@ -80,7 +80,8 @@ def test_a_creation_with_a_bad_field_is_refused_by_name(
 
 
 NESTED: list[tuple[dict[str, Any], str]] = [
-    ({"origin": {"channel": "telegram"}}, "origin.to"),
+    ({"origin": {"channel": "telegram", "to": True}}, "origin.to"),
+    ({"origin": {}}, "origin"),
     ({"origin": {"channel": "telegram", "to": 1, "via": 2}}, "a name in origin"),
     ({"metadata": {"count": 1}}, "metadata.count"),
     ({"metadata": {" repo": "a"}}, "a name in metadata"),

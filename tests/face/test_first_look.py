@@ -67,7 +67,11 @@ def test_a_ledger_is_asked_as_it_is_written_down(tmp_path: Path) -> None:
         assert [(1, 1, "task-created.1"), (2, 2, "task-started.1")] == [
             (event.position, event.version, event.type) for event in events[:2]
         ]
-        assert {event.actor for event in events} == {events[0].actor}
+        assert [(4, "task-succeeded.1"), (5, "delivery-queued.1")] == [
+            (event.position, event.type) for event in events[3:]
+        ]
+        assert {events[0].actor} == {event.actor for event in events[:4]}
+        assert "outbox" == events[4].actor
         assert all(event.occurred_at <= event.recorded_at and event.data for event in events)
         assert "running" == ledger.state_at(task.id, position=2).status
         assert "succeeded" == ledger.state_at(task.id, at=events[-1].recorded_at).status
@@ -76,7 +80,7 @@ def test_a_ledger_is_asked_as_it_is_written_down(tmp_path: Path) -> None:
         assert events[3] == next(subscription)
         subscription.close()
         found = ledger.verify()
-        assert (True, 4, 4, None, 32) == (found.ok, found.events, found.head, found.first_bad, len(found.root_hash))
+        assert (True, 5, 5, None, 32) == (found.ok, found.events, found.head, found.first_bad, len(found.root_hash))
         assert [] == list(found.problems)
         with ledger.batch() as batch:
             other = batch.create(runtime="cli", task="Count", owner="agent:main:main")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tallystick.ledger.commands import Command
-from tallystick.ledger.decide import NOTHING, decide
+from tallystick.ledger.decide import decide
 from tallystick.ledger.errors import InvalidInput, NotFound, Pruned, Refused, WrongVersion
 from tallystick.ledger.events import (
     Origin,
@@ -29,6 +29,7 @@ from tallystick.ledger.events import (
     TaskTimedOut,
 )
 from tallystick.ledger.lifecycle import DeliveryStatus, NotifyPolicy, Scope, Status
+from tallystick.ledger.refusal import NOTHING
 from tests.story import OTHER_ID, TASK_ID, Story, created, evidence, refusal
 
 DONE = TaskSucceeded(summary="42 tallies", artifacts=("file:///out",))
@@ -238,7 +239,7 @@ def test_an_operator_cannot_settle_as_what_only_a_run_can_know(status: Status) -
 
 
 def test_a_policy_changes_at_any_time_and_only_if_it_is_another() -> None:
-    story = ended()
+    story = Story(created(notify="done_only"), TaskStarted(), DONE)
 
     assert NOTHING == story.tell(TaskNotifyChanged(policy=NotifyPolicy.DONE_ONLY))
     assert (TaskNotifyChanged(policy=NotifyPolicy.SILENT),) == story.tell(TaskNotifyChanged(policy=NotifyPolicy.SILENT))

@@ -2,7 +2,6 @@
 
 import pytest
 
-from tallystick.ledger.decide import NOTHING
 from tallystick.ledger.errors import InvalidInput, Refused
 from tallystick.ledger.events import (
     TaskBackingMissed,
@@ -21,6 +20,7 @@ from tallystick.ledger.events import (
     TaskTimedOut,
 )
 from tallystick.ledger.lifecycle import BLOCKED, Status
+from tallystick.ledger.refusal import NOTHING
 from tests.story import BEGIN_MS, Story, created, evidence, refusal
 
 DONE = TaskSucceeded(summary="42 tallies", artifacts=("file:///out",))

@@ -14,7 +14,6 @@ from tallystick.ledger.events import (
     TaskHeld,
     TaskLateSignal,
     TaskLost,
-    TaskNotifyChanged,
     TaskProgressed,
     TaskPruned,
     TaskRecovered,
@@ -341,10 +340,9 @@ def test_a_late_signal_is_recognised_whatever_bytes_it_was_read_from() -> None:
     assert "2275eed741f84c0a" == signal_key(late()), "records that were written before have these"
 
 
-def test_policies_holds_and_tombstones_change_nothing_else() -> None:
+def test_holds_and_tombstones_change_nothing_else() -> None:
     story = ended()
 
-    assert {"notify_policy": NotifyPolicy.SILENT} == differences(story, TaskNotifyChanged(policy=NotifyPolicy.SILENT))
     assert {"held_at": THEN_MS - 5} == differences(story, TaskHeld(), occurred_at=THEN_MS - 5)
     assert {"pruned_at": THEN_MS - 5} == differences(story, TaskPruned(), occurred_at=THEN_MS - 5)
     story.happen([TaskHeld()])

@@ -3,7 +3,6 @@
 from collections import UserDict
 from collections.abc import Callable
 from enum import StrEnum
-from types import MappingProxyType
 
 import msgspec
 import pytest
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 
 from tallystick.ledger import fields
 from tallystick.ledger.errors import InvalidInput
-from tallystick.ledger.events import Origin
 from tallystick.ledger.lifecycle import NotifyPolicy, Runtime, Scope, Status
 from tallystick.ledger.limits import (
     ARTIFACTS_BYTES_MAX,
@@ -121,59 +119,6 @@ def test_a_task_id_has_one_spelling() -> None:
     assert (known, None) == (fields.task_id("field", f" {known}"), fields.task_id("field", " "))
     for bad in (known.upper(), known[:-1], "run-1", 7):
         refused(fields.task_id, bad)
-
-
-# Origins.
-
-
-@pytest.mark.parametrize(
-    "origin",
-    [
-        Origin(channel="telegram", to="123", account=None, thread=77),
-        Origin(channel="telegram", to=-1001234567890, account="bot", thread="77"),
-        Origin(channel="discord", to=2**63 - 1),
-        Origin(channel="slack", to=" C01 ", account=" main ", thread=" 1.2 "),
-    ],
-)
-def test_an_origin_is_kept_to_the_letter(origin: Origin) -> None:
-    as_mapping = {name: getattr(origin, name) for name in Origin.__struct_fields__}
-
-    for form in (origin, as_mapping, MappingProxyType(as_mapping)):
-        kept = fields.origin("origin", form)
-        assert origin == kept
-        assert type(origin.thread) is type(kept.thread)
-
-
-@pytest.mark.parametrize(
-    ("bad", "field"),
-    [
-        ("telegram", "field"),
-        (7, "field"),
-        ({}, "field.channel"),
-        ({"channel": " ", "to": "1"}, "field.channel"),
-        ({"channel": 7, "to": "1"}, "field.channel"),
-        ({"channel": "c"}, "field.to"),
-        ({"channel": "c", "to": ""}, "field.to"),
-        ({"channel": "c", "to": True}, "field.to"),
-        ({"channel": "c", "to": 2**63}, "field.to"),
-        ({"channel": "c", "to": 1.5}, "field.to"),
-        ({"channel": "c", "to": "t" * (KEY_BYTES_MAX + 1)}, "field.to"),
-        ({"channel": "c", "to": "1", "account": 7}, "field.account"),
-        ({"channel": "c", "to": "1", "account": ""}, "field.account"),
-        ({"channel": "c", "to": "1", "thread": "\0"}, "field.thread"),
-        ({"channel": "c", "to": "1", "topic": 7}, "a name in field"),
-        (Origin(channel="", to="1"), "field.channel"),
-        (Origin(channel="c", to=None), "field.to"),  # type: ignore[arg-type] # what nothing stops a caller to pass
-    ],
-)
-def test_an_origin_that_leads_nowhere_is_refused(bad: object, field: str) -> None:
-    refused(fields.origin, bad, field)
-
-
-def test_the_place_that_an_answer_goes_to_is_a_text_or_a_number() -> None:
-    allowed = refused(fields.origin, {"channel": "c", "to": None}, "field.to").allowed
-
-    assert "a number, or text that is not blank, at most 512 bytes in UTF-8" == allowed
 
 
 # Mappings and lists.
@@ -342,6 +287,7 @@ CHECKS: list[Callable[[str, object], object]] = [
     fields.policy,
     fields.recovered_as,
     fields.required_key,
+    fields.route,
     fields.runtime,
     fields.scope,
     fields.settled_as,

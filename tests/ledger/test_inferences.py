@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tallystick.ledger.commands import Command
-from tallystick.ledger.decide import MISSING_SINCE, NOTHING, RULE_DEAD, RULE_GRACE, Facts, Refusal, decide
+from tallystick.ledger.decide import MISSING_SINCE, RULE_DEAD, RULE_GRACE, decide
 from tallystick.ledger.errors import Pruned, Refused
 from tallystick.ledger.events import (
     TaskBackingMissed,
@@ -25,6 +25,7 @@ from tallystick.ledger.events import (
 )
 from tallystick.ledger.judge import inferred
 from tallystick.ledger.lifecycle import Status
+from tallystick.ledger.refusal import NOTHING, Facts, Refusal
 from tallystick.ledger.verdict import Verdict
 from tests import strategies as some
 from tests.story import TASK_ID, Story, created

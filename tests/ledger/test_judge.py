@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tallystick.ledger.decide import MISSING_SINCE, RULE_DEAD, RULE_GRACE, Refusal
+from tallystick.ledger.decide import MISSING_SINCE, RULE_DEAD, RULE_GRACE
 from tallystick.ledger.events import (
     Evidence,
     TaskBackingMissed,
@@ -23,6 +23,7 @@ from tallystick.ledger.judge import GRACE_MS, WATCHED_SINCE, inferred
 from tallystick.ledger.lifecycle import Status
 from tallystick.ledger.limits import DURATION_MS_MAX
 from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.refusal import Refusal
 from tallystick.ledger.verdict import Finding, Verdict
 from tests import strategies as some
 from tests.story import BEGIN_MS, Story, created

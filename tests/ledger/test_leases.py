@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallystick.ledger import intake
-from tallystick.ledger.decide import NOTHING, Refusal
 from tallystick.ledger.errors import InvalidInput, Refused
 from tallystick.ledger.events import TaskFact, TaskFailed, TaskLateSignal, TaskLeased, TaskStarted
 from tallystick.ledger.limits import LEASE_MS, LEASE_MS_MIN
+from tallystick.ledger.refusal import NOTHING, Refusal
 from tests import strategies as some
 from tests.story import Story, created, differences, evidence, refusal
 

@@ -6,7 +6,7 @@ import pytest
 
 from tallystick.ledger import evolve as evolve_module
 from tallystick.ledger.commands import Command
-from tallystick.ledger.decide import Facts, Refusal, decide
+from tallystick.ledger.decide import decide
 from tallystick.ledger.errors import Corrupt, Refused
 from tallystick.ledger.events import (
     TaskCancelled,
@@ -31,6 +31,7 @@ from tallystick.ledger.lifecycle import (
     Runtime,
     Status,
 )
+from tallystick.ledger.refusal import Facts, Refusal
 from tests.story import TASK_ID, Story, created
 
 # "same" stands where a report says what is already so; "late" is kept as evidence; "implied" brings the start along.

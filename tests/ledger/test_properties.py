@@ -8,7 +8,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tallystick.ledger.decide import NOTHING, Refusal
 from tallystick.ledger.errors import Corrupt, Pruned, Refused, WrongVersion
 from tallystick.ledger.events import (
     Event,
@@ -26,6 +25,7 @@ from tallystick.ledger.evolve import evolve, fold
 from tallystick.ledger.lifecycle import ACTIVE, ALLOWED, TERMINAL, Status
 from tallystick.ledger.limits import COUNT_MAX, LATE_SIGNALS_KEPT
 from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.refusal import NOTHING, Refusal
 from tests import strategies as some
 from tests.story import Story
 

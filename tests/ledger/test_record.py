@@ -24,7 +24,7 @@ def test_a_success_without_its_result_is_shown_as_blocked_and_nothing_else_is() 
 
 
 def test_a_record_as_json_has_the_names_of_the_interface_and_nothing_that_is_absent() -> None:
-    story = Story(created(metadata={"repo": "a/b"}))
+    story = Story(created(metadata={"repo": "a/b"}, notify="done_only"))
 
     assert {
         "taskId": TASK_ID,

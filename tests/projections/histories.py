@@ -25,8 +25,20 @@ from tallystick.ledger.store.port import EventLog
 from tallystick.projections.catch_up import catch_up
 from tallystick.projections.change import changes_of
 from tallystick.projections.views import Views
-from tests.story import BEGIN_MS, Story, created
-from tests.strategies import creations, losses, misses, outcomes, progress, prunings, reports, starts
+from tests.announced import WATCHED, Announced
+from tests.story import BEGIN_MS, created
+from tests.strategies import (
+    creations,
+    delivered,
+    losses,
+    misses,
+    outcomes,
+    progress,
+    prunings,
+    reports,
+    starts,
+    told_creations,
+)
 
 # Neither in the order of creation nor far apart.
 STREAMS = tuple(
@@ -41,12 +53,14 @@ Dump = dict[str, list[tuple[bytes, bytes]]]
 
 @st.composite
 def histories(draw: st.DrawFn, most: int = 20) -> list[Event]:
-    """What was written of a few tasks, in the order in which it was."""
-    stories = [Story(stream=stream) for stream in STREAMS]
+    """What was written of a few tasks and their messages, in the order in which it was."""
+    stories = [Announced(stream=stream, routing=WATCHED) for stream in STREAMS]
     events: list[Event] = []
     for _ in range(draw(st.integers(0, most))):
         story = draw(st.sampled_from(stories))
-        data = creations() if story.record_or_none is None else _TOLD
+        data = delivered(story) if bool(story.names) and draw(st.booleans()) else _TOLD
+        if story.record_or_none is None:
+            data = st.one_of(told_creations(), creations())
         story.position, known = len(events), len(story.events)
         story.tell(
             draw(data),
@@ -129,7 +143,7 @@ def views_folder() -> Iterator[Path]:
 
 
 def told() -> list[Event]:
-    """A history of four tasks: one runs, one has ended, one is blocked, one was pruned."""
+    """A history of four tasks: one runs, one has failed and a message waits, one is blocked, one was pruned."""
     lives: list[list[TaskFact]] = [
         [TaskStarted(), TaskProgressed(message="Half of it", step=1, steps=2)],
         [TaskFailed(error="No such file")],
@@ -138,6 +152,7 @@ def told() -> list[Event]:
     ]
     events: list[Event] = []
     for number, facts in enumerate(lives):
-        creation = created(run_id=f"run-{number}", label=f"Task {number}", timeout_ms=60_000)
-        events.extend(Story(creation, *facts, stream=STREAMS[number], position=len(events)).events)
+        notify = "failures_only" if number == 1 else "silent"
+        creation = created(run_id=f"run-{number}", label=f"Task {number}", timeout_ms=60_000, notify=notify)
+        events.extend(Announced(creation, *facts, stream=STREAMS[number], position=len(events)).events)
     return events

@@ -20,12 +20,12 @@ from tallystick.projections.catch_up import catch_up
 from tallystick.projections.due import Due, DueKind, DueRules, dues_of
 from tallystick.projections.query import STATUSES_SHOWN, Query
 from tallystick.projections.reader import Reader
-from tallystick.projections.views import Views
+from tallystick.projections.views import PROJECTIONS, Views
 from tests.projections.histories import STREAMS, histories, live, logged, records_of
 from tests.story import BEGIN_MS
 
 positions = st.integers(0, 25)
-standings = st.tuples(positions, positions, positions)
+standings = st.tuples(*[positions] * len(PROJECTIONS))
 """How far each read model has come; none further than the log."""
 
 names = st.sampled_from(["agent:main:main", "run-1", "a"])

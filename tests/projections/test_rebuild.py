@@ -25,7 +25,7 @@ from tests.projections.histories import (
 )
 from tests.story import Story, created
 
-NAMES = ("board", "counts", "due")
+NAMES = ("board", "counts", "due", "outbox")
 
 rebuilt = st.sampled_from([None, "all", *NAMES])
 
@@ -109,7 +109,10 @@ def shadow_entries(views: Views) -> int:
 
 def test_a_rebuild_names_what_it_can_rebuild(tmp_path: Path) -> None:
     log = logged(told())
-    with caught_up_views(tmp_path, log) as views, pytest.raises(InvalidInput, match="board, counts, due or all"):
+    with (
+        caught_up_views(tmp_path, log) as views,
+        pytest.raises(InvalidInput, match="board, counts, due, outbox or all"),
+    ):
         rebuild(views, log, "boards")
 
 

@@ -35,11 +35,11 @@ def test_a_record_comes_back_from_its_row_as_it_was(events: list[Event]) -> None
 
 
 def ended() -> Story:
-    return Story(created(run_id="run-1"), TaskStarted(), TaskSucceeded(summary="42 tallies"))
+    return Story(created(run_id="run-1", notify="done_only"), TaskStarted(), TaskSucceeded(summary="42 tallies"))
 
 
 def test_a_row_has_these_bytes() -> None:
-    numbers = [2, 3, 1, 1, 2, 19, 0, 0]  # a root and a requester of 0 are the task itself and its owner
+    numbers = [2, 3, 1, 1, 2, 26, 0, 0]  # a root and a requester of 0 are the task itself and its owner
     since_creation = [2_000, 1_000, 2_000, None]
     no_room_for_more = [0, None]
     body = ["Count the tallies", BEGIN_MS + 1_000, 3, 3, "agent:main:main", None, None, "run-1", None]
@@ -48,7 +48,7 @@ def test_a_row_has_these_bytes() -> None:
     stored = pack(ended().record)
 
     assert numbers + since_creation + no_room_for_more + body + told == msgspec.msgpack.decode(stored)
-    assert "dc001b0203010102130000cd07d0cd03e8cd07d0c000c0" == stored[:23].hex()
+    assert "dc001b02030101021a0000cd07d0cd03e8cd07d0c000c0" == stored[:23].hex()
 
 
 def test_a_lease_is_the_last_that_a_row_may_say() -> None:

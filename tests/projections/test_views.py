@@ -21,7 +21,7 @@ from tallystick.projections.check import check
 from tallystick.projections.follower import Follower
 from tallystick.projections.projection import Contents, Table
 from tallystick.projections.rebuild import rebuild
-from tallystick.projections.views import Views
+from tallystick.projections.views import PROJECTIONS, Views
 from tests.ledger.store.environment_support import in_fork
 from tests.projections.histories import (
     PlainError,
@@ -36,6 +36,8 @@ from tests.projections.histories import (
 )
 
 cuts = st.lists(st.integers(1, 20), max_size=6)
+
+NOWHERE = {"board": 0, "counts": 0, "due": 0, "outbox": 0}
 
 
 @given(histories(), cuts, st.integers(1, 9))
@@ -62,7 +64,7 @@ def test_read_models_have_what_the_records_say_and_nothing_else(events: list[Eve
                 assert sorted(expected) == stored[f"{projection.name}.{table.name}"]
 
 
-@given(histories(), st.tuples(*[st.integers(0, 20)] * 3), st.integers(1, 5))
+@given(histories(), st.tuples(*[st.integers(0, 20)] * len(PROJECTIONS)), st.integers(1, 5))
 def test_read_models_that_stand_apart_catch_up_to_the_same_place(
     events: list[Event], standing: tuple[int, ...], slice_events: int
 ) -> None:
@@ -125,13 +127,13 @@ def test_views_of_another_log_begin_anew(tmp_path: Path) -> None:
     shorter = logged(events[:5])
     assert Views.open_readonly(tmp_path, shorter) is None
     with Views.open(tmp_path, shorter) as views:
-        assert {"board": 0, "counts": 0, "due": 0} == views.positions()
+        assert NOWHERE == views.positions()
         catch_up(views, shorter)
     last_first = [*events[3:5], *events[:3]]
     other = logged([renumbered(event, place) for place, event in enumerate(last_first, 1)])
     assert Views.open_readonly(tmp_path, other) is None
     with Views.open(tmp_path, other) as views:
-        assert {"board": 0, "counts": 0, "due": 0} == views.positions()
+        assert NOWHERE == views.positions()
 
 
 def renumbered(event: Event, position: int) -> Event:
@@ -146,7 +148,7 @@ def test_views_of_another_format_begin_anew(tmp_path: Path, key: bytes) -> None:
         assert {} == views.positions()
     assert Views.open_readonly(tmp_path, log) is None
     with Views.open(tmp_path, log) as views:
-        assert {"board": 0, "counts": 0, "due": 0} == views.positions()
+        assert NOWHERE == views.positions()
 
 
 def test_a_store_of_something_else_is_no_views(tmp_path: Path) -> None:
@@ -158,7 +160,7 @@ def test_what_is_no_store_at_all_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "data.mdb").write_bytes(b"not an LMDB file" * 1_000)
     assert Views.open_readonly(tmp_path, logged([])) is None
     with Views.open(tmp_path, logged([])) as views:
-        assert {"board": 0, "counts": 0, "due": 0} == views.positions()
+        assert NOWHERE == views.positions()
 
 
 def test_views_in_a_place_where_no_folder_can_be_are_an_error(tmp_path: Path) -> None:
@@ -187,7 +189,7 @@ def test_views_of_a_killed_process_are_believed_until_the_machine_starts_anew(tm
         assert positions == views.positions()
     (tmp_path / "unflushed").write_bytes(left)
     with Views.open(tmp_path, log, life="tuesday") as views:
-        assert {"board": 0, "counts": 0, "due": 0} == views.positions()
+        assert NOWHERE == views.positions()
 
 
 def test_a_system_that_does_not_tell_its_life_has_none(tmp_path: Path) -> None:
@@ -211,7 +213,7 @@ def test_views_grow_when_their_map_is_full(tmp_path: Path) -> None:
         catch_up(views, log)
         rebuild(views, log)
         assert views.environment.info().map_bytes > 1 << 16
-        assert {"board": len(told()), "counts": len(told()), "due": len(told())} == views.positions()
+        assert dict.fromkeys(NOWHERE, len(told())) == views.positions()
 
 
 # A read model that fails.

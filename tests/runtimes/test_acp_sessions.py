@@ -10,6 +10,7 @@ import pytest
 from acp import PROTOCOL_VERSION, RequestError, text_block
 
 import tallystick
+from tallystick.ledger.events import DeliveryQueued, TaskFailed
 from tallystick.runtimes.acp import RecordedSessions
 from tests.runtimes.cron import on_a_loop
 from tests.runtimes.sessions import AGENT, OWNER, Heard, gateway, story
@@ -49,7 +50,7 @@ async def test_a_session_is_a_task_with_its_plan_its_tools_and_its_last_message(
         task.progress_steps,
     )
     assert {"inputTokens": 100, "outputTokens": 1} == task.usage
-    assert (["created", "started", "progressed"], "succeeded") == (told[:3], told[-1])
+    assert (["created", "started", "progressed"], ["succeeded", "delivery-queued"]) == (told[:3], told[-2:])
 
 
 @on_a_loop
@@ -119,11 +120,14 @@ async def test_an_agent_whose_process_ends_has_failed(
             with pytest.raises(ConnectionError):
                 await here.prompt(text)
         record = (await ledger.find(here.session)).record
-        fact: Any = (await ledger.timeline(record.task_id))[-1].data
+        fact, message = [event.data for event in (await ledger.timeline(record.task_id))[-2:]]
         await asyncio.gather(here.process.stdout.read(), here.process.stderr.read())  # whoever held them has ended
 
     assert ("failed", error) == (record.status, record.error)
+    assert isinstance(fact, TaskFailed)
     assert (exit_code, signal) == (fact.exit_code, fact.signal)
+    assert isinstance(message, DeliveryQueued)
+    assert f"Background task failed: {record.label or record.task}. {error}" == message.text
 
 
 @on_a_loop

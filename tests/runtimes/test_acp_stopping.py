@@ -36,7 +36,7 @@ async def test_a_cancel_goes_through_the_protocol_and_is_confirmed_by_the_agent(
         record.cancel_confirmed,
     )
     assert "cancelled" == response.stop_reason
-    assert ["created", "started", "progressed", "cancel-requested", "cancelled"] == told
+    assert ["created", "started", "progressed", "cancel-requested", "cancelled", "delivery-queued"] == told
 
 
 @on_a_loop

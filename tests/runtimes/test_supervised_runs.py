@@ -76,9 +76,16 @@ KILLED = """
     scheduler.start()
     announced.acquire(), announced.acquire()
     recorded.settled()
+    stopped = threading.Event()
+
+    def stop(position):
+        stopped.set()
+        threading.Event().wait()
+
     with ledger.batch() as batch:
-        ledger._house.facts().listen(lambda position: threading.Event().wait())  # it never writes again
+        ledger._house.facts().listen(stop)
         batch.create(runtime="cli", task="the last that it writes", owner="o")
+        stopped.wait()  # it never writes again
         may_end.set()
         ended.wait()
         while not pathlib.Path(sys.argv[1] + "/runs/runs.ndjson").read_bytes().endswith(b"\\n"):

@@ -24,7 +24,7 @@ STUBBORN = "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); p
 
 
 def running(ledger: Ledger, runtime: str = "acp", **given: Any) -> Task:
-    task = ledger.create(runtime=runtime, task="work", owner=OWNER, **given)
+    task = ledger.create(runtime=runtime, task="work", owner=OWNER, notify="silent", **given)
     task.start()
     return task
 

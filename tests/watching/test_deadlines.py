@@ -13,7 +13,7 @@ from tests.watching.conftest import OWNER, the_event
 
 
 def begin(ledger: Ledger, timeout_ms: int, runtime: str = "acp") -> str:
-    task = ledger.create(runtime=runtime, task="work", owner=OWNER, timeout_ms=timeout_ms)
+    task = ledger.create(runtime=runtime, task="work", owner=OWNER, notify="silent", timeout_ms=timeout_ms)
     task.start()
     return task.id
 

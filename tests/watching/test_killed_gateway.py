@@ -13,7 +13,7 @@ import pytest
 
 import tallystick
 from tallystick import Config
-from tallystick.ledger.events import TaskLost
+from tallystick.ledger.events import DeliveryQueued, TaskLost
 from tests.watching.conftest import OWNER
 
 TASKS = 10_000
@@ -60,7 +60,7 @@ def test_no_task_stays_running_that_is_not_and_the_second_opening_writes_nothing
             head = ledger.status().head
             missed = ledger.get(nothing_said).record.backing_missed_at
             some = ledger.list(status="lost", limit=1).tasks[0]
-            lost = ledger.timeline(some.task_id)[-1].data
+            lost, message = (event.data for event in ledger.timeline(some.task_id)[-2:])
         with tallystick.open(folder) as ledger:
             ledger.sweep()
             second_head = ledger.status().head
@@ -71,6 +71,9 @@ def test_no_task_stays_running_that_is_not_and_the_second_opening_writes_nothing
     assert missed is not None, "nobody can tell: its grace has begun"
     assert isinstance(lost, TaskLost)
     assert ("proved dead", gateway.pid) == (lost.rule, lost.evidence["pid"])
+    assert isinstance(message, DeliveryQueued)
+    assert ("terminal:lost:default", "agent:main") == (message.delivery, message.session)
+    assert f"Background task lost: {some.task}. {some.error}" == message.text
     assert head == second_head
     assert opened_s < 5, "a bound for the slowest machine; the bench has the figure"
 

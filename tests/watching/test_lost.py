@@ -16,7 +16,7 @@ GRACE_MS = 300_000
 
 
 def running(ledger: Ledger, runtime: str = "subagent", **given: object) -> Task:
-    task = ledger.create(runtime=runtime, task="work", owner=OWNER)
+    task = ledger.create(runtime=runtime, task="work", owner=OWNER, notify="silent")
     task.start(**given)  # type: ignore[arg-type]
     return task
 

@@ -30,7 +30,7 @@ def command(call: Call, *, lookup: str, reason: str | None, cascade: bool, wait:
     wait_ms = duration("wait", wait)
     with task_named(call, lookup, wait_ms=wait_ms) as task:
         record = task.cancel(reason, cascade=cascade, wait_ms=wait_ms)
-    return changed(record, lambda task_id: _words(record, task_id))
+    return changed(call, record, lambda task_id: _words(record, task_id))
 
 
 def _words(record: TaskRecord, task_id: str) -> str:

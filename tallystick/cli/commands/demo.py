@@ -12,11 +12,13 @@ from tallystick.cli.command import command as _command
 
 @_command(
     "demo",
-    json="{ok, ledger, tasks: [record]}",
+    json="""{ok, ledger, tasks: [record], taken: [{position, text, taskId, kind, id, queuedAt, artifacts}],
+    received: [{id, attempt, signed, to, text}]}""",
     help="""Runs a build, a gateway that is killed in the middle of its work and one that takes over, tests, a command
     that fails, one that times out, one that is killed with SIGKILL, an agent that is lost, and a task that is cancelled
-    while it waits, in a new ledger in a temporary folder; shows them live, then what the ledger tells of them. Under a
-    minute. The folder is kept and named.""",
+    while it waits, in a new ledger in a temporary folder; shows them live, who is told of them, by a session that is
+    woken and by a webhook on this machine that is down at first, and what the ledger tells. Under a minute. The folder
+    is kept and named.""",
 )
 def command(call: Call) -> Answer | int:
     """Show it at work."""
@@ -45,16 +47,19 @@ def command(call: Call) -> Answer | int:
         "", "3. This process takes the ledger over. What ran within the gateway is lost at once, what lives goes on."
     )
     stage.say("   Side by side with it: tests, a failure, a timeout, a process that somebody kills with SIGKILL,")
-    stage.say("   an agent that is killed and that nobody waits for, and a task cancelled while it waits.", "")
-    ids = rest_with_library(stage, ledger, folder)
+    stage.say("   an agent that is killed and that nobody waits for, and a task cancelled while it waits.")
+    stage.say("   What agents end with goes to the session that asked, what commands end with to a webhook.", "")
+    told = rest_with_library(stage, ledger, folder)
+    ids = told.ids
 
-    stage.say("", "4. What the ledger knows. Every command from here on is a process of its own.")
+    stage.say("", "5. What the ledger knows. Every command from here on is a process of its own.")
     for words in (["list"], ["show", ids["read settings"]], ["timeline", ids["release notes"]], ["status"], ["verify"]):
         stage.run(*words)
     seconds = time.monotonic() - began
     if call.json:
         with tallystick.open(ledger, read_only=True) as opened:
             data = {"ledger": str(ledger), "tasks": opened.list().tasks, "ok": opened.verify().ok}
+        data |= {"taken": told.taken, "received": told.received}
         return Answer(data, lambda _screen: ())
     tally = typed_name()
     stage.say("", f"That took {seconds:.0f} s. The ledger stays in {ledger}. Three things to try:", "")

@@ -22,9 +22,9 @@ _COLOURS: Mapping[Level, str] = {Level.OK: "green", Level.WARN: "yellow", Level.
 @_command(
     "doctor",
     json="{ok, ledger, findings: [{check, level, detail, remedy}]}",
-    help="""Permissions, disk, file system, configuration, versions, owner, newest records, maps, readers, read models.
-    Changes nothing. Exits with 1 when something is bad, with 4 when the store is damaged; "tally verify" looks at every
-    record.""",
+    help="""Permissions, disk, file system, configuration, versions, owner, newest records, maps, readers, read models,
+    messages. Changes nothing. Exits with 1 when something is bad, with 4 when the store is damaged; "tally verify"
+    looks at every record.""",
 )
 def command(call: Call) -> Answer:
     """Look for what is wrong."""

@@ -16,4 +16,4 @@ def command(call: Call, *, lookup: str, reason: str | None) -> Answer:
     """Hold a task."""
     with task_named(call, lookup) as task:
         record = task.hold(reason)
-    return changed(record, lambda task_id: f"{task_id} is held: it is not pruned until it is released.")
+    return changed(call, record, lambda task_id: f"{task_id} is held: it is not pruned until it is released.")

@@ -15,7 +15,8 @@ from tallystick.ledger.lifecycle import NotifyPolicy
     json=SHAPE,
     help=f"""{LOOKUP_HELP}
 
-    Allowed at any time, of a task that has ended too.""",
+    Allowed at any time. A task that has ended, and of which nobody was told, is told then if the policy lets it
+    through.""",
 )
 @click.argument("lookup", type=LOOKUP)
 @click.argument("policy", type=OneOf(policy.value for policy in NotifyPolicy))
@@ -23,4 +24,4 @@ def command(call: Call, *, lookup: str, policy: str) -> Answer:
     """Change what is told of a task."""
     with task_named(call, lookup) as task:
         record = task.notify(policy)
-    return changed(record, lambda task_id: f"{task_id} tells {record.notify_policy.value} from now on.")
+    return changed(call, record, lambda task_id: f"{task_id} tells {record.notify_policy.value} from now on.")

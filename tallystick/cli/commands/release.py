@@ -16,4 +16,4 @@ def command(call: Call, *, lookup: str, reason: str | None) -> Answer:
     """Release a task."""
     with task_named(call, lookup) as task:
         record = task.release(reason)
-    return changed(record, lambda task_id: f"{task_id} is not held: it goes when its time is over.")
+    return changed(call, record, lambda task_id: f"{task_id} is not held: it goes when its time is over.")

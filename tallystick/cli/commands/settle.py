@@ -24,4 +24,4 @@ def command(call: Call, *, lookup: str, status: str, reason: str) -> Answer:
     """Settle a task."""
     with task_named(call, lookup) as task:
         record = task.settle(status, reason)
-    return changed(record, lambda task_id: f"Settled {task_id} as {record.shown_status}.")
+    return changed(call, record, lambda task_id: f"Settled {task_id} as {record.shown_status}.")

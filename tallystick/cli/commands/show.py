@@ -1,10 +1,11 @@
 """`tally show`: one task, the whole record."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
 import msgspec
+from msgspec.structs import replace
 
 from tallystick.cli.answer import Answer
 from tallystick.cli.call import Call
@@ -12,13 +13,14 @@ from tallystick.cli.command import LOOKUP
 from tallystick.cli.command import command as _command
 from tallystick.cli.facts import value_words, words
 from tallystick.cli.lookup import task_id_of
+from tallystick.cli.messages import message_lines
 from tallystick.cli.screen import Screen
 from tallystick.cli.summary import lasted
 from tallystick.cli.times import now_ms, relative, stamp, took
 from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.told import DeliveryRecord
+from tallystick.messages import Messages
 from tallystick.plain import plain_lines
-
-DELIVERIES: list[Any] = []  # nothing is delivered yet, so none is recorded
 
 # The order in which people ask; what is not named here follows in the record's own.
 _FIRST = (
@@ -65,7 +67,7 @@ _HEADLINE = frozenset({"taskId", "status"})
 
 @_command(
     "show",
-    json="the record, and deliveries: []",
+    json="the record, and deliveries as `deliveries` has them",
     help="""LOOKUP is a task id, a run id or a session key (the newest task of it), or 6 or more characters from the
     begin or the end of a recent task's id.""",
 )
@@ -74,13 +76,16 @@ def command(call: Call, *, lookup: str) -> Answer:
     """Show a task."""
     with call.readings(or_none_yet=True) as readings:
         record = readings.get(task_id_of(readings, lookup))
-    data = {**msgspec.to_builtins(record), "deliveries": DELIVERIES}
-    return Answer(data, lambda screen: _lines(screen, record))
+        deliveries = Messages(readings.log, readings.reader).of_task(record.stream)
+    data = {**msgspec.to_builtins(record), "deliveries": deliveries}
+    return Answer(data, lambda screen: _lines(screen, record, deliveries, now_ms()))
 
 
-def _lines(screen: Screen, record: TaskRecord) -> Iterator[str]:
-    yield from record_lines(screen, record, now_ms())
-    yield from screen.named("deliveries", str(len(DELIVERIES) or "none"))
+def _lines(screen: Screen, record: TaskRecord, deliveries: Sequence[DeliveryRecord], now: int) -> Iterator[str]:
+    yield from record_lines(screen, replace(record, outbox=()), now)  # the deliveries say more of it
+    yield from screen.named("deliveries", f"{len(deliveries):,}" if deliveries else "none")
+    for delivery in deliveries:
+        yield from message_lines(screen, delivery, now)
     yield screen.dim(f"tally timeline {record.task_id}")
 
 

@@ -8,6 +8,7 @@ import msgspec
 from tallystick.cli.answer import Answer, present
 from tallystick.cli.call import Call
 from tallystick.cli.command import command as _command
+from tallystick.cli.messages import pause_words
 from tallystick.cli.screen import Screen
 from tallystick.cli.summary import pressure
 from tallystick.cli.times import now_ms, relative
@@ -24,8 +25,11 @@ TELLING_EVENTS = 1_000  # a store has a size of its own; below so many events th
 @_command(
     "status",
     json="""{tasks: {total, active, terminal, failures, issues, blocked, byStatus, byRuntime}, owner,
-    log: {head, bytes, mapBytes}, projections: [{name, position, lag}]}""",
-    help="Counts and pressure first, then who owns the ledger, its log and its read models.",
+    log: {head, bytes, mapBytes}, projections: [{name, position, lag}],
+    outbox: {pending, failed, sessionQueued, paused: [{name, since, until, failures, error}]}}""",
+    help="""Counts and pressure first, then who owns the ledger, its log, its read models, and the messages that have
+    not arrived: tasks with some to be sent, tasks with some that are stuck, and how many wait in sessions. Nothing is
+    sent to an endpoint that is paused.""",
 )
 def command(call: Call) -> Answer:
     """Show how the ledger is."""
@@ -36,6 +40,12 @@ def command(call: Call) -> Answer:
         **present(owner=None if status.owner is None else msgspec.to_builtins(status.owner)),
         "log": _log(status),
         "projections": msgspec.to_builtins(status.projections),
+        "outbox": {
+            "pending": status.outbox.pending,
+            "failed": status.outbox.failed,
+            "sessionQueued": status.outbox.queued,
+            "paused": status.paused,
+        },
     }
     return Answer(data, lambda screen: _lines(screen, status, str(call.folder), now_ms()))
 
@@ -61,6 +71,9 @@ def _lines(screen: Screen, status: "LedgerStatus", folder: str, now: int) -> Ite
         yield from screen.named(standing.name, f"at {standing.position:,}, {behind}")
     if not status.projections:
         yield from screen.named("projections", "none that can be read: answers come from the log itself")
+    yield from screen.named("messages", _messages(status))
+    for paused in status.paused:
+        yield from screen.named("paused", pause_words(paused, now), colour="yellow")
 
 
 def _listed(counts: dict[str, int]) -> str:
@@ -70,6 +83,15 @@ def _listed(counts: dict[str, int]) -> str:
 def _statuses(counts: "Counts") -> str:
     listed = _listed(counts.by_status)
     return f"{listed} ({counts.blocked:,} of the succeeded blocked)" if counts.blocked else listed
+
+
+def _messages(status: "LedgerStatus") -> str:
+    outbox = status.outbox
+    parts = {"to be sent": outbox.pending, "stuck": outbox.failed, "waiting in sessions": outbox.queued}
+    told = _listed(parts)
+    if not any(parts.values()):
+        return "every one has arrived"
+    return f'{told}; "tally deliveries" says which' if outbox.failed else told
 
 
 def _owner(status: "LedgerStatus", now: int) -> str:

@@ -1,30 +1,45 @@
-"""The scenes of the demo: a build through `tally run`, a gateway that is killed, and the one that takes over."""
+"""The scenes of the demo: a build, a gateway that is killed, the one that takes over, and those whom it tells."""
 
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 import tallystick
 from tallystick.cli.demo import gateway
 from tallystick.cli.demo.stage import Stage, tally
+from tallystick.cli.demo.told import CHANNEL, Agent, Endpoint, wait_until_told
 from tallystick.cli.demo.work import Job, build, jobs
+from tallystick.messages import SessionEvent
 from tallystick.probes.process import backing_of
 from tallystick.readings import Readings, due_rules
 from tallystick.run import run_command
 
 OWNER = "agent:main:main"
 TASK_TO_KILL = "count primes"
+DIRECTLY_TOLD = "summarise build"
 KILL_AFTER_S = 2.0
 CANCEL_AFTER_S = 2.5
 LOOK_S = 0.1
 STEPS = 4
-EAGER = tallystick.Config(sweep={"first": 500, "interval": 500})
-"""A gateway looks every minute; nobody wants to watch a demo for as long."""
+EAGER = tallystick.Config(sweep={"first": 500, "interval": 500}, outbox={"first": 200, "ceiling": 500})
+"""A gateway looks every minute, and tries again after seconds; nobody wants to watch a demo for as long."""
+
+
+class Told(Struct, frozen=True):
+    """The ids of the tasks by label, what the session took, and what the receiver of the webhook heard."""
+
+    ids: Mapping[str, str]
+    taken: Sequence[SessionEvent]
+    received: Sequence[Mapping[str, Any]]
 
 
 def build_with_tally_run(stage: Stage, ledger: Path, folder: Path) -> None:
@@ -66,22 +81,53 @@ def gateway_killed(ledger: Path, folder: Path) -> int:
     return process.pid
 
 
-def rest_with_library(stage: Stage, ledger: Path, folder: Path) -> Mapping[str, str]:
-    """Take the ledger over and run everything else side by side. Returns the ids of the tasks, by label."""
-    with tallystick.open(ledger, config=EAGER) as opened:
-        side_by_side = _SideBySide(opened, folder)
-        done = threading.Event()
-        waiting = threading.Thread(target=_then, args=(side_by_side.join, done))
-        try:
-            side_by_side.start()
-            waiting.start()
-            stage.watch(opened, done)
-        except BaseException:
-            side_by_side.end(done)
-            raise
-        finally:
-            waiting.join()
-        return {record.label or record.task: record.task_id for record in opened.list().tasks}
+def rest_with_library(stage: Stage, ledger: Path, folder: Path) -> Told:
+    """Take the ledger over, run everything else side by side, and show who is told of it."""
+    endpoint = Endpoint(folder)
+    config = replace(
+        EAGER,
+        channel={CHANNEL: endpoint.settings()},
+        route=({"name": "alerts", "to": f"{CHANNEL}://alerts", "when": {"runtime": "cli"}},),
+    )
+    with tallystick.open(ledger, config=config) as opened:
+        endpoint.serve(opened)
+        with Agent(opened, OWNER) as agent:
+            _work_side_by_side(stage, opened, folder)
+            ids = {record.label or record.task: record.task_id for record in opened.list().tasks}
+            _tell(stage, opened, endpoint, agent, ids)
+        return Told(ids, agent.taken, endpoint.received())
+
+
+def _work_side_by_side(stage: Stage, ledger: tallystick.Ledger, folder: Path) -> None:
+    side_by_side = _SideBySide(ledger, folder)
+    done = threading.Event()
+    waiting = threading.Thread(target=_then, args=(side_by_side.join, done))
+    try:
+        side_by_side.start()
+        waiting.start()
+        stage.watch(ledger, done)
+    except BaseException:
+        side_by_side.end(done)
+        raise
+    finally:
+        waiting.join()
+
+
+def _tell(stage: Stage, ledger: tallystick.Ledger, endpoint: Endpoint, agent: Agent, ids: Mapping[str, str]) -> None:
+    """Show what the session took when it was woken, and what waits for the webhook until its receiver is up."""
+    stage.say("", "4. Who was told. Nobody polled, and nobody listens at the webhook yet: what is for it waits.")
+    woken = "once" if agent.wakes == 1 else f"{agent.wakes} times"
+    stage.say(f"   The session {agent.session} was woken {woken}, and took:")
+    stage.say(*(f"     {event.text}" for event in agent.taken))
+    stage.run("deliveries")
+    stage.say("", f"   Now somebody listens at {endpoint.url}:")
+    with endpoint.up():
+        wait_until_told(ledger)
+    proof = "signed, " if endpoint.is_signed else ""
+    for message in endpoint.received():
+        stage.say(f"     to {message['to']}, {proof}attempt {message['attempt']}: {message['text']}")
+    stage.run("deliveries")
+    stage.run("timeline", ids[DIRECTLY_TOLD])
 
 
 class _SideBySide:
@@ -119,7 +165,12 @@ class _SideBySide:
         """Work of this very process, tracked as a block of Python."""
         lines = (self._folder / "build.log").read_text("utf-8", "replace").splitlines()
         with tallystick.track(
-            self._ledger, runtime="subagent", label="summarise build", task="Summarise the build log", owner=OWNER
+            self._ledger,
+            runtime="subagent",
+            label=DIRECTLY_TOLD,
+            task="Summarise the build log",
+            owner=OWNER,
+            origin=tallystick.Origin(channel=CHANNEL, to="maintainers"),
         ) as task:
             for step in range(1, STEPS + 1):
                 self._over.wait(0.4)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-MODULES = 200
+MODULES = 100
 FUNCTIONS = 400
 TIMEOUT_MS = 3_000
 

@@ -1,0 +1,388 @@
+"""The courier: the actor that sends what waits in outboxes, and has recorded what became of it."""
+
+import queue
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import islice
+from typing import Any
+
+from msgspec import Struct
+
+from tallystick.actors.actor import DispatchedActor
+from tallystick.actors.courier.endpoint import Endpoint, Job
+from tallystick.actors.courier.errands import Errand, Finish, Heard, Served, Settled
+from tallystick.actors.courier.outcomes import Arrived, Doubtful, Outcome, fact_of, understood
+from tallystick.actors.courier.pacing import Pacing
+from tallystick.actors.courier.recorder import Recorder, Send, Written
+from tallystick.actors.courier.senders import Senders
+from tallystick.actors.courier.shelf import Shelf
+from tallystick.actors.courier.waker import Waker
+from tallystick.actors.dispatcher import Dispatcher
+from tallystick.actors.envelope import Envelope, Reply
+from tallystick.actors.journal import Committed
+from tallystick.actors.log import logger
+from tallystick.actors.watching.crew import Crew, Unanswered
+from tallystick.ledger.clock import Clock
+from tallystick.ledger.delivery import Permanent
+from tallystick.ledger.errors import Closed
+from tallystick.ledger.events import DeliveryFailed
+from tallystick.ledger.outbox import Waiting, sendable
+from tallystick.projections.change import Change
+
+log = logger("actors")
+
+AGAIN_MS = 1_000  # until an outcome that could not be written is written again
+ROUSED_AT_ONCE = 64  # sessions
+TICK_MS_MIN = 50  # however many moments lie between
+MS_PER_S = 1_000
+
+Secrets = Callable[[], tuple[str, ...]]
+"""Says what no error may have in it."""
+
+
+class _Sent(Struct, frozen=True):
+    """A channel has answered, or something took its answer's place."""
+
+    job: Job
+    answer: Any
+
+
+class Courier(DispatchedActor):
+    """Sends messages when they are due, each at least once, those of one task and route in their order.
+
+    Whatever takes time happens on the crew. Endpoints do not wait for each other: each has a queue of its own, a bound
+    of its own, and a breaker. What does not fit a queue waits in the index. An attempt that was under way when the
+    process ended is made again, with the same id and the same text.
+    """
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        shelf: Shelf,
+        *,
+        record: Send,
+        senders: Senders,
+        waker: Waker,
+        crew: Crew,
+        clock: Clock,
+        pacing: Pacing,
+        by_hand: bool,
+        tell_pause: Callable[[Endpoint], None],
+        secrets: Secrets = tuple,
+    ) -> None:
+        super().__init__(dispatcher, "urn:tallystick:courier")
+        self._dispatcher, self._shelf, self._senders, self._secrets = dispatcher, shelf, senders, secrets
+        self._waker, self._crew, self._clock, self._pacing = waker, crew, clock, pacing
+        self._by_hand, self._tell_pause = by_hand, tell_pause
+        self._recorder = Recorder(record, self._put)
+        self.is_blind = False
+        """Set when it could not be told of a commit: then it has to look into the index."""
+        self._jobs: dict[tuple[bytes, str], Job] = {}
+        """What stands in the queues of endpoints, and what is being sent."""
+        self._waiting: list[Reply] = []
+        self._finishing = False
+        self._is_due = False
+        self._rousing: Iterator[str] = iter(())
+        self._next_at: int | None = None
+
+    def _put(self, message: object) -> None:
+        self.inbox.put_behind([Envelope(message)])  # admitted already: a bound would lose an answer
+
+    def begin(self) -> None:
+        """Begin to send. Called once, on the dispatcher's thread."""
+        self._is_due = True
+        self.inbox.wake()
+
+    def _farewell(self) -> Exception:
+        return Closed()
+
+    def handle(self, envelope: Envelope) -> None:
+        """Take a message; a sweep is answered when all of it is done."""
+        if isinstance(envelope.message, Errand | Settled | Finish) and envelope.reply_to is not None:
+            self._waiting.append(envelope.reply_to)
+            envelope = Envelope(envelope.message)
+        super().handle(envelope)
+
+    def abandon(self) -> None:
+        """Answer what waits: the dispatcher has ended."""
+        super().abandon()
+        waiting, self._waiting = self._waiting, []
+        for reply in waiting:
+            reply.fail(Closed())
+
+    def drain(self) -> None:
+        """Handle what waits, then send what may be sent."""
+        super().drain()
+        try:
+            if self.is_blind:
+                self.is_blind = False
+                self._see_again()
+            if self._is_due and self._is_ready():
+                self._recorder.rewrite()
+                self._look(self._clock())
+                self._is_due = False
+            self._pump()
+            self._rouse()
+        except Exception:  # the next turn may do better
+            log.exception("courier_failed")
+            self._is_due = True
+            self._tick_by(self._clock() + AGAIN_MS)
+        self._answer_waiting()
+
+    def on_receive(self, message: object) -> object:
+        """Take note of commits, answers and orders."""
+        match message:
+            case Committed():
+                for stream, change in message.changes.items():
+                    self._note(stream, change)
+            case _Sent():
+                self._sent(message)
+            case Written():
+                self._written(message)
+            case Served():
+                for endpoint in self._shelf.endpoints():
+                    if endpoint.channel == message.channel and endpoint.worked():
+                        self._tell_pause(endpoint)
+                self._is_due = True
+            case Heard():
+                self._waker.listen(message.callback)
+                self._rousing = self._shelf.sessions()
+            case Errand():
+                self._waker.tell_due()
+                self._is_due = True
+            case Settled():  # who asks may have heard of a commit before it was told here
+                self._is_due = True
+            case Finish():
+                self._finishing = True
+                self._recorder.rewrite()
+            case _:
+                return super().on_receive(message)
+        return None
+
+    # What is heard of.
+
+    def _note(self, stream: bytes, change: Change) -> None:
+        before = () if change.before is None else change.before.outbox
+        now = self._clock()
+        may_go: set[str] = set()
+        for waiting in sendable(change.after.outbox):
+            may_go.add(waiting.delivery)
+            assert waiting.due_at is not None, "what is sent has its moment"
+            if waiting.due_at <= now or waiting.attempts == 0:  # never later than it was queued, by whatever clock
+                self._offer(stream, waiting, now)
+            else:
+                self._tick_by(waiting.due_at)
+        for waiting in before:
+            job = self._jobs.get((stream, waiting.delivery))
+            if job is not None and waiting.delivery not in may_go:
+                job.is_dropped = True
+        for waiting in change.after.outbox:
+            if waiting.session is not None and waiting not in before:
+                self._waker.wake(waiting.session)
+                if waiting.due_at is not None:
+                    self._tick_by(waiting.due_at)
+
+    def _offer(self, stream: bytes, waiting: Waiting, now: int) -> None:
+        """Take up a message that was heard of, unless the index has others that are before it."""
+        assert waiting.route is not None, "what is sent has a route"
+        assert waiting.due_at is not None, "and a moment"
+        if not self._shelf.endpoint(waiting.route).has_more or waiting.due_at > now:
+            self._take_up(stream, waiting)
+
+    def _take_up(self, stream: bytes, waiting: Waiting) -> None:
+        assert waiting.route is not None, "what is sent has a route"
+        key = (stream, waiting.delivery)
+        if key in self._jobs or self._recorder.holds(key):
+            return
+        endpoint = self._shelf.endpoint(waiting.route)
+        if not endpoint.has_room() or endpoint.is_paused(self._clock()):
+            endpoint.has_more = True
+            return
+        job = self._jobs[key] = Job(stream, waiting, waiting.attempts + 1, endpoint)
+        endpoint.queue.append(job)
+
+    def _rouse(self) -> None:
+        """Wake some of the sessions in which something waits: there may be many, and others want to be sent."""
+        few = () if self._finishing else tuple(islice(self._rousing, ROUSED_AT_ONCE))
+        for session in few:
+            self._waker.wake(session)
+        if few:
+            self.inbox.wake()
+
+    def _is_ready(self) -> bool:
+        """Whether the index can be asked now; else it is asked a while later, unless somebody waits for it."""
+        if self._waiting or self._shelf.is_ready():
+            return True
+        self._tick_by(self._clock() + AGAIN_MS)
+        return False
+
+    def _see_again(self) -> None:
+        """Something was not heard of: what stands in the queues may not be true any more."""
+        for endpoint in self._shelf.endpoints():
+            self._put_back(endpoint)
+        self._rousing = self._shelf.sessions()
+        self._is_due = True
+
+    # What is due.
+
+    def _look(self, now: int) -> None:
+        """Take up what is due by the index: messages of every endpoint, and media that no session has confirmed."""
+        self._shelf.look()
+        for endpoint in self._shelf.endpoints():
+            endpoint.has_more = True
+        for stream, waiting in self._shelf.unconfirmed(now):
+            if not self._recorder.holds((stream, waiting.delivery)):
+                error = f"the session did not confirm it within {(now - waiting.queued_at) // MS_PER_S} s"
+                self._give_up(stream, waiting, error)
+        self._tick_by(self._shelf.next_unconfirmed(now))
+
+    def _give_up(self, stream: bytes, waiting: Waiting, error: str) -> None:
+        self._recorder.write(stream, DeliveryFailed(delivery=waiting.delivery, attempt=waiting.attempts, error=error))
+
+    def _tick(self) -> None:
+        self._next_at = None
+        self._is_due = True
+        self.inbox.wake()
+
+    def _tick_by(self, at_ms: int | None) -> None:
+        """Look again at that moment, if not before."""
+        if at_ms is None or self._by_hand or (self._next_at is not None and self._next_at <= at_ms):
+            return
+        at_ms = max(at_ms, self._clock() + TICK_MS_MIN)
+        if self._next_at is not None and self._next_at <= at_ms:
+            return
+        self._next_at = at_ms
+        self._dispatcher.call_at(at_ms, lambda: self._tick() if self._next_at == at_ms else None)
+
+    # Sending.
+
+    def _pump(self) -> None:
+        """Hand out what may be sent now, of every endpoint as much as it may have under way."""
+        if self._finishing or self._crew.is_closed():
+            return
+        now = self._clock()
+        for endpoint in self._shelf.endpoints():
+            while self._recorder.has_room() and endpoint.may_send(now) and self._next(endpoint, now):
+                pass
+            if endpoint.paused_until is not None and (endpoint.queue or endpoint.has_more):
+                self._tick_by(max(endpoint.paused_until, now))
+
+    def _next(self, endpoint: Endpoint, now: int) -> bool:
+        """Do something about the endpoint's next message; whether there was one."""
+        while not endpoint.queue:
+            if not endpoint.has_more or not self._is_ready() or not self._fill(endpoint, now):
+                return False
+        job = endpoint.queue.popleft()
+        if job.is_dropped:
+            del self._jobs[job.key]
+            self._reconsider(job.stream, now)
+        elif self._pacing.is_over(now, job.waiting.queued_at):
+            span = self._pacing.window // MS_PER_S
+            error = f"not delivered within {span} s" + (f": {endpoint.error}" if endpoint.error else "")
+            del self._jobs[job.key]
+            self._give_up(job.stream, job.waiting, error)
+        elif not self._senders.serves(endpoint.channel):
+            endpoint.hold(now, now + self._pacing.ceiling, f"nobody serves the channel {endpoint.channel}")
+            self._leave(job)
+            return False
+        elif endpoint.is_quiet(now):
+            endpoint.hold(now, min(now + self._pacing.ceiling, endpoint.quiet_until), endpoint.error)
+            self._leave(job)
+            return False
+        else:
+            self._hand_out(job)
+        return True
+
+    def _fill(self, endpoint: Endpoint, now: int) -> bool:
+        """Fill an endpoint's queue from the index; whether anything was there."""
+        found, endpoint.has_more = self._shelf.due(endpoint, now)
+        for stream, waiting in found:
+            self._take_up(stream, waiting)
+        if not endpoint.has_more:
+            self._tick_by(self._shelf.next_due(endpoint, now))
+        if not endpoint.queue:  # all of it is under way already: what comes next is told by commits
+            endpoint.has_more = False
+        return bool(endpoint.queue)
+
+    def _leave(self, job: Job) -> None:
+        """Leave a message, and those behind it, to the index until its endpoint may be tried again."""
+        del self._jobs[job.key]
+        self._put_back(job.endpoint)
+        self._tell_pause(job.endpoint)
+
+    def _put_back(self, endpoint: Endpoint) -> None:
+        for each in endpoint.queue:
+            del self._jobs[each.key]
+        endpoint.queue.clear()
+        endpoint.has_more = True
+
+    def _reconsider(self, stream: bytes, now: int) -> None:
+        for waiting in self._shelf.sendable_of(stream):
+            if waiting.due_at is not None and waiting.due_at <= now:
+                self._offer(stream, waiting, now)
+
+    def _hand_out(self, job: Job) -> None:
+        job.endpoint.under_way += 1
+        self._crew.call(
+            f"channel {job.endpoint.name}",
+            job.stream + job.waiting.delivery.encode(),
+            self._senders.send,
+            job,
+            limit_s=self._pacing.limit / MS_PER_S,
+            done=lambda answer: self._put(_Sent(job, answer)),
+        )
+
+    def _sent(self, message: _Sent) -> None:
+        job, now = message.job, self._clock()
+        endpoint, answer = job.endpoint, message.answer
+        endpoint.under_way -= 1
+        if isinstance(answer, Unanswered) and answer.hangs:  # it alone has to wait: others can be sent
+            del self._jobs[job.key]
+            self._recorder.write(job.stream, fact_of(job, Doubtful(str(answer)), now, self._pacing))
+        elif not job.has_begun and isinstance(answer, BaseException) and not isinstance(answer, Permanent):
+            if not self._crew.is_closed():  # nobody has tried
+                endpoint.hold(now, now + self._pacing.first, _why(answer))
+            self._leave(job)
+        else:
+            del self._jobs[job.key]
+            outcome = understood(answer, self._secrets())
+            self._judge(endpoint, outcome, now)
+            self._recorder.write(job.stream, fact_of(job, outcome, now, self._pacing))
+
+    def _judge(self, endpoint: Endpoint, outcome: Outcome, now: int) -> None:
+        """Take note of what an outcome says about the endpoint: one that rejects for good does work."""
+        if isinstance(outcome, Arrived) or (not isinstance(outcome, Doubtful) and not outcome.again):
+            changed = endpoint.worked()
+            if changed:
+                endpoint.has_more = True
+        else:
+            changed = endpoint.failed(now, outcome.error, after_ms=outcome.after_ms)
+            if changed:
+                log.error("endpoint_paused", endpoint=endpoint.name, until=endpoint.paused_until, error=outcome.error)
+        if changed:
+            self._tell_pause(endpoint)
+
+    def _written(self, written: Written) -> None:
+        if self._recorder.written(written):
+            self._reconsider(written.stream, self._clock())
+        elif self._recorder.is_behind():
+            self._tick_by(self._clock() + AGAIN_MS)
+
+    # Who waits.
+
+    def _answer_waiting(self) -> None:
+        endpoints = self._shelf.endpoints()
+        if not self._waiting or self._recorder.is_writing() or any(each.under_way for each in endpoints):
+            return
+        now = self._clock()
+        may_send = not self._finishing and self._recorder.has_room()
+        if may_send and any(each.queue and each.may_send(now) for each in endpoints):
+            return
+        waiting, self._waiting = self._waiting, []
+        for reply in waiting:
+            with suppress(queue.Full):  # its owner has answered it: nobody waits
+                reply.set(None)
+
+
+def _why(answer: BaseException) -> str:
+    return f"{answer}" if isinstance(answer, Unanswered) else f"not tried: {type(answer).__name__}"

@@ -1,0 +1,85 @@
+"""The refusal: what is answered instead of facts, and how each fact is called when it is asked for."""
+
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from tallystick.ledger.errors import Refused, TallystickError
+from tallystick.ledger.events import (
+    DeliveryAttempted,
+    DeliveryDelivered,
+    DeliveryDismissed,
+    DeliveryFailed,
+    DeliveryQueued,
+    DeliveryRetried,
+    DeliveryUnknown,
+    TaskAmended,
+    TaskBackingMissed,
+    TaskBackingRestored,
+    TaskCancelled,
+    TaskCancelRequested,
+    TaskCreated,
+    TaskFact,
+    TaskFailed,
+    TaskHeld,
+    TaskLateSignal,
+    TaskLeased,
+    TaskLost,
+    TaskNotifyChanged,
+    TaskProgressed,
+    TaskPruned,
+    TaskRecovered,
+    TaskReleased,
+    TaskSettled,
+    TaskStarted,
+    TaskSucceeded,
+    TaskTimedOut,
+)
+from tallystick.ledger.record import TaskRecord
+
+Facts: TypeAlias = tuple[TaskFact, ...]
+
+NOTHING: Facts = ()
+
+SIGNALS: dict[type, str] = {
+    TaskStarted: "start",
+    TaskProgressed: "progress",
+    TaskSucceeded: "succeed",
+    TaskFailed: "fail",
+    TaskTimedOut: "time_out",
+    TaskCancelRequested: "cancel",
+    TaskCancelled: "cancelled",
+    TaskBackingMissed: "miss",
+    TaskBackingRestored: "restore",
+    TaskLeased: "keep_alive",
+    TaskLost: "lose",
+    TaskRecovered: "recover",
+    TaskSettled: "settle",
+    TaskPruned: "prune",
+    TaskHeld: "hold",
+    TaskReleased: "release",
+    TaskNotifyChanged: "notify",
+    TaskCreated: "create",
+    TaskAmended: "amend",
+    TaskLateSignal: "late_signal",
+    DeliveryQueued: "tell",
+    DeliveryAttempted: "attempt",
+    DeliveryUnknown: "doubt",
+    DeliveryDelivered: "deliver",
+    DeliveryFailed: "give_up",
+    DeliveryRetried: "retry",
+    DeliveryDismissed: "dismiss",
+}
+"""What each fact is called when it is asked for: the verb in refusals and late signals."""
+
+
+class Refusal(Struct, frozen=True):
+    """The ledger does not record it as reported: why, and the late signal that it records instead, if any."""
+
+    error: TallystickError
+    evidence: TaskLateSignal | None = None
+
+
+def refused(record: TaskRecord, data: TaskFact) -> Refusal:
+    """Return a refusal that says what the task is, and what was asked of it."""
+    return Refusal(Refused(record.task_id, status=record.shown_status, attempted=SIGNALS[data.__class__]))

@@ -1,0 +1,135 @@
+"""Told: what became of every message of a task, as its events tell it. Pure."""
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from tallystick.ledger.events import (
+    DeliveryAttempted,
+    DeliveryDelivered,
+    DeliveryDismissed,
+    DeliveryFailed,
+    DeliveryQueued,
+    DeliveryRetried,
+    DeliveryUnknown,
+    Event,
+    Origin,
+)
+from tallystick.ledger.lifecycle import DeliveryKind, DeliveryStatus
+from tallystick.ledger.outbox import id_of
+
+
+class DeliveryRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """One message: what it says, where it goes, and how far it is. All times are in ms (UTC), as recorded.
+
+    `id` is what the receiver sees; `position` is where the log has it. Without a route it waits, or waited, in a
+    session. `due_at` is when the next attempt is due, `settled_at` when it arrived, failed or was dismissed.
+    """
+
+    id: str
+    task_id: str
+    kind: DeliveryKind
+    status: DeliveryStatus
+    text: str
+    position: int
+    queued_at: int
+    name: str
+    route: Origin | None = None
+    session: str | None = None
+    artifacts: tuple[str, ...] = ()
+    attempts: int = 0
+    due_at: int | None = None
+    settled_at: int | None = None
+    error: str | None = None
+    receipt: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not arrived, was not dismissed, and goes no other way: what nobody confirmed does."""
+        is_replaced = self.status is DeliveryStatus.FAILED and self.route is None
+        return not is_replaced and self.status not in (DeliveryStatus.DELIVERED, DeliveryStatus.DISMISSED)
+
+
+def deliveries_of(events: Iterable[Event]) -> list[DeliveryRecord]:
+    """Return the messages of one task, in the order in which they were queued."""
+    told: dict[str, DeliveryRecord] = {}
+    done: list[DeliveryRecord] = []
+    for event in events:
+        data = event.data
+        if isinstance(data, DeliveryQueued):
+            if data.delivery in told:  # one of this name was done with
+                done.append(told.pop(data.delivery))
+            told[data.delivery] = _queued(event, data)
+        elif isinstance(data, _OUTCOMES) and data.delivery in told:
+            told[data.delivery] = _moved(told[data.delivery], event, data)
+    return sorted([*done, *told.values()], key=lambda record: record.position)
+
+
+_Outcome = (
+    DeliveryAttempted | DeliveryUnknown | DeliveryDelivered | DeliveryFailed | DeliveryRetried | DeliveryDismissed
+)
+_OUTCOMES = (
+    DeliveryAttempted,
+    DeliveryUnknown,
+    DeliveryDelivered,
+    DeliveryFailed,
+    DeliveryRetried,
+    DeliveryDismissed,
+)
+
+
+def _queued(event: Event, data: DeliveryQueued) -> DeliveryRecord:
+    return DeliveryRecord(
+        id=id_of(event.task_id, data.delivery),
+        task_id=event.task_id,
+        kind=data.kind,
+        status=DeliveryStatus.SESSION_QUEUED if data.route is None else DeliveryStatus.PENDING,
+        text=data.text,
+        position=event.position,
+        queued_at=event.recorded_at,
+        name=data.delivery,
+        route=data.route,
+        session=data.session,
+        artifacts=data.artifacts,
+        due_at=data.until if data.route is None else event.recorded_at,
+    )
+
+
+def _moved(record: DeliveryRecord, event: Event, data: _Outcome) -> DeliveryRecord:
+    now = event.recorded_at
+    match data:
+        case DeliveryAttempted():
+            return replace(record, attempts=data.attempt, due_at=data.due_at, error=data.error)
+        case DeliveryUnknown():
+            return replace(
+                record,
+                status=DeliveryStatus.UNKNOWN,
+                attempts=data.attempt,
+                due_at=data.due_at,
+                settled_at=now if data.due_at is None else None,
+                error=data.error,
+            )
+        case DeliveryDelivered():
+            return replace(
+                record,
+                status=DeliveryStatus.DELIVERED,
+                attempts=record.attempts if data.attempt is None else data.attempt,
+                due_at=None,
+                settled_at=now,
+                error=None,
+                receipt=data.receipt,
+            )
+        case DeliveryFailed():
+            return replace(
+                record,
+                status=DeliveryStatus.FAILED,
+                attempts=data.attempt,
+                due_at=None,
+                settled_at=now,
+                error=data.error,
+            )
+        case DeliveryRetried():
+            return replace(record, status=DeliveryStatus.PENDING, due_at=now, settled_at=None)
+        case DeliveryDismissed():
+            return replace(record, status=DeliveryStatus.DISMISSED, due_at=None, settled_at=now)

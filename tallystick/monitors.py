@@ -1,0 +1,84 @@
+"""The monitors: rules of the configuration that send what happens to tasks to further routes."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from tallystick.ledger import fields
+from tallystick.ledger.errors import InvalidInput
+from tallystick.ledger.events import Origin
+from tallystick.ledger.lifecycle import BLOCKED, Status
+from tallystick.ledger.routing import Monitor
+
+_RULE = ("name", "to", "when")
+_WHEN = ("owner", "runtime", "status")
+_STATUSES = (*sorted(Status), BLOCKED)
+_TO = 'CHANNEL://TO or CHANNEL://TO/THREAD, such as "slack://C0123456789" or "telegram://-1001234567890/77"'
+
+
+def monitors_of(rules: Sequence[object], channels: Mapping[str, object], kinds: Sequence[str]) -> tuple[Monitor, ...]:
+    """Return the monitors that `[[route]]` tables describe. Raises `InvalidInput` for what is none.
+
+    A channel must be configured, or have the name of a kind of channel: a program registers those under that name.
+    """
+    return tuple(_monitor(f"route[{number}]", rule, {*channels, *kinds}) for number, rule in enumerate(rules))
+
+
+def _monitor(field: str, rule: object, channels: set[str]) -> Monitor:
+    told = _table(field, rule, _RULE)
+    when = _table(f"{field}.when", told.get("when", {}), _WHEN)
+    route = _route(f"{field}.to", told.get("to"))
+    if route.channel not in channels:
+        allowed = f"a channel: {', '.join(sorted(channels))}; or configure [channel.{route.channel}]"
+        raise InvalidInput(f"{field}.to", told.get("to"), allowed)
+    status = when.get("status")
+    if status is not None and status not in _STATUSES:
+        raise InvalidInput(f"{field}.when.status", status, ", ".join(_STATUSES))
+    named = told.get("name")
+    name = fields.required_key(f"{field}.name", f"{route.channel}:{route.to}" if named is None else named)
+    return Monitor(
+        _IN_NO_NAME.sub("-", name)[:_NAME_CHARACTERS],  # it becomes part of an id, which goes into headers
+        route,
+        None if when.get("runtime") is None else fields.runtime(f"{field}.when.runtime", when["runtime"]),
+        status,
+        None if when.get("owner") is None else fields.required_key(f"{field}.when.owner", when["owner"]),
+    )
+
+
+_NAME_CHARACTERS = 48
+_IN_NO_NAME = re.compile(r"[^A-Za-z0-9:_-]")
+
+
+def _table(field: str, value: object, known: tuple[str, ...]) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InvalidInput(field, value, f"a table with {', '.join(known)}")
+    for key in value:
+        if key not in known:
+            raise InvalidInput(f"a name in {field}", key, f"one of {', '.join(known)}")
+    return value
+
+
+def _route(field: str, value: object) -> Origin:
+    """Read a route: digits are a number, as chats and topics have them."""
+    channel, found, rest = value.partition("://") if isinstance(value, str) else ("", "", "")
+    path, _, query = rest.partition("?")
+    parts = [unquote(part) for part in path.split("/")] if path else []
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    if not found or not channel or len(parts) > len(("to", "thread")) or not set(options) <= {"account"}:
+        raise InvalidInput(field, value, _TO)
+    to, thread = [*parts, None, None][:2]
+    return fields.route(
+        field,
+        Origin(
+            channel,
+            _number(to) if to else channel,  # a channel that knows its own target needs none
+            options.get("account"),
+            _number(thread) if thread else None,
+        ),
+    )
+
+
+def _number(text: str) -> str | int:
+    digits = text.removeprefix("-")
+    return int(text) if digits.isascii() and digits.isdecimal() and not (len(digits) > 1 and digits[0] == "0") else text

@@ -1,0 +1,185 @@
+"""The outlets: on which channels a ledger reaches people, who hears its wakes, and what no message may say."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from weakref import WeakMethod
+
+from tallystick.actors.courier.errands import Heard, Served
+from tallystick.actors.courier.senders import Send
+from tallystick.actors.courier.waker import OnWake
+from tallystick.actors.envelope import Envelope, ExcInfo, Reply
+from tallystick.actors.system import System
+from tallystick.actors.telling import Redact, Telling, registered_names
+from tallystick.config import Config
+from tallystick.ledger import fields
+from tallystick.ledger.delivery import Delivery, Receipt
+from tallystick.ledger.errors import InvalidInput, NotOwner
+from tallystick.ledger.events import Origin, TaskCreated
+from tallystick.ledger.store.port import EventLog
+from tallystick.monitors import monitors_of
+from tallystick.sharing.wakes import WakeListener, ring_all
+
+if TYPE_CHECKING:
+    import asyncio
+
+
+class HasSend(Protocol):
+    """Something that sends: a channel."""
+
+    def send(self, delivery: Delivery) -> Receipt | Awaitable[Receipt]:
+        """Send one message, and say that it arrived."""
+        ...
+
+
+Channel: TypeAlias = HasSend | Send
+"""What sends on a channel: an object with `send`, or a function. It may block, and it may be a coroutine function."""
+
+
+def telling_of(log: EventLog, settings: Config) -> Telling:
+    """Return what the actors of a ledger with this configuration know of whom to tell."""
+    if not (settings.channel or settings.route):
+        return Telling(log)
+    from tallystick.channels import KINDS
+
+    return Telling(log, monitors=monitors_of(settings.route, settings.channel, KINDS), channels=settings.channel)
+
+
+class _Unless:
+    """Hears only that something could not be written."""
+
+    def __init__(self, failed: Callable[[], object]) -> None:
+        self._failed = failed
+
+    def set(self, _value: Any = None) -> None:
+        """It is durable."""
+
+    def set_exception(self, exc_info: ExcInfo | None = None) -> None:
+        """It is not."""
+        del exc_info
+        self._failed()
+
+    def fail(self, error: BaseException) -> None:
+        """It is not."""
+        del error
+        self._failed()
+
+
+class Outlets:
+    """The channels, the wakes and the redaction of one open ledger.
+
+    Only a process that opened the ledger sends. One that joined it, or reads it, hears wakes from its owner.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        settings: Config,
+        *,
+        folder: Path | None,
+        system: System | None = None,
+        why_not: WeakMethod[Callable[[], Exception]] | None = None,
+        waiting: Callable[[], Iterable[str]] = tuple,
+        loop: "asyncio.AbstractEventLoop | None" = None,
+    ) -> None:
+        self._log, self._settings, self._folder, self._system = log, settings, folder, system
+        self._why_not, self._waiting, self._loop = why_not, waiting, loop
+        self._closing: list[Callable[[], object]] = []
+
+    def open(self) -> None:
+        """Make the channels of the configuration ready. Raises `InvalidInput` when a secret or a library is missing."""
+        system = self._sending()
+        if self._folder is not None:
+            folder = self._folder
+            self._put(system, Heard(lambda session: ring_all(folder, session)))
+        if not self._settings.channel:
+            return
+        from tallystick.channels import build
+
+        telling = system.directory.telling
+        for name, settings in self._settings.channel.items():
+            sender = build(name, settings)
+            if sender is not None:
+                self._closing.append(sender.close)
+                system.senders.register(name, sender.send)
+                telling.secrets = (*telling.secrets, *sender.secrets)
+
+    def checked(self, created: TaskCreated) -> TaskCreated:
+        """Return a creation whose origin leads somewhere.
+
+        Raises `InvalidInput` when it names a channel that is not known while others are: one that is misspelt would
+        never be reached. Where no channel is known, sessions are told.
+        """
+        origin = created.origin
+        if origin is None or origin.channel is None:
+            return created
+        known = self._known()
+        if known and origin.channel not in known:
+            from tallystick.channels import KINDS
+
+            if origin.channel not in KINDS:
+                allowed = f"a channel that is known ({', '.join(sorted(known))}); register it with ledger.channel()"
+                raise InvalidInput("origin.channel", origin.channel, allowed)
+        return created
+
+    def _known(self) -> frozenset[str]:
+        if self._system is not None:
+            return self._system.directory.telling.routing.channels
+        return registered_names(self._log).union(self._settings.channel)
+
+    def register(self, name: str, channel: Channel) -> None:
+        """Send what goes to a channel through this from now on. Raises `InvalidInput`, `NotOwner`."""
+        system = self._sending()
+        name = fields.address("channel", name)
+        if "/" in name:
+            raise InvalidInput("channel", name, "a name without a slash, which would part it from an account")
+        send: Any = getattr(channel, "send", channel)
+        if not callable(send):
+            raise InvalidInput("sender", channel, "an object with send(delivery), or a function of a delivery")
+        system.senders.register(name, send)
+        note = system.directory.telling.serve(name)
+        if note is not None:
+            system.keep(*note, _Unless(lambda: system.directory.telling.serve_not(name)))
+        self._put(system, Served(name))
+
+    def on_wake(self, callback: OnWake) -> None:
+        """Call this with the key of each session in which something waits, now and from now on."""
+        if not callable(callback):
+            raise InvalidInput("callback", callback, "a function of the key of a session")
+        if self._system is not None and self._system.courier is not None:
+            self._put(self._system, Heard(callback))
+        elif self._folder is not None:
+            listener = WakeListener(self._folder, callback, waiting=self._waiting, loop=self._loop)
+            if listener.start():
+                self._closing.append(listener.close)
+
+    def redact(self, hook: Redact) -> None:
+        """Strip what this names from every message from now on. Raises `InvalidInput`, `NotOwner`."""
+        if not callable(hook):
+            raise InvalidInput("hook", hook, "a function of a text that returns the secrets in it")
+        self._sending().directory.telling.redact(hook)
+
+    def reach(self, session: str, route: Origin | Mapping[str, object], reply: Reply) -> None:
+        """Take note of the way on which a session is reached now; answered when it is durable."""
+        key = fields.required_key("session", session)
+        system = self._sending()
+        system.keep(*system.directory.telling.reach(key, fields.route("route", route)), reply)
+
+    def _sending(self) -> System:
+        if self._system is None:
+            why_not = None if self._why_not is None else self._why_not()
+            assert why_not is not None, "who cannot send knows why"
+            raise why_not()
+        return self._system
+
+    @staticmethod
+    def _put(system: System, message: object) -> None:
+        if system.courier is None:
+            raise NotOwner(system.log.path, who=None, joined=True)
+        system.courier.inbox.put_behind([Envelope(message)])
+
+    def close(self) -> None:
+        """Let go of sockets and connections. Closing twice is allowed."""
+        closing, self._closing = self._closing, []
+        for close in reversed(closing):
+            close()

@@ -1,0 +1,74 @@
+"""The session: what waits in one until it is taken, for threads; its twin for asyncio is in `async_session`."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+from tallystick.actors.future import LightFuture
+from tallystick.house import House
+from tallystick.ledger import fields
+from tallystick.ledger.commands import Command
+from tallystick.ledger.errors import NotFound, Refused
+from tallystick.ledger.events import DeliveryDelivered, Origin
+from tallystick.ledger.ids import id_bytes
+from tallystick.messages import TAKE_DEFAULT, SessionEvent
+
+ACKNOWLEDGED_AT_ONCE = 256  # more would leave no room in a ledger's inboxes for others
+
+Acknowledgement = tuple[bytes, Command]
+"""A task, and the command that says that its message was taken."""
+
+
+class Session:
+    """The queue of one session, and the way on which the session is reached.
+
+    Events stay until they are acknowledged, whatever is restarted in between, and come in the order of the log.
+    """
+
+    def __init__(self, house: House, key: str) -> None:
+        self.key = fields.required_key("session", key)
+        self._house = house
+
+    def __repr__(self) -> str:
+        return f"<Session {self.key}>"
+
+    def take(self, limit: int = TAKE_DEFAULT) -> list[SessionEvent]:
+        """Return what waits, the oldest first, at most `limit`. It waits on until `ack`: taking it again is safe."""
+        return self._house.messages.take(self.key, limit)
+
+    def ack(self, position: int) -> int:
+        """Say that everything up to a position was dealt with; returns how much that was, when it is durable.
+
+        Doing so again changes nothing.
+        """
+        facts = self._house.facts()
+        acknowledged = 0
+        for page in acknowledgements(self._house, self.key, position):
+            asked = []
+            for stream, command in page:
+                future = LightFuture()
+                facts.send(facts.actor(stream), command, future)
+                asked.append(future)
+            for future in asked:
+                with suppress(Refused, NotFound):  # somebody else has dealt with it
+                    future.get()
+            acknowledged += len(asked)
+        return acknowledged
+
+    def reach(self, route: Origin | Mapping[str, object]) -> None:
+        """Take note of the way on which this session is reached now: blanks of its tasks' origins are filled from it.
+
+        Durable when it returns. Raises `InvalidInput` unless it says channel and target, `NotOwner`.
+        """
+        future = LightFuture()
+        self._house.outlets.reach(self.key, route, future)
+        future.get()
+
+
+def acknowledgements(house: House, key: str, position: int) -> list[list[Acknowledgement]]:
+    """Return what says that everything in a session up to a position was dealt with, as many as are sent together."""
+    fields.whole("position", position)
+    wanted = [
+        (id_bytes(task_id), Command(DeliveryDelivered(delivery=waiting.delivery), house.actor))
+        for task_id, waiting in house.messages.waiting_in(key, position)
+    ]
+    return [wanted[start : start + ACKNOWLEDGED_AT_ONCE] for start in range(0, len(wanted), ACKNOWLEDGED_AT_ONCE)]
