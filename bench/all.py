@@ -28,6 +28,8 @@ QUESTIONS = (
     "g8_sweep",
     "g9_disk",
     "g10_kill",
+    "g11_delivery",
+    "g12_outbox",
 )
 QUESTION_S_MAX = 7_200
 
