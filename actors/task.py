@@ -297,7 +297,8 @@ class TaskActor(DispatchedActor):
     def committed(self) -> None:
         """The journal wrote this actor's events: an ended task's actor may go."""
         if self.record is not None and not self.record.is_active:
-            self._home.let_go_later(self)
+            if not any(waiting.is_sent for waiting in self.record.outbox):  # else it is spoken to again, soon
+                self._home.let_go_later(self)
             awaiting, self._awaiting = self._awaiting, None
             for future in awaiting or ():
                 with suppress(queue.Full):  # its owner has answered it: nobody waits

@@ -62,7 +62,8 @@ def _success(record: TaskRecord) -> str:
 
 def _sentences(first: str, about: str | None, kind: DeliveryKind) -> str:
     said = about.strip() if about else ""
-    return " ".join(filter(None, (first, said, _REVIEW if kind is DeliveryKind.REVIEW else "")))
+    told = f"{first} {said}" if said else first
+    return f"{told} {_REVIEW}" if kind is DeliveryKind.REVIEW else told
 
 
 def _title(record: TaskRecord) -> str:
@@ -79,6 +80,8 @@ def _one_line(text: str | None, characters_max: int) -> str | None:
         return None
     # A title is short and a task's text may be long: what is beyond any cut need not be looked at.
     text, most = text.strip(), 4 * characters_max
+    if len(text) <= characters_max and text.isprintable() and "  " not in text:
+        return text
     line = " ".join((fields.report("text", text[:most], bytes_max=4 * most, controls=False) or "").split())
     if len(line) <= characters_max and len(text) <= most:
         return line

@@ -121,7 +121,7 @@ def _of_a_step(event: Event, record: TaskRecord, routing: Routing, stored: Store
         kind, text = DeliveryKind.STARTED, started_message(record)
     name = f"event:{event.version}:{kind.value}"
     if record.notify_policy is NotifyPolicy.STATE_CHANGES and record.scope_kind is Scope.SESSION:
-        route = direct_route(record, routing, stored)
+        route = None if _is_media(record) else direct_route(record, routing, stored)
         if route is None:
             yield _to_session(record, name, kind, text)
         else:
@@ -175,7 +175,7 @@ def _to_session(
 
 def _once(record: TaskRecord, name: str, event: Event) -> str:
     """Return a name that no message of the task has that still waits: an end may be told again after a recovery."""
-    return name if find(record.outbox, name) is None else f"{name}~{event.version}"
+    return name if not record.outbox or find(record.outbox, name) is None else f"{name}~{event.version}"
 
 
 def _end_name(record: TaskRecord, kind: str = "terminal") -> str:

@@ -1,7 +1,7 @@
 """The courier: the actor that sends what waits in outboxes, and has recorded what became of it."""
 
 import queue
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -316,8 +316,9 @@ class Courier(DispatchedActor):
         endpoint.queue.clear()
         endpoint.has_more = True
 
-    def _reconsider(self, stream: bytes, now: int) -> None:
-        for waiting in self._shelf.sendable_of(stream):
+    def _reconsider(self, stream: bytes, now: int, known: Iterable[Waiting] | None = None) -> None:
+        """Offer what may be sent next of a task; without what is known of it, the index is asked."""
+        for waiting in self._shelf.sendable_of(stream) if known is None else known:
             if waiting.due_at is not None and waiting.due_at <= now:
                 self._offer(stream, waiting, now)
 
@@ -364,7 +365,8 @@ class Courier(DispatchedActor):
 
     def _written(self, written: Written) -> None:
         if self._recorder.written(written):
-            self._reconsider(written.stream, self._clock())
+            known = None if written.record is None else list(sendable(written.record.outbox))
+            self._reconsider(written.stream, self._clock(), known)
         elif self._recorder.is_behind():
             self._tick_by(self._clock() + AGAIN_MS)
 

@@ -12,6 +12,7 @@ from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Closed, Corrupt, NotFound, Refused
 from tallystick.ledger.events import TaskFact
 from tallystick.ledger.ids import id_text
+from tallystick.ledger.record import TaskRecord
 
 log = logger("actors")
 
@@ -31,6 +32,8 @@ class Written(Struct, frozen=True):
     stream: bytes
     fact: TaskFact
     error: BaseException | None = None
+    record: TaskRecord | None = None
+    """The task as it is then, when that was the answer."""
 
     @property
     def key(self) -> Key:
@@ -46,8 +49,8 @@ class _Told:
     def __init__(self, put: Callable[[object], None], stream: bytes, fact: TaskFact) -> None:
         self._put, self._stream, self._fact = put, stream, fact
 
-    def set(self, _value: Any = None) -> None:
-        self._put(Written(self._stream, self._fact))
+    def set(self, value: Any = None) -> None:
+        self._put(Written(self._stream, self._fact, record=value if isinstance(value, TaskRecord) else None))
 
     def set_exception(self, exc_info: ExcInfo | None = None) -> None:
         self.fail((exc_info and exc_info[1]) or Closed())

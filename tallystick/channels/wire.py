@@ -123,6 +123,9 @@ def _body(response: BaseHTTPResponse, until: float) -> bytes:
 
     What is missing is no error: the status has been said, and who needs the body sees that it makes no sense.
     """
+    if getattr(response, "length_remaining", None) == 0:  # as most endpoints answer: to read nothing costs much
+        response.release_conn()
+        return b""
     kept = bytearray()
     try:
         while piece := response.read1(_PIECE_BYTES):
