@@ -13,6 +13,7 @@ from tallystick.actors.log import logger
 from tallystick.ledger.events import (
     DeliveryFailed,
     DeliveryQueued,
+    DeliveryUnknown,
     Event,
     Origin,
     TaskNotifyChanged,
@@ -20,7 +21,7 @@ from tallystick.ledger.events import (
 )
 from tallystick.ledger.lifecycle import DeliveryKind, NotifyPolicy
 from tallystick.ledger.message import clean, end_message
-from tallystick.ledger.notices import ENDS, instead, notices
+from tallystick.ledger.notices import ENDS, instead, is_given_up, notices
 from tallystick.ledger.outbox import find
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.routing import Monitor, Routing
@@ -93,7 +94,7 @@ class Telling:
     def notices(self, event: Event, before: TaskRecord | None, record: TaskRecord) -> Sequence[DeliveryQueued]:
         """Return the messages that are to be recorded together with an event, after which the task is `record`."""
         kind = event.data.__class__
-        if kind is DeliveryFailed:
+        if is_given_up(event.data):
             found = self._instead(event, before, record)
             return _NOTHING if found is None else (self._stripped(found, record),)
         if not self.routing.monitors:
@@ -111,9 +112,9 @@ class Telling:
         return list(notices(_without(event, strip), _without_secrets(record, strip), self.routing, self.stored))
 
     def _instead(self, event: Event, before: TaskRecord | None, record: TaskRecord) -> DeliveryQueued | None:
-        assert isinstance(event.data, DeliveryFailed)
+        assert isinstance(event.data, DeliveryFailed | DeliveryUnknown)
         waiting = None if before is None else find(before.outbox, event.data.delivery)
-        assert waiting is not None, "only what waits can fail"
+        assert waiting is not None, "only what waits can be given up"
         message = message_at(self._log, waiting.position)
         if message is None:  # it is damaged: better said anew than not at all
             message = DeliveryQueued(

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from tallystick.ledger.events import (
     DeliveryFailed,
     DeliveryQueued,
+    DeliveryUnknown,
     Event,
     Origin,
     TaskCancelled,
@@ -40,7 +41,7 @@ ENDS: frozenset[type[TaskFact]] = frozenset(
 )
 STEPS: frozenset[type[TaskFact]] = frozenset({TaskStarted, TaskProgressed})
 
-TOLD: frozenset[type[TaskFact]] = ENDS | STEPS | {TaskNotifyChanged, DeliveryFailed}
+TOLD: frozenset[type[TaskFact]] = ENDS | STEPS | {TaskNotifyChanged, DeliveryFailed, DeliveryUnknown}
 """The facts that a message may follow; of all others nobody is told."""
 
 
@@ -131,13 +132,18 @@ def _of_a_step(event: Event, record: TaskRecord, routing: Routing, stored: Store
             yield DeliveryQueued(delivery=monitored, kind=kind, text=text, route=route)
 
 
+def is_given_up(data: TaskFact) -> bool:
+    """Return whether this says that a message is not sent any more by itself, and has not arrived for certain."""
+    return isinstance(data, DeliveryFailed) or (isinstance(data, DeliveryUnknown) and data.due_at is None)
+
+
 def instead(
     failed: DeliveryQueued, record: TaskRecord, event: Event, routing: Routing, stored: StoredRoute
 ) -> DeliveryQueued | None:
-    """Return the other way for a message to the one who asked that failed; None when there is none.
+    """Return the other way for a message to the one who asked that is given up; None when there is none.
 
-    What could not be sent waits in the session, once, however often an operator has it sent again. Media that the
-    session did not confirm go to the channel, once.
+    What has not arrived for certain waits in the session, once, however often an operator has it sent again: better
+    told twice than not at all. Media that the session did not confirm go to the channel, once.
     """
     if not is_main(failed.delivery):
         return None

@@ -3,10 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tallystick.ledger.events import DeliveryFailed, DeliveryQueued, Event, Origin, TaskCreated, TaskFact
+from tallystick.ledger.events import (
+    DeliveryFailed,
+    DeliveryQueued,
+    DeliveryUnknown,
+    Event,
+    Origin,
+    TaskCreated,
+    TaskFact,
+)
 from tallystick.ledger.evolve import evolve
 from tallystick.ledger.lifecycle import DeliveryStatus, NotifyPolicy
-from tallystick.ledger.notices import instead, notices
+from tallystick.ledger.notices import instead, is_given_up, notices
 from tallystick.ledger.outbox import Waiting, find
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.routing import Monitor, Routing
@@ -44,10 +52,11 @@ class Announced(Story):
                 super().happen((notice,), actor="outbox")
 
     def _notices(self, event: Event, before: TaskRecord | None) -> list[DeliveryQueued]:
-        if not isinstance(event.data, DeliveryFailed):
+        data = event.data
+        if not (isinstance(data, DeliveryFailed | DeliveryUnknown) and is_given_up(data)):
             return list(notices(event, self.record, self.routing, self.stored.get))
         assert before is not None, "something failed before anything was created"
-        waiting = find(before.outbox, event.data.delivery)
+        waiting = find(before.outbox, data.delivery)
         assert waiting is not None, "only what waits can fail"
         other = instead(self.message(waiting), self.record, event, self.routing, self.stored.get)
         return [] if other is None else [other]

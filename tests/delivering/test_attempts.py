@@ -164,7 +164,9 @@ def test_what_may_have_arrived_is_unknown_and_sent_again_to_the_letter(
 @pytest.mark.parametrize(
     "then", [Retryable("busy"), Permanent("no such chat")], ids=lambda answer: type(answer).__name__
 )
-def test_unknown_never_becomes_failed(ledger: Ledger, clock: HandClock, chat: Channel, then: Exception) -> None:
+def test_unknown_never_becomes_failed_and_the_session_hears_of_it_when_nothing_is_sent_any_more(
+    ledger: Ledger, clock: HandClock, chat: Channel, then: Exception
+) -> None:
     chat.answer = Unconfirmed("the line broke")
     task = ended(ledger)
     ledger.settled()
@@ -175,8 +177,8 @@ def test_unknown_never_becomes_failed(ledger: Ledger, clock: HandClock, chat: Ch
 
     assert DeliveryStatus.UNKNOWN == how(ledger, task)
     assert "delivery-failed.1" not in types(ledger, task)
-    assert [] == waiting_texts(ledger)
-    assert [task.id] == [each.task_id for each in ledger.deliveries()]
+    assert [told(ledger, task).text] == waiting_texts(ledger)
+    assert {task.id} == {each.task_id for each in ledger.deliveries()}
 
 
 @pytest.mark.parametrize("answer", [None, "ok", True, {"id": "7"}], ids=repr)
