@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from tallystick.channels.message import data_of
 from tallystick.channels.speech import Speech
 from tallystick.ledger.delivery import Delivery, Permanent, Receipt, Retryable, Unconfirmed
 
@@ -81,27 +82,8 @@ class FileSender:
 
 def line_of(delivery: Delivery) -> bytes:
     """Return the line that a delivery becomes. JSON has no line break in it, whatever the text has."""
-    route = delivery.route
-    return (
-        msgspec.json.encode(
-            {
-                "id": delivery.id,
-                "taskId": delivery.task_id,
-                "kind": delivery.kind,
-                "text": delivery.text,
-                "route": {
-                    "channel": route.channel,
-                    "to": route.to,
-                    "account": route.account,
-                    "thread": route.thread,
-                },
-                "artifacts": delivery.artifacts,
-                "queuedAt": delivery.queued_at,
-                "attempt": delivery.attempt,
-            }
-        )
-        + b"\n"
-    )
+    said = {**data_of(delivery), "queuedAt": delivery.queued_at, "attempt": delivery.attempt}
+    return msgspec.json.encode(said) + b"\n"
 
 
 sender = FileSender

@@ -1,4 +1,4 @@
-"""The message: where a delivery goes, and what fits."""
+"""The message: what is said of a delivery, where it goes, and what fits."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +18,19 @@ def cut(text: str, characters_max: int) -> str:
     if len(units) <= 2 * characters_max:
         return text
     return units[: 2 * (characters_max - 1)].decode("utf-16-le", "ignore") + ELLIPSIS
+
+
+def data_of(delivery: Delivery) -> dict[str, Any]:
+    """Return what programs are told of a delivery: the same in every attempt."""
+    route = delivery.route
+    return {
+        "id": delivery.id,
+        "taskId": delivery.task_id,
+        "kind": delivery.kind,
+        "text": delivery.text,
+        "route": {"channel": route.channel, "to": route.to, "account": route.account, "thread": route.thread},
+        "artifacts": delivery.artifacts,
+    }
 
 
 def target(speech: Speech, delivery: Delivery, settings: Mapping[str, Any]) -> str | int:

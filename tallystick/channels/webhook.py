@@ -12,6 +12,7 @@ from standardwebhooks import Webhook
 from urllib3.util import make_headers, parse_url
 
 from tallystick.channels.answer import failure
+from tallystick.channels.message import data_of
 from tallystick.channels.settings import TIMEOUT_MS
 from tallystick.channels.speech import Speech
 from tallystick.channels.wire import Wire
@@ -71,25 +72,12 @@ class WebhookSender:
 
 def body_of(delivery: Delivery) -> bytes:
     """Return what an endpoint is sent. It says nothing of the attempt, so every attempt says the same."""
-    route = delivery.route
     queued = datetime.fromtimestamp(delivery.queued_at / 1_000, UTC)
     return msgspec.json.encode(
         {
             "type": f"task.{delivery.kind}",
             "timestamp": f"{queued:%Y-%m-%dT%H:%M:%S}.{delivery.queued_at % 1_000:03}Z",
-            "data": {
-                "id": delivery.id,
-                "taskId": delivery.task_id,
-                "kind": delivery.kind,
-                "text": delivery.text,
-                "route": {
-                    "channel": route.channel,
-                    "to": route.to,
-                    "account": route.account,
-                    "thread": route.thread,
-                },
-                "artifacts": delivery.artifacts,
-            },
+            "data": data_of(delivery),
         }
     )
 

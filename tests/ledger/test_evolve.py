@@ -27,9 +27,10 @@ from tallystick.ledger.evolve import fold, signal_key
 from tallystick.ledger.lifecycle import BLOCKED, DeliveryStatus, NotifyPolicy, Runtime, Scope, Status
 from tallystick.ledger.limits import LATE_SIGNALS_KEPT
 from tallystick.ledger.record import TaskRecord
+from tests.ledger.stories import THEN_MS, ended, running
 from tests.story import BEGIN_MS, OTHER_ID, STREAM, TASK_ID, Story, created, differences
 
-CREATED_MS, STARTED_MS, THEN_MS = BEGIN_MS + 1_000, BEGIN_MS + 2_000, BEGIN_MS + 3_000
+CREATED_MS, STARTED_MS = BEGIN_MS + 1_000, BEGIN_MS + 2_000
 FULL = created(
     runtime="cli",
     label="tally",
@@ -50,18 +51,6 @@ FULL = created(
     metadata={"repo": "a/b"},
     idempotency_key="key-1",
 )
-
-
-def running(**more: object) -> Story:
-    story = Story(created(**more), TaskStarted())
-    story.now_ms = THEN_MS
-    return story
-
-
-def ended() -> Story:
-    story = Story(created(), TaskSucceeded())
-    story.now_ms = THEN_MS
-    return story
 
 
 def test_a_creation_says_everything_that_a_record_begins_with() -> None:

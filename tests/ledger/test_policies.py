@@ -14,41 +14,8 @@ from tallystick.ledger.events import (
     TaskSucceeded,
 )
 from tallystick.ledger.lifecycle import BLOCKED, DeliveryKind, DeliveryStatus, NotifyPolicy
-from tests.story import BEGIN_MS, OTHER_ID, Story, created, differences
-
-CREATED_MS, STARTED_MS, THEN_MS = BEGIN_MS + 1_000, BEGIN_MS + 2_000, BEGIN_MS + 3_000
-FULL = created(
-    runtime="cli",
-    label="tally",
-    requester="agent:main:other",
-    child_session="agent:main:subagent:7c",
-    run_id="run-1",
-    kind="image_generation",
-    source_id="job-7",
-    parent=OTHER_ID,
-    root=OTHER_ID,
-    flow="flow-1",
-    agent="main",
-    requester_agent="other",
-    origin=Origin(channel="telegram", to=-100, account="bot", thread=77),
-    notify="state_changes",
-    timeout_ms=60_000,
-    backing={"pid": 7},
-    metadata={"repo": "a/b"},
-    idempotency_key="key-1",
-)
-
-
-def running(**more: object) -> Story:
-    story = Story(created(**more), TaskStarted())
-    story.now_ms = THEN_MS
-    return story
-
-
-def ended() -> Story:
-    story = Story(created(), TaskSucceeded())
-    story.now_ms = THEN_MS
-    return story
+from tests.ledger.stories import ended, running
+from tests.story import Story, created, differences
 
 
 @pytest.mark.parametrize("so_far", [ended, running])
