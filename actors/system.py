@@ -281,10 +281,10 @@ class System:
             with suppress(Closed):  # its thread has ended by itself
                 self.ask_courier(Finish(), min(CLOSE_DELIVERIES_S, timeout_s / 3))
         self._carriers.close()
-        self.post.stop(timeout_s / 3)
+        posted = self.post.stop(timeout_s / 3)
         watched = self.watchers.stop(timeout_s / 3)  # the facts have the rest
         self.dispatcher.call_soon(self.directory.hold_no_more)
-        done = self.dispatcher.stop(max(deadline - time.monotonic(), 0.1)) and watched
+        done = self.dispatcher.stop(max(deadline - time.monotonic(), 0.1)) and watched and posted
         done &= self.followers.stop(max(deadline - time.monotonic(), 0.1))
         if not done:
             log.error("close_timed_out", timeout_s=timeout_s, backlog=self.dispatcher.backlog())
@@ -306,6 +306,7 @@ class System:
                     courier.inbox.put(Envelope(Committed(batch.first, batch.last, told)))
             except Busy:
                 courier.is_blind = True  # it looks into the index
+                courier.inbox.wake()  # it may have emptied its inbox before it could see that
         supervisor = self.supervisor
         if supervisor is not None:
             concerns = supervisor.supervision.concerns
@@ -315,6 +316,7 @@ class System:
                     supervisor.inbox.put(Envelope(Committed(batch.first, batch.last, concerned)))
             except Busy:
                 supervisor.is_blind = True  # it looks at everything anew
+                supervisor.inbox.wake()
         for listener in tuple(self._listeners):
             try:
                 listener(batch.last)

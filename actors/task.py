@@ -16,14 +16,14 @@ from tallystick.ledger.claims import claims_of
 from tallystick.ledger.commands import Command
 from tallystick.ledger.decide import decide
 from tallystick.ledger.errors import Closed, Corrupt, NotFound, Refused
-from tallystick.ledger.events import DeliveryQueued, Event, TaskCreated, TaskFact, TaskProgressed
+from tallystick.ledger.events import Event, TaskCreated, TaskFact, TaskProgressed
 from tallystick.ledger.evolve import evolve
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.limits import PROGRESS_MS_MIN, USAGE_KEYS_MAX
 from tallystick.ledger.notices import TOLD
 from tallystick.ledger.progress import is_too_soon, merged
 from tallystick.ledger.record import TaskRecord
-from tallystick.ledger.refusal import Refusal
+from tallystick.ledger.refusal import Facts, Refusal
 from tallystick.ledger.store.port import Stored
 
 log = logger("actors")
@@ -150,10 +150,9 @@ class TaskActor(DispatchedActor):
         elif not self._hold(outcome, command):
             if self._held is not None:
                 self.release_held()
+            self._stage(outcome, command)
             if claims:
                 journal.claim(claims)
-            for data in outcome:
-                self._stage(data, command)
         assert self.record is not None, "an accepted command leaves a record"
         journal.answer(future, self.record)
 
@@ -170,39 +169,35 @@ class TaskActor(DispatchedActor):
         elif future is not None:
             self._awaiting = [*(self._awaiting or ()), future]
 
-    def _stage(self, data: TaskFact, command: Command) -> int:
-        """Make the next event, believe it, and hand it to the journal."""
-        journal, before = self._home.journal, self.record
-        now = journal.now()
-        occurred = command.occurred_at
-        event = Event(
-            journal.position + 1,
-            self.stream,
-            1 if before is None else before.version + 1,
-            _happened(command, now) if occurred is None else occurred,
-            now,
-            command.actor,
-            data,
-        )
-        self.record = evolve(before, event)
-        journal.stage(self, before, event)
-        if data.__class__ in TOLD:
-            for notice in self._home.telling.notices(event, before, self.record):
-                self._queue(notice, now)
-        return event.position
+    def _stage(self, facts: Facts, command: Command) -> int:
+        """Make the next events, each with the messages that follow it; believe them, and hand them to the journal.
 
-    def _queue(self, notice: DeliveryQueued, now: int) -> None:
-        """Put a message into the outbox, in the same append as what it tells."""
-        journal, before = self._home.journal, self.record
-        assert before is not None, "a message is about a task"
-        event = Event(journal.position + 1, self.stream, before.version + 1, now, now, OUTBOX_ACTOR, notice)
-        self.record = evolve(before, event)
-        journal.stage(self, before, event)
+        All of them or, when one cannot be made, none. Returns the position of the first.
+        """
+        journal, telling, first = self._home.journal, self._home.telling, self.record
+        position, now, before = journal.position + 1, journal.now(), first
+        occurred = _happened(command, now) if command.occurred_at is None else command.occurred_at
+        events: list[Event] = []
+        for data in facts:
+            version = 1 if before is None else before.version + 1
+            event = Event(position + len(events), self.stream, version, occurred, now, command.actor, data)
+            after = evolve(before, event)
+            events.append(event)
+            if data.__class__ in TOLD:
+                for notice in telling.notices(event, before, after):
+                    place, version = position + len(events), after.version + 1
+                    events.append(Event(place, self.stream, version, now, now, OUTBOX_ACTOR, notice))
+                    after = evolve(after, events[-1])
+            before = after
+        self.record = before
+        for event in events:
+            journal.stage(self, first, event)
+        return position
 
     def _refuse(self, refusal: Refusal, command: Command, future: Reply | None) -> None:
         error = refusal.error
         if refusal.evidence is not None:
-            position = self._stage(refusal.evidence, command)
+            position = self._stage((refusal.evidence,), command)
             assert isinstance(error, Refused), "only a refused signal is kept"
             error = Refused(error.token, status=error.status, attempted=error.attempted, position=position)
         self._rest()
@@ -292,7 +287,7 @@ class TaskActor(DispatchedActor):
         self._home.journal.undo(partial(self._hold_again, held))
         self._held = None
         if self.record is not None and self.record.is_active:
-            self._stage(held.command.data, held.command)
+            self._stage((held.command.data,), held.command)
 
     def committed(self) -> None:
         """The journal wrote this actor's events: an ended task's actor may go."""

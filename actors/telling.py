@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import TypeAlias
 
@@ -20,11 +20,12 @@ from tallystick.ledger.events import (
     TaskProgressed,
 )
 from tallystick.ledger.lifecycle import DeliveryKind, NotifyPolicy
+from tallystick.ledger.limits import ARTIFACTS_BYTES_MAX
 from tallystick.ledger.message import clean, end_message
 from tallystick.ledger.notices import ENDS, instead, is_given_up, notices
 from tallystick.ledger.outbox import find
 from tallystick.ledger.record import TaskRecord
-from tallystick.ledger.routing import Monitor, Routing
+from tallystick.ledger.routing import NO_TARGETS, Monitor, Routing
 from tallystick.ledger.store.port import EventLog
 
 log = logger("actors")
@@ -53,11 +54,18 @@ class Telling:
     Channels that a program registered once count as served after a restart, too: it will register them again.
     """
 
-    def __init__(self, event_log: EventLog, *, monitors: Sequence[Monitor] = (), channels: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        event_log: EventLog,
+        *,
+        monitors: Sequence[Monitor] = (),
+        channels: Iterable[str] = (),
+        targets: Mapping[str, str | int] = NO_TARGETS,
+    ) -> None:
         self._log = event_log
         self._lock = threading.Lock()
         self.registered = registered_names(event_log)
-        self.routing = Routing(tuple(monitors), self.registered.union(channels))
+        self.routing = Routing(tuple(monitors), self.registered.union(channels), targets)
         self.secrets: tuple[str, ...] = ()
         """What the channels must keep to themselves, so that no message has it."""
         self._redactions: tuple[Redact, ...] = ()
@@ -65,7 +73,7 @@ class Telling:
     def serve(self, channel: str) -> tuple[bytes, bytes] | None:
         """Count a channel as served from now on. Returns the note that says so after a restart, if none does yet."""
         with self._lock:
-            self.routing = Routing(self.routing.monitors, self.routing.channels | {channel})
+            self.routing = replace(self.routing, channels=self.routing.channels | {channel})
             if channel in self.registered:
                 return None
             self.registered |= {channel}
@@ -89,10 +97,26 @@ class Telling:
     def stored(self, session: str) -> Origin | None:
         """Return the way on which a session was last reached. Read each time: few origins have blanks to fill."""
         note = self._log.note(_route_note(session))
-        return None if note is None else _read_route(note)
+        try:
+            return None if note is None else _read_route(note)
+        except msgspec.MsgspecError:  # another version's, or damaged: then the session is told
+            return None
 
     def notices(self, event: Event, before: TaskRecord | None, record: TaskRecord) -> Sequence[DeliveryQueued]:
-        """Return the messages that are to be recorded together with an event, after which the task is `record`."""
+        """Return the messages that are to be recorded together with an event, after which the task is `record`.
+
+        Never fails: when nobody can say whom to tell and how, the session is told that there is something to hear.
+        What runs here must not keep an end from being recorded.
+        """
+        try:
+            return self._notices(event, before, record)
+        except BaseException:  # whatever its class: others wrote the hooks
+            log.exception("notices_failed", task=record.task_id)
+            if before is None or is_given_up(event.data):
+                return _NOTHING
+            return [_withheld(notice, record) for notice in notices(event, record, Routing(), lambda _session: None)]
+
+    def _notices(self, event: Event, before: TaskRecord | None, record: TaskRecord) -> Sequence[DeliveryQueued]:
         kind = event.data.__class__
         if is_given_up(event.data):
             found = self._instead(event, before, record)
@@ -131,15 +155,16 @@ class Telling:
         strip = self._strip(record, notice.text, *notice.artifacts)
         if strip is None:
             return _withheld(notice, record)
-        return replace(notice, text=clean(strip(notice.text)), artifacts=tuple(map(strip, notice.artifacts)))
+        return replace(notice, text=clean(strip(notice.text)), artifacts=_fitting(map(strip, notice.artifacts)))
 
     def _strip(self, record: TaskRecord, *said: str) -> Strip | None:
         """Return what takes the secrets in these texts out of any; None when nobody can say what they are."""
         try:
             text = "\n".join(said)
             secrets = {secret for hook in self._redactions for secret in _named(hook(text))}
-        except Exception as error:  # others wrote it; a message with a secret is worse than one that says little
-            log.exception("redaction_failed", task=record.task_id, kind=type(error).__name__)
+        except BaseException as error:  # noqa: BLE001 - others wrote it; better to say little than a secret
+            # Not with its traceback: an error often repeats what it was given.
+            log.error("redaction_failed", task=record.task_id, kind=type(error).__name__)  # noqa: TRY400
             return None
         return stripper(secrets.union(self.secrets))
 
@@ -166,8 +191,20 @@ def _without_secrets(record: TaskRecord, strip: Strip) -> TaskRecord:
         terminal_summary=record.terminal_summary and strip(record.terminal_summary),
         error=record.error and strip(record.error),
         run_id=record.run_id and strip(record.run_id),
-        artifacts=tuple(map(strip, record.artifacts)),
+        artifacts=_fitting(map(strip, record.artifacts)),
     )
+
+
+def _fitting(artifacts: Iterable[str]) -> tuple[str, ...]:
+    """Return as many references as a record has room for: what stands in place of secrets may be longer than they."""
+    kept: list[str] = []
+    size = 0
+    for reference in artifacts:
+        size += len(reference.encode())
+        if size > ARTIFACTS_BYTES_MAX:
+            break
+        kept.append(reference)
+    return tuple(kept)
 
 
 def _withheld(notice: DeliveryQueued, record: TaskRecord) -> DeliveryQueued:
@@ -207,4 +244,7 @@ def _route_note(session: str) -> bytes:
 def registered_names(event_log: EventLog) -> frozenset[str]:
     """Return the channels that programs have registered with this ledger."""
     note = event_log.note(CHANNELS_NOTE)
-    return frozenset() if note is None else frozenset(_read_names(note))
+    try:
+        return frozenset() if note is None else frozenset(_read_names(note))
+    except msgspec.MsgspecError:  # another version's, or damaged: they will register again
+        return frozenset()

@@ -76,9 +76,15 @@ def decide(record: TaskRecord | None, command: Command, *, token: str) -> Facts 
             Pruned(record.task_id, status=record.status, ended_at=record.ended_at, pruned_at=record.pruned_at)
         )
     expected = command.expected_version
-    if expected is not None and expected != record.version and not _repeats(record, command, data):
+    if expected is not None and not _is_as_expected(record, expected) and not _repeats(record, command, data):
         return Refusal(WrongVersion(record.task_id, expected=expected, actual=record.version, current=record))
     return _DECIDERS[data.__class__](record, command, data)
+
+
+def _is_as_expected(record: TaskRecord, expected: int) -> bool:
+    """Whether a task has the version that somebody has seen: what became of telling since is no other version of it."""
+    since = record.version if record.work_version is None else record.work_version
+    return since <= expected <= record.version
 
 
 def _late(record: TaskRecord, command: Command, data: TaskFact) -> Refusal:

@@ -24,6 +24,19 @@ from tallystick.ledger.outbox import Waiting, find, is_fallback, is_of_end, othe
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.refusal import NOTHING, Facts, Refusal, refused
 
+OF_DELIVERIES: frozenset[type] = frozenset(
+    {
+        DeliveryQueued,
+        DeliveryAttempted,
+        DeliveryUnknown,
+        DeliveryDelivered,
+        DeliveryFailed,
+        DeliveryRetried,
+        DeliveryDismissed,
+    }
+)
+"""The facts that are about telling, and not about the work."""
+
 Changes: TypeAlias = dict[str, Any]
 Report: TypeAlias = DeliveryAttempted | DeliveryUnknown | DeliveryFailed
 
@@ -147,10 +160,11 @@ def after_delivered(record: TaskRecord, event: Event, data: DeliveryDelivered) -
 
 
 def after_retried(record: TaskRecord, event: Event, data: DeliveryRetried) -> Changes:
-    """It is due now, with all the time that a new one has."""
+    """It is due now, with all the time that a new one has. What may have arrived may have arrived all the same."""
     waiting = _known(record, event, data.delivery)
     now = event.recorded_at
-    return _moved(record, waiting, status=DeliveryStatus.PENDING, queued_at=now, due_at=now)
+    status = waiting.status if waiting.status is DeliveryStatus.UNKNOWN else DeliveryStatus.PENDING
+    return _moved(record, waiting, status=status, queued_at=now, due_at=now)
 
 
 def after_dismissed(record: TaskRecord, event: Event, data: DeliveryDismissed) -> Changes:

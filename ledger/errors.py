@@ -142,7 +142,7 @@ class NotOwner(StoreError):
     def __init__(self, path: str, *, who: str | None, read_only: bool = False, joined: bool = False) -> None:
         if joined:
             owner = "it has no live owner" if who is None else f"its live owner is {who}"
-            message = f"{path} was joined; {owner}. Probes and cancellers belong to a process that opened it."
+            message = f"{path} was joined; {owner}. Probes, cancellers and channels belong to a process that opened it."
         elif read_only:
             owner = "it has no live owner" if who is None else f"its live owner is {who}"
             message = f"{path} was opened with read_only=True; {owner}. Write through the owner, or become it."

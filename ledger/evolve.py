@@ -8,6 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tallystick.ledger import deliveries
+from tallystick.ledger.deliveries import OF_DELIVERIES
 from tallystick.ledger.errors import Corrupt
 from tallystick.ledger.events import (
     FACT_TYPES,
@@ -82,6 +83,11 @@ def evolve(record: TaskRecord | None, event: Event) -> TaskRecord:
     changes = _EVOLVERS[data.__class__](record, event, data)
     changes["version"] = event.version
     changes["position"] = event.position
+    if data.__class__ in OF_DELIVERIES:
+        if record.work_version is None:
+            changes["work_version"] = record.version
+    elif record.work_version is not None:
+        changes["work_version"] = None
     return replace(record, **changes)
 
 

@@ -94,16 +94,12 @@ def _of_an_end(event: Event, record: TaskRecord, routing: Routing, stored: Store
 
 def _main(event: Event, record: TaskRecord, routing: Routing, stored: StoredRoute) -> DeliveryQueued:
     """The message to the one who asked, of how the task ended."""
-    if _is_media(record):
-        return _to_session(
-            record,
-            _once(record, _end_name(record, "wake"), event),
-            DeliveryKind.MEDIA,
-            end_message(record),
-            until=event.recorded_at + MEDIA_CONFIRM_MS,
-        )
-    name = _once(record, _end_name(record), event)
     route = direct_route(record, routing, stored)
+    if _is_media(record):
+        name = _once(record, _end_name(record, "wake"), event)
+        until = None if route is None else event.recorded_at + MEDIA_CONFIRM_MS  # without another way there is no hurry
+        return _to_session(record, name, DeliveryKind.MEDIA, end_message(record), until=until)
+    name = _once(record, _end_name(record), event)
     if _is_reviewed(record) and (route is None or record.origin is None or record.origin.thread is None):
         return _to_session(record, name, DeliveryKind.REVIEW, end_message(record, kind=DeliveryKind.REVIEW))
     text = end_message(record)

@@ -77,7 +77,13 @@ def id_of(task_id: str, delivery: str) -> str:
 
 
 def endpoint_of(route: Origin) -> str:
-    """Return what a route shares its fate with: a channel, and the account there."""
+    """Return what messages on a route share their fate with: all to the same target. The thread there matters not."""
+    line = line_of(route)
+    return line if str(route.to) == route.channel else f"{line}:{route.to}"
+
+
+def line_of(route: Origin) -> str:
+    """Return what carries messages on a route: a channel, and the account there."""
     return f"{route.channel}" if route.account is None else f"{route.channel}/{route.account}"
 
 

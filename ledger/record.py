@@ -74,6 +74,7 @@ class TaskRecord(Struct, frozen=True, gc=False, omit_defaults=True, rename="came
     pruned_at: int | None = None
     lease_ms: int | None = None
     outbox: tuple[Waiting, ...] = ()
+    work_version: int | None = None
 
     @property
     def stream(self) -> bytes:

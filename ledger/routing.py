@@ -1,9 +1,9 @@
 """Routing: who is told, and on which way. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from tallystick.ledger.events import Origin
 from tallystick.ledger.lifecycle import BLOCKED, Runtime, Status
@@ -11,6 +11,8 @@ from tallystick.ledger.record import TaskRecord
 
 StoredRoute: TypeAlias = Callable[[str], Origin | None]
 """Answers which way a session was last reached on."""
+
+NO_TARGETS: Mapping[str, str | int] = {}
 
 _SHARED = frozenset({"group", "channel"})
 
@@ -45,6 +47,8 @@ class Routing(Struct, frozen=True):
 
     monitors: tuple[Monitor, ...] = ()
     channels: frozenset[str] = frozenset()
+    targets: Mapping[str, str | int] = field(default_factory=dict)
+    """Whom a channel reaches when an origin names nobody there."""
 
 
 def direct_route(record: TaskRecord, routing: Routing, stored: StoredRoute) -> Origin | None:
@@ -55,11 +59,13 @@ def direct_route(record: TaskRecord, routing: Routing, stored: StoredRoute) -> O
     session = record.requester_session_key
     if record.origin is None or session is None or is_shared(session) or is_shared(record.owner_key or ""):
         return None
-    route = filled(record.origin, lambda: stored(session))
+    route = filled(record.origin, lambda: stored(session), routing.targets)
     return route if route is not None and route.channel in routing.channels else None
 
 
-def filled(origin: Origin, stored: Callable[[], Origin | None]) -> Origin | None:
+def filled(
+    origin: Origin, stored: Callable[[], Origin | None], targets: Mapping[str, str | int] = NO_TARGETS
+) -> Origin | None:
     """Return a route without blanks for channel and target, from what is stored where it is needed.
 
     Account and thread are taken over only when the target is the stored one; what the origin says stays to the letter.
@@ -78,6 +84,8 @@ def filled(origin: Origin, stored: Callable[[], Origin | None]) -> Origin | None
     channel = known.channel if origin.channel is None else origin.channel
     is_same = channel is not None and channel == known.channel
     to = known.to if origin.to is None and is_same else origin.to
+    if to is None and channel is not None:
+        to = targets.get(channel)
     if channel is None or to is None:
         return None
     is_same = is_same and same_address(to, known.to) and origin.account in (None, known.account)

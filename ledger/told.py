@@ -130,6 +130,8 @@ def _moved(record: DeliveryRecord, event: Event, data: _Outcome) -> DeliveryReco
                 error=data.error,
             )
         case DeliveryRetried():
-            return replace(record, status=DeliveryStatus.PENDING, due_at=now, settled_at=None)
+            is_unknown = record.status is DeliveryStatus.UNKNOWN
+            status = DeliveryStatus.UNKNOWN if is_unknown else DeliveryStatus.PENDING
+            return replace(record, status=status, due_at=now, settled_at=None)
         case DeliveryDismissed():
             return replace(record, status=DeliveryStatus.DISMISSED, due_at=None, settled_at=now)

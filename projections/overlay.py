@@ -1,17 +1,17 @@
 """The overlay: what the log tells and the views have not seen, folded in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import EventLog
-from tallystick.projections.change import Change, Changes, Folded, Lookup, changes_of
+from tallystick.projections.change import Change, Changes, Folded, Known, Lookup, changes_of
 from tallystick.projections.keys import place
 from tallystick.projections.places import Span
 
 
 class Overlay:
-    """What the events after `base` up to `head` made of the tasks that they touched. Never changes.
+    """What the events after `base` up to `head` made of the tasks that they touched. What it answers never changes.
 
     `base` is where the rows of the views stand that it is laid over.
     """
@@ -19,6 +19,8 @@ class Overlay:
     def __init__(self, base: int = 0, head: int = 0, folded: Folded | None = None) -> None:
         self.base, self.head = base, head
         self.folded = folded or Folded({}, {})
+        self.unseen: dict[int | None, Mapping[bytes, Known]] = {}
+        """By the position of an index, what it does not know, once somebody has asked: nobody folds it twice."""
 
     @property
     def changes(self) -> Changes:

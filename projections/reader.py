@@ -9,7 +9,7 @@ from tallystick.ledger.errors import Corrupt
 from tallystick.ledger.limits import BOARD_ROWS_MAX
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import EventLog
-from tallystick.projections import board
+from tallystick.projections import board, outbox
 from tallystick.projections.catch_up import known_at, nothing_known
 from tallystick.projections.counts import Counts
 from tallystick.projections.due import ALL_KINDS, DueKind, DueRules
@@ -62,15 +62,16 @@ class Reader:
                 self._overlay = overlay = overlay.moved(self._log, lookup, base=base, head=head)
             return Seen(self._log, head, sight, overlay, self._rules)
 
-    def lag(self) -> int:
+    def lag(self, *names: str) -> int:
         """Return how many events an answer has to be folded from, because the views have not seen them; cheap to ask.
 
-        0 when there are no views to wait for.
+        Of the read models with these names, the board and the outbox unless given, the one that is furthest behind
+        counts. 0 when there are no views to wait for.
         """
         if self._views is None or self.damage is not None:
             return 0
         with self._views.read() as sight:
-            known = 0 if sight is None else sight.position(board.NAME)
+            known = 0 if sight is None else min(map(sight.position, names or (board.NAME, outbox.NAME)))
         return max(self._log.head() - known, 0)
 
     def get(self, task_id: str) -> TaskRecord:

@@ -57,6 +57,7 @@ _HEAD: dict[str, Any] = {
 }
 _RARE = (
     "outbox",
+    "work_version",
     "progress_step",
     "progress_steps",
     "tool_use_count",
@@ -94,7 +95,7 @@ _FIELDS: dict[str, FieldInfo] = {field.name: field for field in fields(TaskRecor
 _PLACES = {name: place for place, name in enumerate(_FIELDS)}
 _BODY = tuple(name for name in _FIELDS if name not in {"task_id", *_HEAD, *_RARE})
 _ABSENT = tuple(_FIELDS[name].default for name in _RARE)
-_CUTS = (0, 1, 5, 11)  # where a row may end: without any of these, with messages, progress, what a creation may say
+_CUTS = (0, 2, 6, 12)  # where a row may end: without any of these, with messages, progress, what a creation may say
 
 Row: type[Any] = msgspec.defstruct(
     "Row",

@@ -175,15 +175,21 @@ class Seen:
                     counted[heading[:1]] += sum(stream not in unseen for _, stream in stored)
         return OutboxCounts(counted[ENDPOINT], counted[STUCK], counted[SESSION])
 
-    def _unmarked(self) -> dict[bytes, Known]:
+    def _unmarked(self) -> Mapping[bytes, Known]:
         """What the marks do not know."""
         return self._unseen_by(due.NAME)
 
-    def _unseen_by(self, name: str) -> dict[bytes, Known]:
+    def _unseen_by(self, name: str) -> Mapping[bytes, Known]:
         """What an index does not know: the tasks of the overlay, and of events that the rows have and it has not."""
+        position = None if self._sight is None else self._sight.position(name)
+        found = self._overlay.unseen.get(position)
+        if found is None:
+            found = self._overlay.unseen[position] = self._fold_unseen(position)
+        return found
+
+    def _fold_unseen(self, position: int | None) -> dict[bytes, Known]:
         unseen: dict[bytes, Known] = {stream: change.after for stream, change in self._overlay.changes.items()}
-        if self._sight is not None:
-            position = self._sight.position(name)
+        if position is not None:
             for stream in {event.stream for event in self._events(position, self._overlay.base)} - set(unseen):
                 unseen[stream] = self._known(stream)
         return unseen

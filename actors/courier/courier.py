@@ -1,24 +1,24 @@
 """The courier: the actor that sends what waits in outboxes, and has recorded what became of it."""
 
-import queue
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from itertools import islice
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from msgspec import Struct
 
 from tallystick.actors.actor import DispatchedActor
+from tallystick.actors.courier.alarm import Alarm
+from tallystick.actors.courier.askers import Askers
 from tallystick.actors.courier.endpoint import Endpoint, Job
 from tallystick.actors.courier.errands import Errand, Finish, Heard, Served, Settled
-from tallystick.actors.courier.outcomes import Arrived, Doubtful, Outcome, fact_of, understood
+from tallystick.actors.courier.jobs import Jobs
+from tallystick.actors.courier.outcomes import Arrived, Doubtful, Outcome, fact_of, understood, why_not_tried
 from tallystick.actors.courier.pacing import Pacing
-from tallystick.actors.courier.recorder import Recorder, Send, Written
-from tallystick.actors.courier.senders import Senders
+from tallystick.actors.courier.recorder import Key, Recorder, Send, Written
+from tallystick.actors.courier.senders import Dropped, Senders
 from tallystick.actors.courier.shelf import Shelf
 from tallystick.actors.courier.waker import Waker
 from tallystick.actors.dispatcher import Dispatcher
-from tallystick.actors.envelope import Envelope, Reply
+from tallystick.actors.envelope import Envelope
 from tallystick.actors.journal import Committed
 from tallystick.actors.log import logger
 from tallystick.actors.watching.crew import Crew, Unanswered
@@ -32,8 +32,6 @@ from tallystick.projections.change import Change
 log = logger("actors")
 
 AGAIN_MS = 1_000  # until an outcome that could not be written is written again
-ROUSED_AT_ONCE = 64  # sessions
-TICK_MS_MIN = 50  # however many moments lie between
 MS_PER_S = 1_000
 
 Secrets = Callable[[], tuple[str, ...]]
@@ -71,19 +69,17 @@ class Courier(DispatchedActor):
         secrets: Secrets = tuple,
     ) -> None:
         super().__init__(dispatcher, "urn:tallystick:courier")
-        self._dispatcher, self._shelf, self._senders, self._secrets = dispatcher, shelf, senders, secrets
+        self._shelf, self._senders, self._secrets = shelf, senders, secrets
         self._waker, self._crew, self._clock, self._pacing = waker, crew, clock, pacing
-        self._by_hand, self._tell_pause = by_hand, tell_pause
+        self._tell_pause = tell_pause
+        self._alarm = Alarm(dispatcher, clock, self._tick, by_hand=by_hand)
         self._recorder = Recorder(record, self._put)
         self.is_blind = False
         """Set when it could not be told of a commit: then it has to look into the index."""
-        self._jobs: dict[tuple[bytes, str], Job] = {}
-        """What stands in the queues of endpoints, and what is being sent."""
-        self._waiting: list[Reply] = []
-        self._finishing = False
-        self._is_due = False
-        self._rousing: Iterator[str] = iter(())
-        self._next_at: int | None = None
+        self._jobs = Jobs()
+        self._askers = Askers()
+        self._opened_at = self._looked_at = clock()
+        self._finishing = self._is_due = self._has_unconfirmed = False
 
     def _put(self, message: object) -> None:
         self.inbox.put_behind([Envelope(message)])  # admitted already: a bound would lose an answer
@@ -99,16 +95,14 @@ class Courier(DispatchedActor):
     def handle(self, envelope: Envelope) -> None:
         """Take a message; a sweep is answered when all of it is done."""
         if isinstance(envelope.message, Errand | Settled | Finish) and envelope.reply_to is not None:
-            self._waiting.append(envelope.reply_to)
+            self._askers.add(envelope.reply_to)
             envelope = Envelope(envelope.message)
         super().handle(envelope)
 
     def abandon(self) -> None:
         """Answer what waits: the dispatcher has ended."""
         super().abandon()
-        waiting, self._waiting = self._waiting, []
-        for reply in waiting:
-            reply.fail(Closed())
+        self._askers.fail(Closed())
 
     def drain(self) -> None:
         """Handle what waits, then send what may be sent."""
@@ -121,13 +115,16 @@ class Courier(DispatchedActor):
                 self._recorder.rewrite()
                 self._look(self._clock())
                 self._is_due = False
+            elif self._has_unconfirmed and not self._finishing and self._recorder.has_room():
+                self._see_to_unconfirmed(self._clock())
             self._pump()
-            self._rouse()
+            if not self._finishing and self._waker.rouse_some():
+                self.inbox.wake()
         except Exception:  # the next turn may do better
             log.exception("courier_failed")
             self._is_due = True
-            self._tick_by(self._clock() + AGAIN_MS)
-        self._answer_waiting()
+            self._alarm.by(self._clock() + AGAIN_MS)
+        self._answer_askers()
 
     def on_receive(self, message: object) -> object:
         """Take note of commits, answers and orders."""
@@ -142,11 +139,12 @@ class Courier(DispatchedActor):
             case Served():
                 for endpoint in self._shelf.endpoints():
                     if endpoint.channel == message.channel and endpoint.worked():
+                        endpoint.has_more = True
                         self._tell_pause(endpoint)
                 self._is_due = True
             case Heard():
                 self._waker.listen(message.callback)
-                self._rousing = self._shelf.sessions()
+                self._waker.rouse(self._shelf.sessions)
             case Errand():
                 self._waker.tell_due()
                 self._is_due = True
@@ -164,63 +162,60 @@ class Courier(DispatchedActor):
     def _note(self, stream: bytes, change: Change) -> None:
         before = () if change.before is None else change.before.outbox
         now = self._clock()
-        may_go: set[str] = set()
-        for waiting in sendable(change.after.outbox):
-            may_go.add(waiting.delivery)
-            assert waiting.due_at is not None, "what is sent has its moment"
-            if waiting.due_at <= now or waiting.attempts == 0:  # never later than it was queued, by whatever clock
-                self._offer(stream, waiting, now)
+        may_go = list(sendable(change.after.outbox))
+        self._jobs.drop(stream, but=[waiting.delivery for waiting in may_go])
+        for waiting in may_go:
+            if self._pacing.is_due(now, waiting):
+                self._offer(stream, waiting)
             else:
-                self._tick_by(waiting.due_at)
-        for waiting in before:
-            job = self._jobs.get((stream, waiting.delivery))
-            if job is not None and waiting.delivery not in may_go:
-                job.is_dropped = True
+                assert waiting.route is not None, "what is sent has a route"
+                self._shelf.endpoint(waiting.route).expect(waiting.due_at)
+                self._alarm.by(waiting.due_at)
         for waiting in change.after.outbox:
             if waiting.session is not None and waiting not in before:
                 self._waker.wake(waiting.session)
                 if waiting.due_at is not None:
-                    self._tick_by(waiting.due_at)
+                    self._alarm.by(waiting.due_at)
 
-    def _offer(self, stream: bytes, waiting: Waiting, now: int) -> None:
+    def _offer(self, stream: bytes, waiting: Waiting) -> None:
         """Take up a message that was heard of, unless the index has others that are before it."""
         assert waiting.route is not None, "what is sent has a route"
-        assert waiting.due_at is not None, "and a moment"
-        if not self._shelf.endpoint(waiting.route).has_more or waiting.due_at > now:
+        endpoint = self._shelf.endpoint(waiting.route)
+        if endpoint.has_more:
+            self._askers.left(endpoint, waiting)
+        else:
             self._take_up(stream, waiting)
+
+    def _is_known(self, key: Key) -> bool:
+        return key in self._jobs or self._recorder.holds(key)
 
     def _take_up(self, stream: bytes, waiting: Waiting) -> None:
         assert waiting.route is not None, "what is sent has a route"
         key = (stream, waiting.delivery)
-        if key in self._jobs or self._recorder.holds(key):
+        if self._is_known(key):
             return
         endpoint = self._shelf.endpoint(waiting.route)
         if not endpoint.has_room() or endpoint.is_paused(self._clock()):
             endpoint.has_more = True
+            self._askers.left(endpoint, waiting)
             return
-        job = self._jobs[key] = Job(stream, waiting, waiting.attempts + 1, endpoint)
+        job = Job(stream, waiting, waiting.attempts + 1, endpoint)
+        self._jobs.add(job)
+        self._askers.took(key, waiting)
         endpoint.queue.append(job)
-
-    def _rouse(self) -> None:
-        """Wake some of the sessions in which something waits: there may be many, and others want to be sent."""
-        few = () if self._finishing else tuple(islice(self._rousing, ROUSED_AT_ONCE))
-        for session in few:
-            self._waker.wake(session)
-        if few:
-            self.inbox.wake()
 
     def _is_ready(self) -> bool:
         """Whether the index can be asked now; else it is asked a while later, unless somebody waits for it."""
-        if self._waiting or self._shelf.is_ready():
+        if self._askers or self._shelf.is_ready():
             return True
-        self._tick_by(self._clock() + AGAIN_MS)
+        self._alarm.by(self._clock() + AGAIN_MS)
         return False
 
     def _see_again(self) -> None:
         """Something was not heard of: what stands in the queues may not be true any more."""
         for endpoint in self._shelf.endpoints():
             self._put_back(endpoint)
-        self._rousing = self._shelf.sessions()
+        self._waker.rouse(self._shelf.sessions)
         self._is_due = True
 
     # What is due.
@@ -229,30 +224,29 @@ class Courier(DispatchedActor):
         """Take up what is due by the index: messages of every endpoint, and media that no session has confirmed."""
         self._shelf.look()
         for endpoint in self._shelf.endpoints():
-            endpoint.has_more = True
-        for stream, waiting in self._shelf.unconfirmed(now):
-            if not self._recorder.holds((stream, waiting.delivery)):
-                error = f"the session did not confirm it within {(now - waiting.queued_at) // MS_PER_S} s"
-                self._give_up(stream, waiting, error)
-        self._tick_by(self._shelf.next_unconfirmed(now))
+            endpoint.has_more |= endpoint.is_expecting(now) or bool(self._askers) or now < self._looked_at
+        self._looked_at = now
+        self._opened_at = min(self._opened_at, now)  # the clock may have been set back
+        self._see_to_unconfirmed(now)
+        self._alarm.by(self._shelf.next_unconfirmed(now))
+
+    def _see_to_unconfirmed(self, now: int) -> None:
+        """Give up as many waits for sessions as there is room for; the others when there is room again."""
+        self._has_unconfirmed = True
+        for stream, waiting in self._shelf.unconfirmed(now, self._recorder.holds):
+            if not self._recorder.has_room():
+                return
+            error = f"the session did not confirm it within {(now - waiting.queued_at) // MS_PER_S} s"
+            self._give_up(stream, waiting, error)
+        self._has_unconfirmed = False
 
     def _give_up(self, stream: bytes, waiting: Waiting, error: str) -> None:
+        self._askers.took((stream, waiting.delivery), waiting)
         self._recorder.write(stream, DeliveryFailed(delivery=waiting.delivery, attempt=waiting.attempts, error=error))
 
     def _tick(self) -> None:
-        self._next_at = None
         self._is_due = True
         self.inbox.wake()
-
-    def _tick_by(self, at_ms: int | None) -> None:
-        """Look again at that moment, if not before."""
-        if at_ms is None or self._by_hand or (self._next_at is not None and self._next_at <= at_ms):
-            return
-        at_ms = max(at_ms, self._clock() + TICK_MS_MIN)
-        if self._next_at is not None and self._next_at <= at_ms:
-            return
-        self._next_at = at_ms
-        self._dispatcher.call_at(at_ms, lambda: self._tick() if self._next_at == at_ms else None)
 
     # Sending.
 
@@ -263,9 +257,9 @@ class Courier(DispatchedActor):
         now = self._clock()
         for endpoint in self._shelf.endpoints():
             while self._recorder.has_room() and endpoint.may_send(now) and self._next(endpoint, now):
-                pass
+                self._shelf.put_last(endpoint)
             if endpoint.paused_until is not None and (endpoint.queue or endpoint.has_more):
-                self._tick_by(max(endpoint.paused_until, now))
+                self._alarm.by(max(endpoint.paused_until, now))
 
     def _next(self, endpoint: Endpoint, now: int) -> bool:
         """Do something about the endpoint's next message; whether there was one."""
@@ -274,12 +268,12 @@ class Courier(DispatchedActor):
                 return False
         job = endpoint.queue.popleft()
         if job.is_dropped:
-            del self._jobs[job.key]
+            self._jobs.remove(job)
             self._reconsider(job.stream, now)
-        elif self._pacing.is_over(now, job.waiting.queued_at):
+        elif self._is_over(job, now):
             span = self._pacing.window // MS_PER_S
             error = f"not delivered within {span} s" + (f": {endpoint.error}" if endpoint.error else "")
-            del self._jobs[job.key]
+            self._jobs.remove(job)
             self._give_up(job.stream, job.waiting, error)
         elif not self._senders.serves(endpoint.channel):
             endpoint.hold(now, now + self._pacing.ceiling, f"nobody serves the channel {endpoint.channel}")
@@ -293,39 +287,48 @@ class Courier(DispatchedActor):
             self._hand_out(job)
         return True
 
+    def _is_over(self, job: Job, now: int) -> bool:
+        """Whether to give up: not before somebody has tried, or nobody has come to do so while the ledger was open."""
+        waiting = job.waiting
+        if waiting.due_at != waiting.queued_at:  # it was tried since it was queued, or since it was to be sent again
+            return self._pacing.is_over(now, waiting.queued_at)
+        is_served = self._senders.serves(job.endpoint.channel)
+        return not is_served and self._pacing.is_over(now, max(waiting.queued_at, self._opened_at))
+
     def _fill(self, endpoint: Endpoint, now: int) -> bool:
         """Fill an endpoint's queue from the index; whether anything was there."""
-        found, endpoint.has_more = self._shelf.due(endpoint, now)
+        found, endpoint.has_more = self._shelf.due(endpoint, now, self._is_known)
         for stream, waiting in found:
             self._take_up(stream, waiting)
+        self._askers.filled(endpoint, found)
         if not endpoint.has_more:
-            self._tick_by(self._shelf.next_due(endpoint, now))
-        if not endpoint.queue:  # all of it is under way already: what comes next is told by commits
-            endpoint.has_more = False
+            endpoint.next_at = self._shelf.next_due(endpoint, now)
+            self._alarm.by(endpoint.next_at)
         return bool(endpoint.queue)
 
     def _leave(self, job: Job) -> None:
         """Leave a message, and those behind it, to the index until its endpoint may be tried again."""
-        del self._jobs[job.key]
+        self._jobs.remove(job)
         self._put_back(job.endpoint)
         self._tell_pause(job.endpoint)
 
     def _put_back(self, endpoint: Endpoint) -> None:
         for each in endpoint.queue:
-            del self._jobs[each.key]
+            self._jobs.remove(each)
         endpoint.queue.clear()
         endpoint.has_more = True
 
     def _reconsider(self, stream: bytes, now: int, known: Iterable[Waiting] | None = None) -> None:
         """Offer what may be sent next of a task; without what is known of it, the index is asked."""
         for waiting in self._shelf.sendable_of(stream) if known is None else known:
-            if waiting.due_at is not None and waiting.due_at <= now:
-                self._offer(stream, waiting, now)
+            if self._pacing.is_due(now, waiting):
+                self._offer(stream, waiting)
 
     def _hand_out(self, job: Job) -> None:
-        job.endpoint.under_way += 1
+        job.endpoint.begin()
+        job.is_handed_out = True
         self._crew.call(
-            f"channel {job.endpoint.name}",
+            f"channel {job.endpoint.line.name}",
             job.stream + job.waiting.delivery.encode(),
             self._senders.send,
             job,
@@ -336,16 +339,19 @@ class Courier(DispatchedActor):
     def _sent(self, message: _Sent) -> None:
         job, now = message.job, self._clock()
         endpoint, answer = job.endpoint, message.answer
-        endpoint.under_way -= 1
+        endpoint.end()
         if isinstance(answer, Unanswered) and answer.hangs:  # it alone has to wait: others can be sent
-            del self._jobs[job.key]
+            self._jobs.remove(job)
             self._recorder.write(job.stream, fact_of(job, Doubtful(str(answer)), now, self._pacing))
+        elif isinstance(answer, Dropped) and not job.has_begun:
+            self._jobs.remove(job)
+            self._reconsider(job.stream, now)
         elif not job.has_begun and isinstance(answer, BaseException) and not isinstance(answer, Permanent):
             if not self._crew.is_closed():  # nobody has tried
-                endpoint.hold(now, now + self._pacing.first, _why(answer))
+                endpoint.hold(now, now + self._pacing.first, why_not_tried(answer))
             self._leave(job)
         else:
-            del self._jobs[job.key]
+            self._jobs.remove(job)
             outcome = understood(answer, self._secrets())
             self._judge(endpoint, outcome, now)
             self._recorder.write(job.stream, fact_of(job, outcome, now, self._pacing))
@@ -364,27 +370,30 @@ class Courier(DispatchedActor):
             self._tell_pause(endpoint)
 
     def _written(self, written: Written) -> None:
+        self._askers.recorded(written)
         if self._recorder.written(written):
             known = None if written.record is None else list(sendable(written.record.outbox))
             self._reconsider(written.stream, self._clock(), known)
         elif self._recorder.is_behind():
-            self._tick_by(self._clock() + AGAIN_MS)
+            self._alarm.by(self._clock() + AGAIN_MS)
 
     # Who waits.
 
-    def _answer_waiting(self) -> None:
-        endpoints = self._shelf.endpoints()
-        if not self._waiting or self._recorder.is_writing() or any(each.under_way for each in endpoints):
+    def _answer_askers(self) -> None:
+        if not self._askers:
             return
-        now = self._clock()
-        may_send = not self._finishing and self._recorder.has_room()
-        if may_send and any(each.queue and each.may_send(now) for each in endpoints):
-            return
-        waiting, self._waiting = self._waiting, []
-        for reply in waiting:
-            with suppress(queue.Full):  # its owner has answered it: nobody waits
-                reply.set(None)
+        now, endpoints = self._clock(), self._shelf.endpoints()
+        if self._askers.are_new():
+            keys = {*self._jobs.keys(), *self._recorder.keys()}
+            self._askers.begin(keys, {each for each in endpoints if each.has_more}, self._shelf.head(), now)
+        can_write = self._recorder.has_room() or self._recorder.is_writing()
+        may_begin = can_write and not self._finishing and not self._crew.is_closed()
 
+        def is_busy(key: Key) -> bool:
+            job = self._jobs.get(key)
+            if job is None:
+                return self._recorder.is_writing_of(key)
+            return job.is_handed_out or (may_begin and job.endpoint.goes_on(now))
 
-def _why(answer: BaseException) -> str:
-    return f"{answer}" if isinstance(answer, Unanswered) else f"not tried: {type(answer).__name__}"
+        if not (self._has_unconfirmed and may_begin):
+            self._askers.answer(is_busy, lambda each: each.has_more and may_begin and each.goes_on(now))

@@ -5,7 +5,13 @@ from collections import deque
 from msgspec import Struct
 
 from tallystick.actors.courier.pacing import Pacing
-from tallystick.ledger.limits import DELIVERIES_AT_ONCE, ENDPOINT_FAILURES_MAX, ENDPOINT_WINDOW
+from tallystick.ledger.limits import (
+    DELIVERIES_AT_ONCE,
+    ENDPOINT_AT_ONCE,
+    ENDPOINT_FAILURES_MAX,
+    ENDPOINT_WINDOW,
+    PATIENCE_MS_MAX,
+)
 from tallystick.ledger.outbox import Waiting
 from tallystick.projections.pauses import Standing
 
@@ -17,6 +23,7 @@ class Job(Struct, eq=False):
     waiting: Waiting
     attempt: int
     endpoint: "Endpoint"
+    is_handed_out: bool = False
     has_begun: bool = False
     is_dropped: bool = False
 
@@ -26,19 +33,35 @@ class Job(Struct, eq=False):
         return self.stream, self.waiting.delivery
 
 
+class Line:
+    """A channel and an account there, which carry messages to many targets: so many at once."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.under_way = 0
+
+    @property
+    def channel(self) -> str:
+        """The name of the channel."""
+        return self.name.partition("/")[0]
+
+
 class Endpoint:
-    """A queue for one channel and account, with a breaker.
+    """A queue for one target on one channel and account, with a breaker.
 
     After some failures in a row it is paused, longer each time. Then one message is tried; when that arrives, the
     others follow.
     """
 
-    def __init__(self, heading: bytes, name: str, pacing: Pacing) -> None:
+    def __init__(self, heading: bytes, name: str, pacing: Pacing, *, line: Line | None = None) -> None:
         self.heading, self.name, self._pacing = heading, name, pacing
+        self.line = line or Line(name)
         self.queue: deque[Job] = deque()
         self.under_way = 0
         self.has_more = True
         """Whether the index may have more than the queue."""
+        self.next_at: int | None = None
+        """When something in the index will be due (ms), as far as that is known."""
         self.failures = 0
         self.paused_since: int | None = None
         self.paused_until: int | None = None
@@ -50,7 +73,34 @@ class Endpoint:
     @property
     def channel(self) -> str:
         """The name of the channel."""
-        return self.name.partition("/")[0]
+        return self.line.channel
+
+    def begin(self) -> None:
+        """A message is on its way."""
+        self.under_way += 1
+        self.line.under_way += 1
+
+    def end(self) -> None:
+        """A message is not on its way any more."""
+        self.under_way -= 1
+        self.line.under_way -= 1
+
+    def expect(self, at_ms: int | None) -> None:
+        """Something in the index will be due then."""
+        if at_ms is not None:
+            self.next_at = at_ms if self.next_at is None else min(self.next_at, at_ms)
+
+    def is_expecting(self, now: int) -> bool:
+        """Whether something in the index should be due by now."""
+        return self.next_at is not None and self.next_at <= now
+
+    def goes_on(self, now: int) -> bool:
+        """Whether a message that stands here will go on by itself: it may be sent, or waits for others on the line."""
+        return self.may_send(now) or self.under_way > 0 or (self.line.under_way > 0 and not self.is_paused(now))
+
+    def is_at_rest(self) -> bool:
+        """Whether there is nothing to remember."""
+        return not (self.queue or self.has_more or self.under_way or self.failures) and self.paused_until is None
 
     def has_room(self) -> bool:
         """Whether another message fits the queue; the others wait in the index."""
@@ -58,9 +108,11 @@ class Endpoint:
 
     def may_send(self, now: int) -> bool:
         """Whether another message may be sent now."""
+        if self.line.under_way >= DELIVERIES_AT_ONCE:
+            return False
         if self.paused_until is not None:
             return not self.is_paused(now) and not self.under_way
-        return self.under_way < DELIVERIES_AT_ONCE
+        return self.under_way < ENDPOINT_AT_ONCE
 
     def is_paused(self, now: int) -> bool:
         """Whether nothing is to be sent yet. A clock that was set back does not make a pause longer."""
@@ -83,9 +135,9 @@ class Endpoint:
         self.failures += 1
         self.error = error
         span = 0
-        if after_ms:
-            self.quiet_until = max(self.quiet_until, now + after_ms)
-            span = min(after_ms, self._pacing.ceiling)
+        if patience := min(after_ms or 0, PATIENCE_MS_MAX):
+            self.quiet_until = max(self.quiet_until, now + patience)
+            span = min(patience, self._pacing.ceiling)
         if self.failures >= ENDPOINT_FAILURES_MAX and not self.is_paused(now):  # else it was under way before
             self._pauses += 1
             span = max(span, self._pacing.after(self._pauses, self.name))

@@ -8,6 +8,7 @@ from msgspec import Struct
 from tallystick.actors.courier.endpoint import Job
 from tallystick.actors.courier.pacing import Pacing
 from tallystick.actors.telling import stripper
+from tallystick.actors.watching.crew import Unanswered
 from tallystick.actors.watching.supervision import in_words
 from tallystick.ledger import fields
 from tallystick.ledger.delivery import Permanent, Receipt, Retryable
@@ -71,6 +72,11 @@ def fact_of(job: Job, outcome: Outcome, now: int, pacing: Pacing) -> TaskFact:
     if due_at is None:
         return DeliveryFailed(delivery=name, attempt=attempt, error=outcome.error)
     return DeliveryAttempted(delivery=name, attempt=attempt, error=outcome.error, due_at=due_at)
+
+
+def why_not_tried(answer: BaseException) -> str:
+    """Return why a message was not handed to its channel."""
+    return f"{answer}" if isinstance(answer, Unanswered) else f"not tried: {type(answer).__name__}"
 
 
 def _words(error: BaseException, secrets: Iterable[str]) -> str:

@@ -9,7 +9,9 @@ from tallystick.ledger.limits import (
     DELIVERY_FIRST_MS,
     DELIVERY_LIMIT_MS,
     DELIVERY_WINDOW_MS,
+    PATIENCE_MS_MAX,
 )
+from tallystick.ledger.outbox import Waiting
 
 DOUBLINGS_MAX = 32
 JITTER = 0.2
@@ -36,10 +38,21 @@ class Pacing(Struct, frozen=True):
     def next_attempt(self, now: int, attempt: int, name: str, *, queued_at: int, after_ms: int | None) -> int | None:
         """Return when to try again after a failed attempt (ms); None when that is outside of the window.
 
-        The receiver may ask for more patience, `after_ms`.
+        The receiver may ask for more patience, `after_ms`, up to PATIENCE_MS_MAX.
         """
-        at = now + max(self.after(attempt, name), after_ms or 0)
+        at = now + max(self.after(attempt, name), min(after_ms or 0, PATIENCE_MS_MAX))
         return at if at < queued_at + self.window else None
+
+    def is_due(self, now: int, waiting: Waiting) -> bool:
+        """Whether something is to be sent now: also what was to wait by a clock that was set back since."""
+        if waiting.due_at is None:
+            return False
+        if waiting.due_at <= now or waiting.due_at == waiting.queued_at:  # never tried, by whatever clock
+            return True
+        longest = max(self.ceiling, self.first)
+        if waiting.queued_at <= now:  # the receiver may have asked for patience
+            longest = max(longest, PATIENCE_MS_MAX)
+        return waiting.due_at > now + longest
 
     def is_over(self, now: int, queued_at: int) -> bool:
         """Whether no more attempts are made of what has waited since `queued_at`."""

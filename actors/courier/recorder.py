@@ -83,6 +83,14 @@ class Recorder:
         """Whether something is on its way to the disk."""
         return len(self._held) > len(self._unwritten)
 
+    def keys(self) -> frozenset[Key]:
+        """Return the messages of which the outcome is known, and not yet durable."""
+        return frozenset(self._held)
+
+    def is_writing_of(self, key: Key) -> bool:
+        """Whether the outcome of a message is on its way to the disk."""
+        return key in self._held and all(key != key_of(*each) for each in self._unwritten)
+
     def is_behind(self) -> bool:
         """Whether something could not be written, and is to be written again."""
         return bool(self._unwritten)

@@ -1,5 +1,6 @@
 """The senders: who sends on each channel, and how a message is handed to them."""
 
+import inspect
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
@@ -13,6 +14,10 @@ from tallystick.ledger.store.port import EventLog
 
 Send: TypeAlias = Callable[[Delivery], Receipt | Awaitable[Receipt]]
 """Sends one message and says that it arrived; raises `Retryable`, `Permanent` or `Unconfirmed` when it did not."""
+
+
+class Dropped(Exception):
+    """Takes the place of an attempt that need not be made any more."""
 
 
 class Senders:
@@ -49,5 +54,19 @@ class Senders:
             queued_at=job.waiting.queued_at,
         )
         send = self._by_channel[job.endpoint.channel]
-        job.has_begun = True
+        if inspect.iscoroutinefunction(send):
+            return _awaited(job, send, delivery)
+        _begin(job)
         return send(delivery)
+
+
+def _begin(job: Job) -> None:
+    if job.is_dropped:
+        raise Dropped
+    job.has_begun = True
+
+
+async def _awaited(job: Job, send: Callable[[Delivery], Awaitable[Receipt]], delivery: Delivery) -> Receipt:
+    """Send it: nobody has tried before a loop runs this."""
+    _begin(job)
+    return await send(delivery)

@@ -1,16 +1,18 @@
 """The shelf: what waits, found by endpoint through the index, so that memory has a part of it and no more."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from tallystick.actors.courier.endpoint import Endpoint
+from tallystick.actors.courier.endpoint import Endpoint, Line
 from tallystick.actors.courier.pacing import Pacing
+from tallystick.actors.courier.recorder import Key
 from tallystick.ledger.events import Origin
 from tallystick.ledger.limits import DELIVERIES_AT_ONCE, ENDPOINT_WINDOW, TIME_MS_MAX
-from tallystick.ledger.outbox import Waiting, endpoint_of, sendable
+from tallystick.ledger.outbox import Waiting, endpoint_of, line_of, sendable
 from tallystick.projections.keys import ENDPOINT, SESSION, UNCONFIRMED, outbox_heading
-from tallystick.projections.outbox import endpoint_heading, session_heading
+from tallystick.projections.outbox import Slot, endpoint_heading, session_heading
 from tallystick.projections.reader import Reader
 
+PAGE = ENDPOINT_WINDOW + DELIVERIES_AT_ONCE  # those under way stand there, too
 LAG_MAX = 20_000  # events that the views have not seen
 
 
@@ -20,6 +22,8 @@ class Shelf:
     def __init__(self, reader: Reader, pacing: Pacing) -> None:
         self._reader, self._pacing = reader, pacing
         self._endpoints: dict[bytes, Endpoint] = {}
+        self._lines: dict[str, Line] = {}
+        self._has_looked = False
 
     def is_ready(self) -> bool:
         """Whether the index can be asked: not when most of the log would have to be folded for each answer."""
@@ -29,49 +33,88 @@ class Shelf:
         """Return the endpoints that are known."""
         return tuple(self._endpoints.values())
 
+    def put_last(self, endpoint: Endpoint) -> None:
+        """Let the others have their turn first."""
+        if self._endpoints.pop(endpoint.heading, None) is not None:
+            self._endpoints[endpoint.heading] = endpoint
+
     def endpoint(self, route: Origin) -> Endpoint:
         """Return the endpoint of a route."""
         heading = endpoint_heading(route)
         found = self._endpoints.get(heading)
         if found is None:
-            found = self._endpoints[heading] = Endpoint(heading, endpoint_of(route), self._pacing)
+            line = self._lines.setdefault(line_of(route), Line(line_of(route)))
+            found = Endpoint(heading, endpoint_of(route), self._pacing, line=line)
+            found.has_more = not self._has_looked  # else it would be known already
+            self._endpoints[heading] = found
         return found
 
     def look(self) -> None:
-        """Get to know the endpoints for which something waits in the index."""
+        """Get to know the endpoints for which something waits in the index, and forget those that are at rest."""
+        self._endpoints = {heading: each for heading, each in self._endpoints.items() if not each.is_at_rest()}
         for heading in self._reader.headings(ENDPOINT):
             if heading in self._endpoints:
                 continue
             for _stream, waiting in _standing_at(self._reader, heading, TIME_MS_MAX, 1):
                 if waiting.route is not None and endpoint_heading(waiting.route) == heading:
-                    self.endpoint(waiting.route)
+                    self.endpoint(waiting.route).has_more = True
+        self._has_looked = True
 
-    def due(self, endpoint: Endpoint, now: int) -> tuple[list[tuple[bytes, Waiting]], bool]:
-        """Return messages that are due on an endpoint, the longest due first, and whether there may be more."""
-        limit = ENDPOINT_WINDOW + DELIVERIES_AT_ONCE  # those under way stand there, too
-        slots = self._reader.slots(endpoint.heading, now + 1, limit)
+    def head(self) -> int:
+        """Return the position up to which the index can be asked."""
+        with self._reader.snapshot() as seen:
+            return seen.head
+
+    def due(
+        self, endpoint: Endpoint, now: int, is_known: Callable[[Key], bool]
+    ) -> tuple[list[tuple[bytes, Waiting]], bool]:
+        """Return messages that are due on an endpoint, the longest due first, and whether there may be more.
+
+        Those that are known need not be returned; however many there are, others are found.
+        """
+        found: list[tuple[bytes, Waiting]] = []
+        seen, limit = 0, PAGE
+        while not found:
+            slots = self._reader.slots(endpoint.heading, now + 1, limit)
+            found = self._sendable_at(endpoint, slots[seen:], now, is_known)
+            if len(slots) < limit:
+                ahead = self._reader.slots(endpoint.heading, TIME_MS_MAX, PAGE, first=now + 1)
+                return found + self._sendable_at(endpoint, ahead, now, is_known), False
+            seen, limit = limit, 2 * limit
+        return found, True
+
+    def _sendable_at(
+        self, endpoint: Endpoint, slots: Sequence[Slot], now: int, is_known: Callable[[Key], bool]
+    ) -> list[tuple[bytes, Waiting]]:
         records = self._reader.records([stream for _, stream in slots])
-        found = [
+        return [
             (stream, waiting)
             for _, stream in slots
             if stream in records
             for waiting in sendable(records[stream].outbox)
             if waiting.route is not None
-            and endpoint_of(waiting.route) == endpoint.name
-            and waiting.due_at is not None
-            and waiting.due_at <= now
+            and endpoint_heading(waiting.route) == endpoint.heading
+            and self._pacing.is_due(now, waiting)
+            and not is_known((stream, waiting.delivery))
         ]
-        return found, len(slots) == limit
 
     def next_due(self, endpoint: Endpoint, now: int) -> int | None:
         """Return when something will be due on an endpoint (ms); None when nothing will."""
         return next((at for at, _ in self._reader.slots(endpoint.heading, TIME_MS_MAX, 1, first=now + 1)), None)
 
-    def unconfirmed(self, now: int) -> Iterator[tuple[bytes, Waiting]]:
-        """Yield what sessions should have confirmed by now."""
-        for stream, waiting in _standing_at(self._reader, outbox_heading(UNCONFIRMED), now + 1, None):
-            if waiting.session is not None and waiting.due_at is not None and waiting.due_at <= now:
-                yield stream, waiting
+    def unconfirmed(self, now: int, is_known: Callable[[Key], bool]) -> Iterator[tuple[bytes, Waiting]]:
+        """Yield what sessions should have confirmed by now and is not known, a page at a time."""
+        seen, limit = 0, PAGE
+        while True:
+            slots = self._reader.slots(outbox_heading(UNCONFIRMED), now + 1, limit)
+            for stream, record in self._reader.records([stream for _, stream in slots[seen:]]).items():
+                for waiting in record.outbox:
+                    is_late = waiting.session is not None and waiting.due_at is not None and waiting.due_at <= now
+                    if is_late and not is_known((stream, waiting.delivery)):
+                        yield stream, waiting
+            if len(slots) < limit:
+                return
+            seen, limit = limit, 2 * limit
 
     def next_unconfirmed(self, now: int) -> int | None:
         """Return when the next time is over for a session to confirm something (ms)."""

@@ -201,7 +201,7 @@ class Supervisor(DispatchedActor):
 
     def _settle(self) -> None:
         """Judge what names its backing; later, when the views have to be made anew first."""
-        if self._reader.lag() > LAG_MAX:
+        if self._reader.lag("board", "due") > LAG_MAX:
             self.is_blind = True
         else:
             self._is_opening = True
@@ -225,7 +225,7 @@ class Supervisor(DispatchedActor):
         if not self.judges:
             return
         now = self.vigil.look()
-        if self._reader.lag() > LAG_MAX:
+        if self._reader.lag("board", "due") > LAG_MAX:
             self._tick_by(now + LAG_MS)
             return
         self._tick_by(now + self._pace.interval)  # first: whatever fails below, there is another look

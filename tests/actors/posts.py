@@ -1,5 +1,6 @@
 """A post for tests: a system that sends, and a channel that answers as told."""
 
+import asyncio
 from typing import Any
 
 from tallystick.actors.courier.courier import Courier
@@ -29,10 +30,12 @@ LIMIT_MS = 50
 class Post:
     """A system that sends, and a channel `chat` that answers as told."""
 
-    def __init__(self, log: FullLog | None = None, *, limit: int = 30_000) -> None:
+    def __init__(
+        self, log: FullLog | None = None, *, limit: int = 30_000, loop: asyncio.AbstractEventLoop | None = None
+    ) -> None:
         self.log, self.clock = log or FullLog(), HandClock()
         self.system = System(self.log, [], self.clock)
-        self.system.deliver(Reader(self.log, None), pacing=Pacing(limit=limit), by_hand=True)
+        self.system.deliver(Reader(self.log, None), pacing=Pacing(limit=limit), by_hand=True, loop=loop)
         self.answer: Any = ARRIVED
         self.given: list[Delivery] = []
         self.register("chat")

@@ -1,5 +1,6 @@
 """The courier: what it does when it was not told of something, and how much it keeps in memory."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,8 +10,11 @@ import pytest
 
 from tallystick.actors.courier.errands import Errand, Served, Settled
 from tallystick.actors.courier.pacing import Pacing
+from tallystick.actors.courier.recorder import WRITES_MAX
+from tallystick.actors.courier.shelf import Shelf
 from tallystick.actors.envelope import Envelope
 from tallystick.actors.future import LightFuture
+from tallystick.actors.journal import Committed
 from tallystick.actors.system import System
 from tallystick.actors.telling import message_at
 from tallystick.ledger import ids
@@ -24,6 +28,7 @@ from tallystick.ledger.events import (
     TaskSucceeded,
 )
 from tallystick.ledger.limits import DELIVERIES_AT_ONCE, ENDPOINT_WINDOW, MEDIA_CONFIRM_MS
+from tallystick.projections.change import Change
 from tallystick.projections.reader import Reader
 from tests.actors.parts import PATIENCE_S, FullLog, HandClock, full, history
 from tests.actors.posts import ARRIVED, Post
@@ -41,7 +46,7 @@ def test_what_does_not_fit_a_queue_waits_in_the_index_and_memory_has_a_bound(pos
     post.answer = Retryable("down", after_ms=60_000)
     post.ended()
     post.settled()
-    streams = [post.ended(to=number) for number in range(2 * ENDPOINT_WINDOW)]
+    streams = [post.ended() for _ in range(2 * ENDPOINT_WINDOW)]
     post.settled()
     assert post.jobs() <= ENDPOINT_WINDOW + DELIVERIES_AT_ONCE
     most = 0
@@ -64,7 +69,7 @@ def test_what_does_not_fit_a_queue_waits_in_the_index_and_memory_has_a_bound(pos
 def test_those_that_waited_longest_are_not_overtaken_by_all_that_come_after(post: Post) -> None:
     """While new messages come in, what waits in the index is sent in its turn."""
     post.answer = Retryable("down", after_ms=60_000)
-    old = [post.ended(to=number) for number in range(2 * ENDPOINT_WINDOW)]
+    old = [post.ended() for _ in range(2 * ENDPOINT_WINDOW)]
     post.clock.advance(60_000)
     left = 200
     late: list[bytes] = []
@@ -73,7 +78,7 @@ def test_those_that_waited_longest_are_not_overtaken_by_all_that_come_after(post
         nonlocal left
         if left:
             left -= 1
-            late.append(post.ended(to=10_000 + left))
+            late.append(post.ended())
         return ARRIVED
 
     post.answer = more
@@ -91,7 +96,7 @@ def test_what_is_dismissed_while_it_stands_in_a_queue_is_not_sent(post: Post) ->
     post.answer = Retryable("down", after_ms=60_000)
     post.ended()
     post.settled()
-    streams = [post.ended(to=number) for number in range(10)]
+    streams = [post.ended() for _ in range(10)]
     post.settled()
     gate, entered = threading.Event(), threading.Event()
 
@@ -155,7 +160,7 @@ def test_who_was_not_told_of_a_commit_looks_into_the_index_and_sends_nothing_tha
         assert gate.wait(PATIENCE_S)
         return ARRIVED
 
-    streams = [post.ended(to=number) for number in range(10)]
+    streams = [post.ended() for _ in range(10)]
     post.answer = wait
     post.clock.advance(60_000)
     post.courier.inbox.put_behind([Envelope(Errand())])
@@ -166,7 +171,7 @@ def test_who_was_not_told_of_a_commit_looks_into_the_index_and_sends_nothing_tha
     dismissed = waiting[3:]
     for stream in dismissed:
         post.tell(stream, DeliveryDismissed())
-    added = post.ended(to=99)
+    added = post.ended()
     post.system.courier = real
     post.courier.is_blind = True
     gate.set()
@@ -268,3 +273,121 @@ def test_a_system_that_was_never_started_closes_without_waiting_for_its_courier(
     system.deliver(Reader(log, None), pacing=Pacing(), by_hand=True)
     with ThreadPoolExecutor(1) as other:
         assert other.submit(system.close).result(2)
+
+
+@pytest.mark.parametrize("chains", [2 * DELIVERIES_AT_ONCE, ENDPOINT_WINDOW + 2 * DELIVERIES_AT_ONCE])
+def test_a_sweep_is_answered_however_many_messages_come_in_meanwhile(post: Post, chains: int) -> None:
+    """Each message that is sent is followed by another, of another task."""
+    over = threading.Event()
+
+    def more(_delivery: Delivery) -> Receipt:
+        if not over.is_set():
+            post.ended(to=2)
+        return ARRIVED
+
+    post.answer = Retryable("down", after_ms=60_000)
+    streams = [post.ended() for _ in range(chains)]
+    post.settled()
+    post.answer = more
+    post.clock.advance(60_000)
+    try:
+        assert post.system.ask_courier(Errand(), PATIENCE_S)
+        assert {"delivered"} == {post.status(stream) for stream in streams}
+        assert post.system.ask_courier(Settled(), PATIENCE_S)
+    finally:
+        over.set()
+    post.settled()
+
+
+class SlowToRead(FullLog):
+    """A log from which channels read slowly."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entered, self.gate = threading.Event(), threading.Event()
+
+    def read(self, after: int = 0, until: int | None = None) -> Iterator[Any]:
+        if threading.current_thread().name.startswith("tallystick-channel"):
+            self.entered.set()
+            assert self.gate.wait(PATIENCE_S)
+        return super().read(after, until)
+
+
+@pytest.mark.parametrize("hears_of_all", [True, False])
+def test_what_is_dismissed_before_its_channel_is_called_is_not_sent(*, hears_of_all: bool) -> None:
+    log = SlowToRead()
+    post = Post(log)
+    stream = post.ended()
+    assert log.entered.wait(PATIENCE_S)
+    real, post.system.courier = post.system.courier, None if not hears_of_all else post.system.courier
+    record = post.tell(stream, DeliveryDismissed())
+    heard = LightFuture()
+    post.system.dispatcher.call_soon(heard.set)
+    heard.get(timeout=PATIENCE_S)
+    post.system.courier = real
+    if not hears_of_all:
+        head = log.head()
+        post.courier.inbox.put_behind([Envelope(Committed(head, head, {stream: Change(None, record)}))])
+    handled = LightFuture()
+    post.courier.inbox.put_behind([Envelope(Served("other"), handled)])
+    handled.get(timeout=PATIENCE_S)
+    log.gate.set()
+    post.settled()
+
+    assert [] == post.given
+    assert "dismissed" == post.status(stream)
+    fine = post.ended()
+    post.settled()
+    assert "delivered" == post.status(fine)
+    assert 0 == post.jobs()
+    assert post.system.close()
+
+
+def test_while_nothing_can_be_written_few_media_are_given_up_and_all_are_sent_in_the_end(post: Post) -> None:
+    count = WRITES_MAX + 50
+    for number in range(count):
+        stream = ids.new_id()
+        post.tell(stream, created(runtime="cli", kind="image_generation", origin=Origin("chat", number)))
+        post.tell(stream, TaskSucceeded(artifacts=("file:///1.png",)))
+    post.clock.advance(MEDIA_CONFIRM_MS)
+    post.log.failures.extend(full() for _ in range(2 * count))
+    for _ in range(3):
+        post.settled()
+        assert len(post.courier._recorder._unwritten) <= WRITES_MAX  # noqa: SLF001 - memory is what is asked about
+    post.log.failures.clear()
+    post.system.sweep()
+    post.system.sweep()
+    assert count == len(post.given) == len({delivery.id for delivery in post.given})
+
+
+def test_a_loop_that_was_closed_has_tried_nothing() -> None:
+    loop = asyncio.new_event_loop()
+    loop.close()
+    post = Post(loop=loop)
+
+    async def send(_delivery: Delivery) -> Receipt:
+        return ARRIVED
+
+    post.system.senders.register("chat", send)
+    stream = post.ended()
+    post.settled()
+    [record] = post.deliveries(stream)
+    assert ("pending", 0) == (record.status.value, record.attempts)
+    post.register("chat")
+    post.courier.inbox.put_behind([Envelope(Served("chat"))])
+    post.settled()
+    assert "delivered" == post.status(stream)
+    assert post.system.close()
+
+
+def test_what_nothing_can_be_done_about_hides_no_other_message_from_its_endpoint(post: Post) -> None:
+    post.system.directory.telling.serve("mail")
+    streams = [post.ended(channel="mail") for _ in range(ENDPOINT_WINDOW + 2 * DELIVERIES_AT_ONCE)]
+    shelf = Shelf(Reader(post.log, None), Pacing())
+    shelf.look()
+    [endpoint] = shelf.endpoints()
+    hopeless = set(sorted(streams)[: ENDPOINT_WINDOW + DELIVERIES_AT_ONCE])
+    found, has_more = shelf.due(endpoint, post.clock(), lambda key: key[0] in hopeless)
+
+    assert set(streams) - hopeless == {stream for stream, _ in found}
+    assert not has_more

@@ -9,7 +9,7 @@ from tallystick.actors.courier.endpoint import Endpoint, Job
 from tallystick.actors.courier.pacing import Pacing
 from tallystick.ledger.events import Origin
 from tallystick.ledger.lifecycle import DeliveryStatus
-from tallystick.ledger.limits import DELIVERIES_AT_ONCE, ENDPOINT_FAILURES_MAX, ENDPOINT_WINDOW
+from tallystick.ledger.limits import DELIVERIES_AT_ONCE, ENDPOINT_FAILURES_MAX, ENDPOINT_WINDOW, PATIENCE_MS_MAX
 from tallystick.ledger.outbox import Waiting
 from tests.actors.parts import STREAMS
 
@@ -83,6 +83,12 @@ def test_patience_that_is_asked_for_is_a_pause_at_once_and_told_in_full() -> Non
     )
     assert made.paused_until == NOW + PACING.ceiling, "then it is seen to what is over"
     assert (True, False) == (made.is_quiet(NOW + 3_600_000 - 1), made.is_quiet(NOW + 3_600_000))
+
+
+def test_patience_has_an_end_however_much_is_asked_for() -> None:
+    made = failing(1, after_ms=2**53 - 1)
+    assert (True, False) == (made.is_quiet(NOW + PATIENCE_MS_MAX - 1), made.is_quiet(NOW + PATIENCE_MS_MAX))
+    assert NOW + PATIENCE_MS_MAX == made.standing().until
 
 
 def test_patience_of_a_moment_does_not_keep_the_breaker_from_tripping() -> None:

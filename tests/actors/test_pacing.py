@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallystick.actors.courier.pacing import JITTER, Pacing
+from tallystick.ledger.limits import PATIENCE_MS_MAX
 
 SPANS = st.integers(1, 10**9)
 PACINGS = st.builds(Pacing, first=SPANS, ceiling=SPANS, window=SPANS)
@@ -49,8 +50,13 @@ def test_the_next_attempt_is_in_the_window_and_not_before_the_receiver_wants_it(
 ) -> None:
     queued_at, now = times[0], sum(times)
     at = pacing.next_attempt(now, attempt, name, queued_at=queued_at, after_ms=after_ms)
-    wanted = now + max(pacing.after(attempt, name), after_ms or 0)
+    wanted = now + max(pacing.after(attempt, name), min(after_ms or 0, PATIENCE_MS_MAX))
 
     assert at == (wanted if wanted < queued_at + pacing.window else None)
     if at is not None:
         assert not pacing.is_over(at, queued_at)
+
+
+def test_a_receiver_that_asks_for_eternity_is_tried_again_after_a_day() -> None:
+    patient = Pacing(window=10 * PATIENCE_MS_MAX)
+    assert PATIENCE_MS_MAX == patient.next_attempt(0, 1, "x", queued_at=0, after_ms=2**53 - 1)

@@ -17,7 +17,7 @@ from tallystick.ledger.events import (
     TaskSucceeded,
 )
 from tallystick.ledger.lifecycle import DeliveryStatus
-from tallystick.ledger.limits import DELIVERY_TEXT_BYTES_MAX
+from tallystick.ledger.limits import ARTIFACTS_BYTES_MAX, DELIVERY_TEXT_BYTES_MAX
 from tallystick.ledger.routing import Monitor
 from tests.actors.parts import folded
 from tests.actors.telling import STREAM, messages, telling_desk
@@ -175,3 +175,46 @@ def test_a_text_that_grows_by_redaction_is_still_not_too_long() -> None:
     [message] = messages(desk)
     assert len(message.text.encode()) <= DELIVERY_TEXT_BYTES_MAX
     assert "x" not in message.text
+
+
+def test_references_that_grow_by_redaction_still_fit_a_record() -> None:
+    desk = telling_desk()
+    desk.directory.telling.redact(lambda _text: ["12"])
+    desk.create(STREAM, asked())
+    record = desk.tell(STREAM, TaskSucceeded(artifacts=tuple("12" * 500 for _ in range(14))))
+
+    [message] = messages(desk)
+    assert DeliveryStatus.PENDING == record.delivery_status
+    assert "12" not in "".join(message.artifacts)
+    assert 0 < sum(map(len, message.artifacts)) <= ARTIFACTS_BYTES_MAX
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
+def test_a_hook_that_wants_to_end_the_program_keeps_no_end_from_being_recorded(
+    error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    def hook(_text: str) -> Iterable[str]:
+        raise error
+
+    desk = telling_desk()
+    desk.directory.telling.redact(hook)
+    desk.create(STREAM, asked())
+    with caplog.at_level(logging.ERROR):
+        record = desk.tell(STREAM, TaskFailed(error="hunter2"))
+
+    assert DeliveryStatus.PENDING == record.delivery_status
+    assert "hunter2" not in messages(desk)[0].text
+
+
+def test_what_a_hook_fails_with_is_not_logged_for_it_may_repeat_the_secret(caplog: pytest.LogCaptureFixture) -> None:
+    def hook(text: str) -> Iterable[str]:
+        raise ValueError(f"cannot parse {text}")
+
+    desk = telling_desk()
+    desk.directory.telling.redact(hook)
+    desk.create(STREAM, asked())
+    with caplog.at_level(logging.ERROR):
+        desk.tell(STREAM, TaskFailed(error="hunter2"))
+
+    assert "redaction_failed" in caplog.text
+    assert "hunter2" not in caplog.text

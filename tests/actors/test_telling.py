@@ -1,5 +1,6 @@
 """Telling: messages go into the log with what they tell, or not at all, and say nothing that they must not say."""
 
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +9,7 @@ from msgspec.structs import replace
 
 from tallystick.actors.task import OUTBOX_ACTOR
 from tallystick.actors.telling import CHANNELS_NOTE, Telling, message_at
+from tallystick.ledger.errors import StoreError
 from tallystick.ledger.events import (
     DeliveryDelivered,
     DeliveryFailed,
@@ -24,7 +26,7 @@ from tallystick.ledger.events import (
     TaskSucceeded,
 )
 from tallystick.ledger.lifecycle import DeliveryKind, DeliveryStatus, NotifyPolicy
-from tallystick.ledger.notices import TOLD, notices
+from tallystick.ledger.notices import TOLD, is_given_up, notices
 from tallystick.ledger.routing import Routing
 from tallystick.ledger.store.memory import MemoryLog
 from tallystick.ledger.store.port import Damaged as DamagedRecord
@@ -54,7 +56,7 @@ def test_what_is_told_is_what_the_rules_say_however_short_the_way_there_was(stor
 
     before = None
     for event, record in zip(story.events, known(story), strict=True):
-        if event.data.__class__ in TOLD and not isinstance(event.data, DeliveryFailed):
+        if event.data.__class__ in TOLD and not is_given_up(event.data):
             expected = list(notices(event, record, story.routing, story.stored.get))
             assert expected == list(telling.notices(event, before, record))
         before = record
@@ -309,3 +311,41 @@ def test_a_message_that_cannot_be_read_any_more_is_said_anew(
 
     said = messages(desk)[-1]
     assert (way, "Background task done: Count the tallies. 42") == (said.delivery, said.text)
+
+
+class Unreadable(FullLog):
+    """A log whose notes cannot be read from some moment on."""
+
+    is_broken = False
+
+    def note(self, name: bytes) -> bytes | None:
+        if self.is_broken:
+            raise StoreError(f"nobody can read {name!r}")
+        return super().note(name)
+
+
+def test_whatever_keeps_a_way_from_being_found_keeps_no_end_and_no_message_from_being_recorded(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    log = Unreadable()
+    desk = telling_desk(log)
+    desk.create(STREAM, asked(origin=Origin("telegram")))
+    log.is_broken = True
+    with caplog.at_level(logging.ERROR):
+        record = desk.tell(STREAM, TaskSucceeded(summary="42"))
+
+    assert DeliveryStatus.SESSION_QUEUED == record.delivery_status
+    assert [SESSION] == [message.session for message in messages(desk)]
+    assert "notices_failed" in caplog.text
+
+
+@pytest.mark.parametrize("damage", [b"", b"\xc1", b"\x93"])
+def test_notes_that_cannot_be_read_are_as_good_as_none(damage: bytes) -> None:
+    log = FullLog()
+    route = Telling.reach(SESSION, Origin("telegram", 5))
+    noted(log, (route[0], damage))
+    noted(log, (b"channels", damage))
+
+    telling = Telling(log)
+    assert telling.stored(SESSION) is None
+    assert frozenset() == telling.routing.channels

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from tallystick.actors.courier import waker as module
 from tallystick.actors.courier.waker import Waker
 from tallystick.actors.watching.crew import Crew
-from tallystick.ledger.limits import WAKE_COALESCED_MS
+from tallystick.ledger.limits import PROBES_AT_ONCE, WAKE_COALESCED_MS
 from tests.actors.parts import PATIENCE_S, HandClock, HandDispatcher
+from tests.face.parts import wait_until
 
 MOMENT = WAKE_COALESCED_MS
 
@@ -191,3 +192,47 @@ def test_what_is_known_of_sessions_is_bounded(hall: Hall, monkeypatch: pytest.Mo
         hall.waker.wake(f"session {number}")
         hall.later(MOMENT)
     assert len(hall.waker._woken) <= 10  # noqa: SLF001 - memory is what is asked about
+
+
+def test_who_could_not_be_called_is_called_when_one_that_hangs_comes_back(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "DELIVERY_LIMIT_MS", 20)
+    gate = threading.Event()
+
+    def hang(session: str) -> None:
+        if session.startswith("slow"):
+            assert gate.wait(PATIENCE_S)
+        hall.heard.put(session)
+
+    hall.listen(hang)
+    for number in range(PROBES_AT_ONCE):
+        hall.waker.wake(f"slow {number}")
+    wait_until(lambda: hall.crew.hanging() == {"wake 0": PROBES_AT_ONCE})
+    hall.waker.wake("late")
+    hall.until_idle()
+    gate.set()
+    assert {f"slow {number}" for number in range(PROBES_AT_ONCE)} == {hall.hear() for _ in range(PROBES_AT_ONCE)}
+    wait_until(lambda: not hall.crew.hanging())
+    hall.later(0)
+    hall.later(MOMENT)
+    assert "late" == hall.hear()
+    hall.later(10 * MOMENT)
+    assert hall.heard.empty()
+
+
+def test_sessions_that_could_not_be_named_are_roused_later(hall: Hall) -> None:
+    hall.listen()
+    errors = [OSError("the disk is slow")]
+
+    def sessions() -> Iterator[str]:
+        if errors:
+            raise errors.pop()
+        yield from ("a", "b")
+
+    hall.waker.rouse(sessions)
+    with pytest.raises(OSError, match="slow"):
+        hall.waker.rouse_some()
+    assert hall.waker.rouse_some()
+    assert {"a", "b"} == {hall.hear() for _ in range(2)}
+    assert not hall.waker.rouse_some()

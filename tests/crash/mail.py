@@ -127,6 +127,7 @@ class Log:
             message.is_dismissed = message.was_stuck = True
         elif isinstance(data, DeliveryFailed):
             message = self._open[event.task_id, data.delivery]
+            assert data.attempt or message.data.route is None, f"{data.delivery} was given up and never tried"
             message.is_failed = message.was_stuck = True
         elif isinstance(data, DeliveryUnknown):
             message = self._open[event.task_id, data.delivery]

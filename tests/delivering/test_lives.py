@@ -103,7 +103,7 @@ def test_a_channel_that_was_registered_once_counts_as_served_and_its_messages_wa
     assert (DeliveryStatus.PENDING, []) == (how(second, task), waiting_texts(second))
     second.sweep()
     [standing] = pauses(second)
-    assert ("chat", "nobody serves the channel chat") == (standing.name, standing.error)
+    assert ("chat:-100123", "nobody serves the channel chat") == (standing.name, standing.error)
     third, chat = life(), Channel()
     assert [] == chat.given
     third.channel("chat", chat)
@@ -142,6 +142,68 @@ def test_a_window_that_ended_while_nobody_was_there_is_over(life: Reopen) -> Non
     assert [] == chat.given
     assert DeliveryStatus.FAILED == how(second, task)
     assert 1 == len(waiting_texts(second))
+
+
+def test_what_nobody_tried_to_send_is_tried_after_a_downtime_longer_than_the_window(life: Reopen) -> None:
+    life().channel("chat", Channel())
+    second = life()
+    task = ended(second)
+    second.close()
+    clock_of(second).advance(3 * DAY)
+    third, chat = life(), Channel()
+    third.sweep()
+    assert DeliveryStatus.PENDING == how(third, task)
+    third.channel("chat", chat)
+    third.sweep()
+
+    assert [task.id] == [delivery.task_id for delivery in chat.given]
+    assert DeliveryStatus.DELIVERED == how(third, task)
+
+
+def test_what_nobody_tried_to_send_waits_a_day_from_the_opening_for_its_channel(life: Reopen) -> None:
+    life().channel("chat", Channel())
+    second = life()
+    task = ended(second)
+    second.close()
+    clock_of(second).advance(3 * DAY)
+    third = life()
+    third.sweep()
+    clock_of(third).advance(DAY - 1)
+    third.sweep()
+    assert DeliveryStatus.PENDING == how(third, task)
+    clock_of(third).advance(10 * MINUTE)
+    third.sweep()
+    assert DeliveryStatus.FAILED == how(third, task)
+
+
+@pytest.mark.parametrize("back", [MINUTE, HOUR, 3 * DAY])
+def test_what_nobody_tried_to_send_does_not_wait_for_a_clock_that_was_set_back(life: Reopen, back: int) -> None:
+    life().channel("chat", Channel())
+    second = life()
+    task = ended(second)
+    second.close()
+    clock_of(second).advance(-back)
+    third = life()
+    third.channel("chat", Channel())
+    third.sweep()
+    assert DeliveryStatus.DELIVERED == how(third, task)
+
+
+@pytest.mark.parametrize("back", [HOUR, 3 * DAY])
+def test_what_was_tried_does_not_wait_for_a_clock_that_was_set_back(life: Reopen, back: int) -> None:
+    first = life()
+    chat = Channel(Retryable("busy"))
+    first.channel("chat", chat)
+    task = ended(first)
+    first.settled()
+    clock_of(first).advance(-back)
+    for _ in range(3):
+        first.sweep()
+    assert 2 == len(chat.given), "it is tried again, and not again and again"
+    chat.answer = ARRIVED
+    clock_of(first).advance(10 * MINUTE)
+    first.sweep()
+    assert DeliveryStatus.DELIVERED == how(first, task)
 
 
 def test_a_pause_ends_with_the_life_that_it_was_made_in(life: Reopen) -> None:
@@ -262,6 +324,7 @@ def test_while_outcomes_cannot_be_written_few_messages_are_sent_and_each_once(cl
         ledger.settled()
         for number in range(count):
             ended(ledger, origin={"channel": "chat", "to": number})
+        ledger.settled()
         chat.given.clear()
         chat.answer = ARRIVED
         log.is_broken = True

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from tallystick import Config, InvalidInput, Origin
+from tallystick.channels import KINDS
 from tallystick.ledger.delivery import Permanent
 from tallystick.ledger.lifecycle import DeliveryStatus
+from tallystick.monitors import monitors_of
 from tallystick.sync import Ledger
 from tallystick.testing import HandClock, memory_ledger
 from tests.delivering.parts import SESSION, Channel, begun, ended, how, waiting_texts
@@ -101,3 +103,30 @@ def test_whom_a_monitor_tells_does_not_change_what_the_one_who_asked_is_told(clo
 def test_a_rule_that_says_nothing_sensible_is_refused(rule: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match="route"):
         Config(channel=OPS, route=(rule,))
+
+
+def test_a_route_without_a_target_goes_to_whom_its_channel_is_for_or_is_refused_when_that_is_nobody() -> None:
+    ops = {"kind": "telegram", "token": "123456:abcdefgh", "to": -1001}
+    config = Config(channel={"ops": ops}, route=({"to": "ops://"},))
+    [monitor] = monitors_of(config.route, config.channel, KINDS)
+    assert Origin("ops", -1001) == monitor.route
+
+    with pytest.raises(InvalidInput, match="has no `to`"):
+        Config(channel={"ops": {"kind": "telegram", "token": "123456:abcdefgh"}}, route=({"to": "ops://"},))
+
+
+@pytest.mark.parametrize(("to", "status"), [("registered://x", None), ("slack://C1", "queued")])
+def test_a_route_that_could_never_send_is_refused(to: str, status: str | None) -> None:
+    with pytest.raises(InvalidInput):
+        Config(route=({"to": to, "when": {"status": status} if status else {}},))
+
+
+def test_an_origin_that_names_only_a_channel_reaches_whom_that_is_for() -> None:
+    ops = {"kind": "telegram", "token": "123456:abcdefgh", "to": -1001}
+    with memory_ledger(config=Config(channel={"ops": ops})) as ledger:
+        chat = Channel()
+        ledger.channel("ops", chat)
+        ledger.create(runtime="subagent", task="x", owner="o", origin=Origin("ops")).succeed()
+        ledger.settled()
+
+        assert [Origin("ops", -1001)] == [each.route for each in chat.given]

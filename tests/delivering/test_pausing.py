@@ -63,10 +63,33 @@ def test_different_tasks_on_an_endpoint_do_not_wait_for_each_other(ledger: Ledge
 def test_as_many_messages_as_allowed_are_under_way_on_a_channel_at_once(ledger: Ledger, chat: Channel) -> None:
     barrier = threading.Barrier(DELIVERIES_AT_ONCE)
     chat.answer = lambda _delivery: barrier.wait(PATIENCE_S) is not None and ARRIVED
-    tasks = [ended(ledger) for _ in range(3 * DELIVERIES_AT_ONCE)]
+    tasks = [
+        ended(ledger, origin={"channel": "chat", "to": number % DELIVERIES_AT_ONCE})
+        for number in range(3 * DELIVERIES_AT_ONCE)
+    ]
     ledger.settled()
 
     assert {DeliveryStatus.DELIVERED} == {how(ledger, task) for task in tasks}
+
+
+def test_a_target_that_fails_keeps_no_other_target_of_its_channel_waiting(
+    ledger: Ledger, clock: HandClock, chat: Channel
+) -> None:
+    def answer(delivery: Delivery) -> Receipt:
+        if delivery.route.to == "boom":
+            raise Retryable("that chat is locked")
+        return ARRIVED
+
+    chat.answer = answer
+    for _ in range(200):
+        ended(ledger, origin={"channel": "chat", "to": "boom"})
+    ledger.settled()
+    clock.advance(MINUTE)
+    good = ended(ledger, origin={"channel": "chat", "to": "ana"})
+    ledger.settled()
+
+    assert DeliveryStatus.DELIVERED == how(ledger, good)
+    assert ["chat:boom"] == [standing.name for standing in pauses(ledger)]
 
 
 def test_an_endpoint_that_fails_five_times_in_a_row_is_paused_visibly(
@@ -79,7 +102,7 @@ def test_an_endpoint_that_fails_five_times_in_a_row_is_paused_visibly(
         ledger.settled()
     ledger.sweep()
     [standing] = pauses(ledger)
-    assert ("chat", ENDPOINT_FAILURES_MAX, clock(), "down") == (
+    assert ("chat:-100123", ENDPOINT_FAILURES_MAX, clock(), "down") == (
         standing.name,
         standing.failures,
         standing.since,
@@ -150,7 +173,7 @@ def test_the_accounts_of_a_channel_do_not_wait_for_each_other(ledger: Ledger, cl
     ledger.sweep()
 
     assert 10 == given.count("good")
-    assert ["chat/bad"] == [standing.name for standing in pauses(ledger)]
+    assert ["chat/bad:1"] == [standing.name for standing in pauses(ledger)]
     assert clock() == pauses(ledger)[0].since
 
 
@@ -178,8 +201,8 @@ def test_a_channel_that_hangs_keeps_nobody_else_waiting(folder: Path) -> None:
 
     with tallystick.open(folder) as ledger:
         ledger.channel("stuck", hang)
-        for _ in range(DELIVERIES_AT_ONCE + 4):
-            ended(ledger, origin={"channel": "stuck", "to": 1})
+        for number in range(DELIVERIES_AT_ONCE + 4):
+            ended(ledger, origin={"channel": "stuck", "to": number})
         for _ in range(DELIVERIES_AT_ONCE):
             assert inside.acquire(timeout=PATIENCE_S)
         for _ in range(10):

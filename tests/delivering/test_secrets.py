@@ -1,5 +1,7 @@
 """Secrets: what a hook names is in no message, on no disk and on no wire; what a channel keeps is in no error."""
 
+import asyncio
+import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from tallystick import InvalidInput
 from tallystick.actors.telling import REDACTED
 from tallystick.ledger.delivery import Permanent, Retryable
 from tallystick.ledger.store.memory import MemoryLog
+from tallystick.probes.process import backing_of
 from tallystick.sync import Ledger
 from tallystick.testing import memory_ledger
 from tests.delivering.parts import SECOND, Channel, begun, ended, pauses, queued, system_of, told, waiting_texts
@@ -113,6 +116,77 @@ def test_a_secret_of_the_configuration_is_in_no_file_of_the_ledger(folder: Path)
             next(event for event in events if event.type == "delivery-attempted.1")
     found = [path for path in folder.rglob("*") if path.is_file() and token.encode() in path.read_bytes()]
     assert [] == found
+
+
+TOKEN = "123456789:AAF-tokenOfNobody_0123456789abcdef"
+
+
+def test_an_owner_that_does_not_send_keeps_the_secrets_of_the_configuration_all_the_same(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHAT_TOKEN", TOKEN)
+    settings = tallystick.Config(
+        channel={
+            "chat": {"kind": "telegram", "token_env": "CHAT_TOKEN"},
+            "other": {"kind": "telegram", "token_env": "NOT_SET"},
+        }
+    )
+    with tallystick.join(folder, config=settings) as joined:
+        ended(joined, f"the token is {TOKEN}", origin=None)
+        assert [f"Background task done: Count the tallies. the token is {REDACTED}"] == waiting_texts(joined)
+
+
+def test_the_words_of_an_address_are_no_secrets_in_messages(folder: Path) -> None:
+    url = (
+        "http://ordinary-user:hunter2hunter2@127.0.0.1:9/?format=markdown&team=platform-team&key=k3y0fnobody_0123456789"
+    )
+    settings = tallystick.Config(channel={"chat": {"kind": "webhook", "url": url, "signed": False}})
+    with tallystick.open(folder, config=settings) as ledger:
+        ended(ledger, "markdown for the platform-team by ordinary-user", origin=None)
+        ended(ledger, f"{url} has hunter2hunter2 and k3y0fnobody_0123456789", origin=None)
+        first, second = waiting_texts(ledger)
+
+    assert first.endswith("markdown for the platform-team by ordinary-user")
+    assert second.endswith(f"{REDACTED} has {REDACTED} and {REDACTED}")
+
+
+def with_a_dead_process(ledger: Ledger) -> None:
+    """A task that is lost as soon as somebody looks, with a secret in its name."""
+    with subprocess.Popen(["true"]) as gone:
+        backing = backing_of(gone.pid)
+    begun(ledger, runtime="cli", label=f"login {SECRET}", origin=None, notify="done_only").start(
+        backing={**backing, "probe": "process"}
+    )
+
+
+@pytest.mark.parametrize("way", [tallystick.open, tallystick.join])
+def test_a_hook_that_is_given_at_opening_is_in_force_before_the_lost_are_told_of(folder: Path, way: Any) -> None:
+    with tallystick.open(folder) as ledger:
+        with_a_dead_process(ledger)
+    with way(folder, redact=lambda _text: [SECRET]) as ledger:
+        ledger.create(runtime="cli", task="another", owner="o")  # the owner has looked by now
+        [text] = waiting_texts(ledger)
+
+    assert text.startswith(f"Background task lost: login {REDACTED}.")
+
+
+@pytest.mark.parametrize("way", [tallystick.open_async, tallystick.join_async])
+def test_a_hook_may_be_given_at_opening_for_asyncio_too(folder: Path, way: Any) -> None:
+    async def story() -> str:
+        async with way(folder, redact=lambda _text: [SECRET]) as ledger:
+            task = await ledger.create(runtime="subagent", task="Count", owner="o")
+            await task.succeed(f"it is {SECRET}")
+            [event] = await ledger.session("o").take()
+            return str(event.text)
+
+    assert asyncio.run(story()).endswith(f"it is {REDACTED}")
+
+
+@pytest.mark.parametrize("way", [tallystick.open, tallystick.join])
+def test_a_hook_that_is_none_is_refused_at_opening_and_the_ledger_stays_free(folder: Path, way: Any) -> None:
+    with pytest.raises(InvalidInput, match="hook"):
+        way(folder, redact="secret")
+    tallystick.open(folder).close()
 
 
 @pytest.mark.parametrize("hook", [None, "secret", 7])

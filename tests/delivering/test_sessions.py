@@ -1,5 +1,6 @@
 """The queue of a session: what waits there stays until it is acknowledged, in order, whoever takes it."""
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,18 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tallystick
-from tallystick import InvalidInput, NotOwner, Pruned, Refused
+from tallystick import Corrupt, InvalidInput, NotOwner, Pruned, Refused
 from tallystick.actors.future import LightFuture
 from tallystick.ledger import intake
 from tallystick.ledger.commands import Command
 from tallystick.ledger.lifecycle import DeliveryStatus
-from tallystick.ledger.limits import SESSION_TAKE_MAX
+from tallystick.ledger.limits import SESSION_TAKE_MAX, TIME_MS_MAX
 from tallystick.messages import PAGE
 from tallystick.session import ACKNOWLEDGED_AT_ONCE
 from tallystick.sync import Ledger
 from tallystick.testing import HandClock, memory_ledger
 from tests.delivering.parts import SESSION, ended, how, record
 from tests.face.parts import open_any, said
+from tests.ledger.store import raw
 
 TAKE = """
     import sys, tallystick
@@ -147,6 +149,46 @@ def test_nothing_is_pruned_while_something_waits(ledger: Ledger) -> None:
     pruned()
     with pytest.raises(Pruned):
         ledger.get(task.id)
+
+
+@pytest.fixture
+def damaged(folder: Path) -> list[str]:
+    """A ledger with more than a page of tasks that wait in a session; the first cannot be read any more. Their ids."""
+    with tallystick.open(folder) as ledger:
+        fill(ledger, ACKNOWLEDGED_AT_ONCE + 2)
+        waiting = ledger.session(SESSION).take(limit=SESSION_TAKE_MAX)
+    raw.change_record(folder / "log", waiting[0].position, lambda _body: b"nonsense")
+    return [event.task_id for event in waiting]
+
+
+def test_a_message_that_cannot_be_read_is_taken_all_the_same(folder: Path, damaged: list[str]) -> None:
+    with tallystick.open(folder) as ledger:
+        first, second = ledger.session(SESSION).take(limit=2)
+
+    assert damaged[:2] == [first.task_id, second.task_id]
+    assert f"Background task succeeded: {damaged[0]}. The message about it cannot be read any more." == first.text
+    assert ("terminal", f"task-terminal:{damaged[0]}:succeeded:default") == (first.kind, first.id)
+
+
+@pytest.mark.parametrize("kind", ["disk", "joined"])
+def test_one_damaged_task_keeps_no_other_from_being_acknowledged(
+    kind: str, folder: Path, clock: HandClock, damaged: list[str]
+) -> None:
+    with open_any(kind, folder, clock) as ledger:
+        with pytest.raises(Corrupt):
+            ledger.session(SESSION).ack(TIME_MS_MAX)
+
+        assert damaged[:1] == [event.task_id for event in ledger.session(SESSION).take()]
+
+
+def test_one_damaged_task_keeps_no_other_from_being_acknowledged_for_asyncio(folder: Path, damaged: list[str]) -> None:
+    async def story() -> list[str]:
+        async with tallystick.open_async(folder) as ledger:
+            with pytest.raises(Corrupt):
+                await ledger.session(SESSION).ack(TIME_MS_MAX)
+            return [event.task_id for event in await ledger.session(SESSION).take()]
+
+    assert damaged[:1] == asyncio.run(story())
 
 
 @pytest.mark.parametrize("limit", [0, -1, SESSION_TAKE_MAX + 1, "20", 1.5])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallystick.ledger.errors import Corrupt, Pruned, Refused
+from tallystick.ledger.errors import Corrupt, Pruned, Refused, WrongVersion
 from tallystick.ledger.events import (
     DeliveryAttempted,
     DeliveryDelivered,
@@ -18,12 +18,13 @@ from tallystick.ledger.events import (
     TaskCreated,
     TaskFact,
     TaskFailed,
+    TaskNotifyChanged,
     TaskPruned,
     TaskStarted,
     TaskSucceeded,
 )
 from tallystick.ledger.evolve import evolve
-from tallystick.ledger.lifecycle import DeliveryKind, DeliveryStatus
+from tallystick.ledger.lifecycle import DeliveryKind, DeliveryStatus, NotifyPolicy
 from tallystick.ledger.outbox import Waiting, find, sendable
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.refusal import NOTHING, Refusal
@@ -66,7 +67,8 @@ def done(*told: TaskFact, **more: object) -> Announced:
 def test_what_becomes_of_telling_never_changes_what_became_of_the_work(story: Announced) -> None:
     for event, (before, after) in zip(story.events[1:], pairwise(known(story)), strict=True):
         if isinstance(event.data, OF_DELIVERIES):
-            assert {"version", "position", "outbox", "delivery_status"} >= changed(before, after)
+            told = {"version", "position", "outbox", "delivery_status", "work_version"}
+            assert told >= changed(before, after)
 
 
 @given(some.announced(pruned=False), st.data())
@@ -117,16 +119,15 @@ def test_what_is_delivered_or_dismissed_is_gone_for_good(story: Announced, kind:
 
 
 @given(some.announced())
-def test_what_nobody_can_tell_never_becomes_failed_unless_an_operator_has_it_sent_again(story: Announced) -> None:
+def test_what_nobody_can_tell_never_becomes_anything_else_before_it_arrives_or_is_given_up(story: Announced) -> None:
     for event, (before, after) in zip(story.events[1:], pairwise(known(story)), strict=True):
         for waiting in before.outbox:
             if waiting.status is DeliveryStatus.UNKNOWN:
                 later = find(after.outbox, waiting.delivery)
                 if later is None:
                     assert isinstance(event.data, DeliveryDelivered | DeliveryDismissed)
-                elif later.status is not DeliveryStatus.UNKNOWN:
-                    assert later.status is DeliveryStatus.PENDING
-                    assert isinstance(event.data, DeliveryRetried)
+                else:
+                    assert later.status is DeliveryStatus.UNKNOWN
         if before.delivery_status is DeliveryStatus.UNKNOWN and before.status is after.status:
             assert after.delivery_status is not DeliveryStatus.FAILED
 
@@ -171,7 +172,7 @@ def test_a_task_that_somebody_is_still_to_be_told_of_is_not_pruned(story: Announ
         assert isinstance(answer, Refusal)
         assert before == story.record
     else:
-        assert {"version", "position", "pruned_at"} == changed(before, story.record)
+        assert {"version", "position", "pruned_at"} == changed(before, story.record) - {"work_version"}
         assert type(refusal(story.ask(DeliveryRetried()), Pruned)) is Pruned
 
 
@@ -273,7 +274,28 @@ def test_a_message_that_arrives_is_done_with_wherever_it_was(told: list[TaskFact
     assert NOTHING == story.ask(DELIVERED)
 
 
-@pytest.mark.parametrize("stuck", [FAILED, UNKNOWN_FOR_GOOD])
+def test_what_may_have_arrived_may_have_arrived_however_often_it_is_sent_again() -> None:
+    story = done(UNKNOWN_FOR_GOOD, DeliveryRetried(delivery=MAIN))
+
+    assert DeliveryStatus.UNKNOWN == story.became()
+    story.tell(DeliveryFailed(delivery=MAIN, attempt=2, error="chat not found"))
+    assert DeliveryStatus.UNKNOWN == story.became()
+
+
+def test_what_becomes_of_telling_is_no_other_version_of_the_work() -> None:
+    story = Announced(asked(notify="state_changes"), TaskStarted())
+    seen = story.record.version
+    story.tell(DeliveryDelivered(delivery="event:2:started"))
+
+    assert story.record.version > seen
+    assert isinstance(story.ask(TaskSucceeded(), expected_version=seen), tuple)
+    assert isinstance(story.ask(TaskSucceeded(), expected_version=story.record.version), tuple)
+    refusal(story.ask(TaskSucceeded(), expected_version=1), WrongVersion)
+    story.tell(TaskSucceeded())
+    refusal(story.ask(TaskNotifyChanged(policy=NotifyPolicy.SILENT), expected_version=seen), WrongVersion)
+
+
+@pytest.mark.parametrize("stuck", [FAILED])
 def test_an_operator_has_a_message_sent_again_with_all_the_time_that_a_new_one_has(stuck: TaskFact) -> None:
     story = done(stuck)
     attempts = story.waiting(MAIN).attempts

@@ -134,7 +134,7 @@ def test_media_that_have_no_channel_stay_in_the_session_until_it_takes_them() ->
     story = not_confirmed(origin=None)
 
     [waiting] = story.outbox
-    assert ("terminal:succeeded:default", SESSION, None) == (waiting.delivery, waiting.session, waiting.due_at)
+    assert ("wake:succeeded:default", SESSION, None) == (waiting.delivery, waiting.session, waiting.due_at)
     assert DeliveryStatus.SESSION_QUEUED == story.became()
 
 

@@ -80,9 +80,15 @@ def test_one_message_of_an_end_is_for_the_one_who_asked(delivery: str, expected:
 
 @pytest.mark.parametrize(
     ("route", "expected"),
-    [(CHAT, "telegram/work"), (OPS, "slack"), (Origin("telegram", 5), "telegram"), (Origin("a", "b", "c"), "a/c")],
+    [
+        (CHAT, "telegram/work:-100123"),
+        (OPS, "slack:#ops"),
+        (Origin("telegram", 5, thread=7), "telegram:5"),
+        (Origin("a", "b", "c"), "a/c:b"),
+        (Origin("hook", "hook"), "hook"),
+    ],
 )
-def test_what_goes_over_the_same_account_of_a_channel_shares_its_fate(route: Origin, expected: str) -> None:
+def test_what_goes_to_the_same_target_shares_its_fate_whatever_the_thread(route: Origin, expected: str) -> None:
     assert expected == endpoint_of(route)
 
 

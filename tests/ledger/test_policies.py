@@ -53,9 +53,10 @@ def test_a_policy_takes_nothing_back_that_was_told(route: Origin | None) -> None
     story.happen([DeliveryQueued(delivery=name, kind=DeliveryKind.TERMINAL, text="done", route=route, session=session)])
     silent = TaskNotifyChanged(policy=NotifyPolicy.SILENT)
 
-    assert {"notify_policy": NotifyPolicy.SILENT} == differences(story, silent)
+    changed = {"notify_policy": NotifyPolicy.SILENT, "work_version": None}
+    assert changed == differences(story, silent)
     story.happen([DeliveryDelivered(delivery=name)])
-    assert {"notify_policy": NotifyPolicy.SILENT} == differences(story, silent)
+    assert changed == differences(story, silent)
     assert DeliveryStatus.DELIVERED == story.record.delivery_status
 
 

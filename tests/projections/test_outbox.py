@@ -80,7 +80,9 @@ def standing_of(records: dict[bytes, TaskRecord]) -> Standing:
             elif waiting.route not in routes:
                 routes.append(waiting.route)
                 account = f"/{waiting.route.account}" if waiting.route.account else ""
-                found[digest(b"E", f"{waiting.route.channel}{account}")].add((waiting.due_at, stream))
+                found[digest(b"E", f"{waiting.route.channel}{account}:{waiting.route.to}")].add(
+                    (waiting.due_at, stream)
+                )
     return found
 
 
@@ -269,7 +271,7 @@ def test_a_task_that_is_told_of_in_several_places_stands_in_all_of_them(tmp_path
 
 def test_headings_are_a_kind_and_a_digest() -> None:
     assert (b"E", b"S", b"U", b"X") == KINDS
-    assert digest(b"E", "telegram/work") == endpoint_heading(CHAT)
-    assert digest(b"E", "slack") == endpoint_heading(OPS)
+    assert digest(b"E", "telegram/work:-100123") == endpoint_heading(CHAT)
+    assert digest(b"E", "slack:#ops") == endpoint_heading(OPS)
     assert "53c0ed48eef1f1" == session_heading("agent:main:main").hex()
     assert b"X" == outbox_heading(STUCK)

@@ -135,6 +135,36 @@ def test_a_reader_reads_of_the_log_only_what_is_new(tmp_path: Path) -> None:
         assert [] == log.reads
 
 
+def standing(views: Views, log: MemoryLog, **positions: int) -> Reader:
+    """A reader of views of which some read models stand where they stand, and the others at the head."""
+    for name in views.positions():
+        catch_up(views, log, until=positions.get(name), names={name})
+    return Reader(log, views)
+
+
+def test_the_lag_is_that_of_the_read_model_that_is_furthest_behind(tmp_path: Path) -> None:
+    log = logged(told())
+    for number, (board, outbox) in enumerate([(log.head(), 4), (4, log.head()), (log.head(), log.head()), (4, 2)]):
+        with Views.open(tmp_path / str(number), log) as views:
+            reader = standing(views, log, board=board, outbox=outbox, due=3)
+            assert log.head() - min(board, outbox) == reader.lag()
+            assert log.head() - board == reader.lag("board")
+            assert log.head() - 3 == reader.lag("board", "due", "outbox") or outbox == 2
+
+
+def test_what_an_index_has_not_seen_is_folded_once_for_all_questions_of_a_moment(tmp_path: Path) -> None:
+    events = told()
+    log = Counted(events[:9])
+    with Views.open(tmp_path, log) as views:
+        reader = standing(views, log, board=7, outbox=3)
+        log.reads.clear()
+        for _ in range(3):
+            reader.slots(b"s", 2**50)
+            reader.headings(b"s")
+            reader.outbox_counts()
+        assert sorted([(7, 9), (3, 7)]) == sorted(log.reads)
+
+
 class Counted(MemoryLog):
     """A log that remembers what was read of it."""
 
