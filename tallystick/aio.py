@@ -322,6 +322,7 @@ class AsyncLedger:
         asked = [self.put(facts.actor(record.stream), Command(fact, self.house.actor)) for record in named]
         for future in asked:
             await future.settled()
+            future.abandon()  # what was refused is raised below, once
         return answers_of(asked)
 
     def batch(self) -> AsyncBatch:
@@ -376,10 +377,11 @@ def open_async(
     clock: Clock | None = None,
     read_only: bool = False,
     actor: str | None = None,
+    redact: Redact | None = None,
 ) -> AsyncLedger:
     """Return the same for asyncio, to be entered with `async with`; opening happens on another thread."""
 
     def opened(loop: asyncio.AbstractEventLoop) -> House:
-        return build(path, config=config, clock=clock, read_only=read_only, actor=actor, loop=loop)
+        return build(path, config=config, clock=clock, read_only=read_only, actor=actor, redact=redact, loop=loop)
 
     return AsyncLedger(opened)

@@ -1,15 +1,13 @@
 """The session for asyncio: what waits in one until it is taken."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tallystick.bridge import LoopFuture
 from tallystick.ledger import fields
-from tallystick.ledger.errors import NotFound, Refused
 from tallystick.ledger.events import Origin
 from tallystick.messages import TAKE_DEFAULT, SessionEvent
-from tallystick.session import acknowledgements
+from tallystick.session import Failures, acknowledgements
 
 if TYPE_CHECKING:
     from tallystick.aio import AsyncLedger
@@ -33,13 +31,17 @@ class AsyncSession:
         """As `Session.ack`."""
         ledger = self._ledger
         facts = ledger.house.facts()
-        acknowledged = 0
+        acknowledged, failed = 0, Failures()
         for page in await ledger.ask(acknowledgements, ledger.house, self.key, position):
-            asked = [ledger.put(facts.actor(stream), command).waiting for stream, command in page]
+            asked = []
+            for stream, command in page:
+                with failed:
+                    asked.append(ledger.put(facts.actor(stream), command).waiting)
             for answer in asked:
-                with suppress(Refused, NotFound):  # somebody else has dealt with it
+                with failed:
                     await answer
             acknowledged += len(asked)
+        failed.raise_first()
         return acknowledged
 
     async def reach(self, route: Origin | Mapping[str, object]) -> None:

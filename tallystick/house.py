@@ -19,6 +19,7 @@ from tallystick.actors.courier.pacing import Pacing
 from tallystick.actors.future import LightFuture
 from tallystick.actors.projector import ReadModel
 from tallystick.actors.system import System
+from tallystick.actors.telling import Redact
 from tallystick.actors.watching.orders import Settle
 from tallystick.actors.watching.supervision import Canceller, Probe, Supervision
 from tallystick.config import Config, load
@@ -33,7 +34,7 @@ from tallystick.ledger.limits import KEY_BYTES_MAX, RECOVERED_AT_ONCE, TIME_MS_M
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import EventLog
 from tallystick.messages import Messages
-from tallystick.outlets import Outlets, telling_of
+from tallystick.outlets import Outlets, hook_of, telling_of
 from tallystick.oversight import oversight, pace
 from tallystick.owner import OwnerLock, kept_by, live_owner, owner_note, this_process
 from tallystick.readings import LedgerStatus, ProbeStanding, Readings, due_rules
@@ -255,6 +256,7 @@ class House:
         """In a forked child there are no actors: what was sent to them would never be answered."""
         self._system = self._facts = self._member = self._door = None
         self._is_forked = True
+        self.outlets.leave_to_parent()
         self._closing = threading.Lock()  # another thread of the parent may have held it
 
 
@@ -275,6 +277,7 @@ def build(
     clock: Clock | None = None,
     read_only: bool = False,
     actor: str | None = None,
+    redact: Redact | None = None,
     loop: "asyncio.AbstractEventLoop | None" = None,
 ) -> House:
     """Open the folder and put a house together. Raises what `tallystick.open` documents."""
@@ -283,12 +286,14 @@ def build(
     now = now_of(clock)
     speaker = default_actor() if actor is None else fields.required_key("actor", actor)
     settings = settings_of(config, folder)
+    if redact is not None:
+        hook_of(redact)
     if read_only:
         readings = Readings.open(folder, rules=due_rules(settings))
         return House(readings, clock=clock, actor=speaker, settings=settings, loop=loop)
     Readings.prepare(folder)
     lock = OwnerLock.take_over(folder, this_process(now))
-    return own(folder, settings, clock=clock, actor=speaker, lock=lock, loop=loop)
+    return own(folder, settings, clock=clock, actor=speaker, lock=lock, redact=redact, loop=loop)
 
 
 def own(
@@ -299,6 +304,7 @@ def own(
     actor: str,
     lock: OwnerLock,
     judges: bool = True,
+    redact: Redact | None = None,
     loop: "asyncio.AbstractEventLoop | None" = None,
     asked_to_yield: Callable[[], None] | None = None,
 ) -> House:
@@ -308,7 +314,9 @@ def own(
         readings = Readings.open(folder, rules=due_rules(settings), writable=True)
         undo.callback(readings.close)
         models = readings.followers()
-        house = assemble(readings, models, settings, clock=clock, actor=actor, lock=lock, judges=judges, loop=loop)
+        house = assemble(
+            readings, models, settings, clock=clock, actor=actor, lock=lock, judges=judges, redact=redact, loop=loop
+        )
         undo.pop_all()
     try:
         house.open_door(asked_to_yield)
@@ -355,6 +363,7 @@ def assemble(
     actor: str,
     lock: OwnerLock | None = None,
     judges: bool = True,
+    redact: Redact | None = None,
     loop: "asyncio.AbstractEventLoop | None" = None,
 ) -> House:
     """Start the actors of an opened ledger. Tasks whose processes are provably dead are settled first.
@@ -363,7 +372,8 @@ def assemble(
     that does not judge stops processes that somebody wants stopped, and leaves everything else to one that does.
     """
     log: EventLog = readings.log
-    system = System(log, models, clock, live_max=settings.actors.live, telling=telling_of(log, settings))
+    telling = telling_of(log, settings, redact)
+    system = System(log, models, clock, live_max=settings.actors.live, telling=telling)
     if lock is not None:
         system.journal.note_first(owner_note(lock.who))
     supervision = oversight(settings, clock, opened_at=log.head(), before=kept_by(log))

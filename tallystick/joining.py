@@ -5,11 +5,13 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from tallystick.actors.telling import Redact
 from tallystick.aio import AsyncLedger
 from tallystick.config import Config
 from tallystick.house import House, default_actor, folder_of, now_of, own, settings_of
 from tallystick.ledger import fields
 from tallystick.ledger.clock import Clock, system_clock
+from tallystick.outlets import hook_of
 from tallystick.owner import OwnerLock, this_process
 from tallystick.readings import Readings, due_rules
 from tallystick.sharing.beside import Beside
@@ -26,15 +28,17 @@ def join(
     config: Config | None = None,
     clock: Clock | None = None,
     actor: str | None = None,
+    redact: Redact | None = None,
 ) -> Ledger:
     """Open the ledger in the folder `path` to write beside other processes; made if it is not there.
 
     Commands go to the live owner and are answered when they are durable, each recorded exactly once, whatever happens
     to the owner meanwhile. While there is none, this process is the owner, for all who joined; it gives way to whoever
     opens the ledger, and goes on. It never judges what only a gateway can know.
+    `redact` is as `Ledger.redact`, in force while this process is the owner.
     Raises as `open`, but never `NotOwner`.
     """
-    return Ledger(_joined(path, config=config, clock=clock, actor=actor))
+    return Ledger(_joined(path, config=config, clock=clock, actor=actor, redact=redact))
 
 
 def join_async(
@@ -43,9 +47,10 @@ def join_async(
     config: Config | None = None,
     clock: Clock | None = None,
     actor: str | None = None,
+    redact: Redact | None = None,
 ) -> AsyncLedger:
     """Return the same for asyncio, to be entered with `async with`; joining happens on another thread."""
-    return AsyncLedger(lambda loop: _joined(path, config=config, clock=clock, actor=actor, loop=loop))
+    return AsyncLedger(lambda loop: _joined(path, config=config, clock=clock, actor=actor, redact=redact, loop=loop))
 
 
 def _joined(
@@ -54,6 +59,7 @@ def _joined(
     config: Config | None,
     clock: Clock | None,
     actor: str | None,
+    redact: Redact | None,
     loop: "asyncio.AbstractEventLoop | None" = None,
 ) -> House:
     folder = folder_of(path)
@@ -61,11 +67,22 @@ def _joined(
     now_of(clock)
     speaker = default_actor() if actor is None else fields.required_key("actor", actor)
     settings = settings_of(config, folder)
+    if redact is not None:
+        hook_of(redact)
     Readings.prepare(folder)
 
     def become_owner(asked_to_yield: Callable[[], None]) -> House:
         lock = OwnerLock.take(folder, this_process(now_of(clock), transient=True))
-        return own(folder, settings, clock=clock, actor=speaker, lock=lock, judges=False, asked_to_yield=asked_to_yield)
+        return own(
+            folder,
+            settings,
+            clock=clock,
+            actor=speaker,
+            lock=lock,
+            judges=False,
+            redact=redact,
+            asked_to_yield=asked_to_yield,
+        )
 
     with ExitStack() as undo:
         beside = Beside(folder, due_rules(settings))

@@ -1,15 +1,19 @@
 """The messages of a ledger, to be asked for: what waits in a session, and what became of telling."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 from msgspec import Struct
 
 from tallystick.ledger import fields
-from tallystick.ledger.events import DeliveryQueued, Event
+from tallystick.ledger.events import Event
+from tallystick.ledger.lifecycle import DeliveryKind
 from tallystick.ledger.limits import PAGE_ROWS_MAX, SESSION_TAKE_MAX, TIME_MS_MAX
 from tallystick.ledger.outbox import Waiting, id_of
+from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import EventLog
 from tallystick.ledger.told import DeliveryRecord, deliveries_of
+from tallystick.projections.frozen import message_at
 from tallystick.projections.keys import ENDPOINT, SESSION, STUCK
 from tallystick.projections.outbox import session_heading
 from tallystick.projections.reader import Reader
@@ -17,6 +21,7 @@ from tallystick.projections.reader import Reader
 TAKE_DEFAULT = 20
 PAGE = 100  # that are read together
 DELIVERIES_DEFAULT = 50
+_GENERATED = "wake"  # begins the name of a message about a generation
 
 
 class SessionEvent(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
@@ -43,16 +48,10 @@ class Messages:
     def take(self, session: str, limit: int = TAKE_DEFAULT) -> list[SessionEvent]:
         """Return what waits in a session, the oldest first. Takes nothing away: `ack` does, when it was dealt with."""
         fields.whole("limit", limit, least=1, most=SESSION_TAKE_MAX)
-        taken: list[SessionEvent] = []
-        for task_id, waiting in self.waiting_in(fields.required_key("session", session), TIME_MS_MAX):
-            message = self._message(waiting.position)
-            if message is not None:
-                taken.append(_session_event(task_id, waiting, message))
-            if len(taken) == limit:
-                break
-        return taken
+        found = self.waiting_in(fields.required_key("session", session), TIME_MS_MAX)
+        return [self._session_event(record, waiting) for record, waiting in islice(found, limit)]
 
-    def waiting_in(self, session: str, until: int) -> Iterator[tuple[str, Waiting]]:
+    def waiting_in(self, session: str, until: int) -> Iterator[tuple[TaskRecord, Waiting]]:
         """Yield what waits in a session up to a position, with its task."""
         heading, before, first = session_heading(session), min(until, TIME_MS_MAX - 1) + 1, 0
         while True:
@@ -63,7 +62,7 @@ class Messages:
                 for waiting in () if record is None else record.outbox:
                     if waiting.position == position and waiting.session == session:
                         assert record is not None, "it has an outbox"
-                        yield record.task_id, waiting
+                        yield record, waiting
             if len(page) < PAGE:
                 return
             first = page[-1][0] + 1
@@ -94,20 +93,27 @@ class Messages:
         told = [record for stream in list(streams)[:limit] for record in self.of_task(stream) if record.is_open]
         return told[:limit]
 
-    def _message(self, position: int) -> DeliveryQueued | None:
-        for stored in self._log.read(position - 1, position):
-            if isinstance(stored, Event) and isinstance(stored.data, DeliveryQueued):
-                return stored.data
-        return None
+    def _session_event(self, record: TaskRecord, waiting: Waiting) -> SessionEvent:
+        message = message_at(self._log, waiting.position)
+        return SessionEvent(
+            position=waiting.position,
+            text=_unreadable(record) if message is None else message.text,
+            task_id=record.task_id,
+            kind=_kind_of(waiting.delivery) if message is None else message.kind.value,
+            id=id_of(record.task_id, waiting.delivery),
+            queued_at=waiting.queued_at,
+            artifacts=() if message is None else message.artifacts,
+        )
 
 
-def _session_event(task_id: str, waiting: Waiting, message: DeliveryQueued) -> SessionEvent:
-    return SessionEvent(
-        position=waiting.position,
-        text=message.text,
-        task_id=task_id,
-        kind=message.kind.value,
-        id=id_of(task_id, waiting.delivery),
-        queued_at=waiting.queued_at,
-        artifacts=message.artifacts,
-    )
+def _unreadable(record: TaskRecord) -> str:
+    """What can be said when a message cannot be read; not in the task's own words, from which nobody strips secrets."""
+    return f"Background task {record.shown_status}: {record.task_id}. The message about it cannot be read any more."
+
+
+def _kind_of(delivery: str) -> str:
+    """What a message tells, by its name: "event:4:started", "review:succeeded:default"."""
+    parts = delivery.split(":")
+    if parts[0] == _GENERATED:
+        return DeliveryKind.MEDIA.value
+    return next((kind.value for kind in DeliveryKind if kind.value in parts), DeliveryKind.TERMINAL.value)

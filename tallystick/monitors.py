@@ -13,7 +13,10 @@ from tallystick.ledger.routing import Monitor
 
 _RULE = ("name", "to", "when")
 _WHEN = ("owner", "runtime", "status")
-_STATUSES = (*sorted(Status), BLOCKED)
+_STATUSES = (*sorted({*Status} - {Status.QUEUED}), BLOCKED)
+_NEED_A_TARGET = frozenset({"telegram", "discord", "slack"})
+"""The kinds of channels whose messages go to one of many chats."""
+
 _TO = 'CHANNEL://TO or CHANNEL://TO/THREAD, such as "slack://C0123456789" or "telegram://-1001234567890/77"'
 
 
@@ -22,13 +25,28 @@ def monitors_of(rules: Sequence[object], channels: Mapping[str, object], kinds: 
 
     A channel must be configured, or have the name of a kind of channel: a program registers those under that name.
     """
-    return tuple(_monitor(f"route[{number}]", rule, {*channels, *kinds}) for number, rule in enumerate(rules))
+    known, targets = {*channels, *kinds} - {_REGISTERED}, targets_of(channels)
+    return tuple(_monitor(f"route[{number}]", rule, known, targets) for number, rule in enumerate(rules))
 
 
-def _monitor(field: str, rule: object, channels: set[str]) -> Monitor:
+def targets_of(channels: Mapping[str, object]) -> dict[str, str | int | None]:
+    """Return whom each configured channel reaches when nobody is named: itself, where there is only one to reach.
+
+    None for a channel that has many and names none.
+    """
+    return {name: _target(name, settings) for name, settings in channels.items()}
+
+
+def _target(name: str, settings: object) -> str | int | None:
+    told = settings if isinstance(settings, Mapping) else {}
+    to: str | int | None = told.get("to")
+    return to if to is not None or told.get("kind") in _NEED_A_TARGET else name
+
+
+def _monitor(field: str, rule: object, channels: set[str], targets: Mapping[str, str | int | None]) -> Monitor:
     told = _table(field, rule, _RULE)
     when = _table(f"{field}.when", told.get("when", {}), _WHEN)
-    route = _route(f"{field}.to", told.get("to"))
+    route = _route(f"{field}.to", told.get("to"), targets)
     if route.channel not in channels:
         allowed = f"a channel: {', '.join(sorted(channels))}; or configure [channel.{route.channel}]"
         raise InvalidInput(f"{field}.to", told.get("to"), allowed)
@@ -47,6 +65,7 @@ def _monitor(field: str, rule: object, channels: set[str]) -> Monitor:
 
 
 _NAME_CHARACTERS = 48
+_REGISTERED = "registered"  # a kind that is no name: the program says how it is called
 _IN_NO_NAME = re.compile(r"[^A-Za-z0-9:_-]")
 
 
@@ -59,7 +78,7 @@ def _table(field: str, value: object, known: tuple[str, ...]) -> Mapping[str, An
     return value
 
 
-def _route(field: str, value: object) -> Origin:
+def _route(field: str, value: object, targets: Mapping[str, str | int | None]) -> Origin:
     """Read a route: digits are a number, as chats and topics have them."""
     channel, found, rest = value.partition("://") if isinstance(value, str) else ("", "", "")
     path, _, query = rest.partition("?")
@@ -68,15 +87,10 @@ def _route(field: str, value: object) -> Origin:
     if not found or not channel or len(parts) > len(("to", "thread")) or not set(options) <= {"account"}:
         raise InvalidInput(field, value, _TO)
     to, thread = [*parts, None, None][:2]
-    return fields.route(
-        field,
-        Origin(
-            channel,
-            _number(to) if to else channel,  # a channel that knows its own target needs none
-            options.get("account"),
-            _number(thread) if thread else None,
-        ),
-    )
+    target = _number(to) if to else targets.get(channel, channel)
+    if target is None:
+        raise InvalidInput(field, value, f"{_TO}; [channel.{channel}] has no `to` for messages that name nobody")
+    return fields.route(field, Origin(channel, target, options.get("account"), _number(thread) if thread else None))
 
 
 def _number(text: str) -> str | int:

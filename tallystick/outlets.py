@@ -1,6 +1,7 @@
 """The outlets: on which channels a ledger reaches people, who hears its wakes, and what no message may say."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from itertools import chain, starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from weakref import WeakMethod
@@ -17,7 +18,7 @@ from tallystick.ledger.delivery import Delivery, Receipt
 from tallystick.ledger.errors import InvalidInput, NotOwner
 from tallystick.ledger.events import Origin, TaskCreated
 from tallystick.ledger.store.port import EventLog
-from tallystick.monitors import monitors_of
+from tallystick.monitors import monitors_of, targets_of
 from tallystick.sharing.wakes import WakeListener, ring_all
 
 if TYPE_CHECKING:
@@ -36,13 +37,31 @@ Channel: TypeAlias = HasSend | Send
 """What sends on a channel: an object with `send`, or a function. It may block, and it may be a coroutine function."""
 
 
-def telling_of(log: EventLog, settings: Config) -> Telling:
-    """Return what the actors of a ledger with this configuration know of whom to tell."""
-    if not (settings.channel or settings.route):
-        return Telling(log)
-    from tallystick.channels import KINDS
+def telling_of(log: EventLog, settings: Config, redact: Redact | None = None) -> Telling:
+    """Return what the actors of a ledger with this configuration know of whom to tell, and what must not be told.
 
-    return Telling(log, monitors=monitors_of(settings.route, settings.channel, KINDS), channels=settings.channel)
+    It knows the secrets of the channels whether or not this process sends. Raises `InvalidInput` for a hook that is
+    none.
+    """
+    if settings.channel or settings.route:
+        from tallystick.channels import KINDS, secrets_of
+
+        monitors = monitors_of(settings.route, settings.channel, KINDS)
+        targets = {name: to for name, to in targets_of(settings.channel).items() if to is not None}
+        telling = Telling(log, monitors=monitors, channels=settings.channel, targets=targets)
+        telling.secrets = tuple(chain.from_iterable(starmap(secrets_of, settings.channel.items())))
+    else:
+        telling = Telling(log)
+    if redact is not None:
+        telling.redact(hook_of(redact))
+    return telling
+
+
+def hook_of(hook: Redact) -> Redact:
+    """Return what names secrets. Raises `InvalidInput` when it cannot be asked."""
+    if not callable(hook):
+        raise InvalidInput("hook", hook, "a function of a text that returns the secrets in it")
+    return hook
 
 
 class _Unless:
@@ -85,6 +104,7 @@ class Outlets:
         self._log, self._settings, self._folder, self._system = log, settings, folder, system
         self._why_not, self._waiting, self._loop = why_not, waiting, loop
         self._closing: list[Callable[[], object]] = []
+        self._is_forked = False
 
     def open(self) -> None:
         """Make the channels of the configuration ready. Raises `InvalidInput` when a secret or a library is missing."""
@@ -102,7 +122,7 @@ class Outlets:
             if sender is not None:
                 self._closing.append(sender.close)
                 system.senders.register(name, sender.send)
-                telling.secrets = (*telling.secrets, *sender.secrets)
+                telling.secrets = tuple({*telling.secrets, *sender.secrets})
 
     def checked(self, created: TaskCreated) -> TaskCreated:
         """Return a creation whose origin leads somewhere.
@@ -143,9 +163,15 @@ class Outlets:
         self._put(system, Served(name))
 
     def on_wake(self, callback: OnWake) -> None:
-        """Call this with the key of each session in which something waits, now and from now on."""
+        """Call this with the key of each session in which something waits, now and from now on.
+
+        In a process that does not own the ledger a socket is made for it in the folder `wakes/`, in one that only reads
+        it, too. Raises `InvalidInput`, `ForkedStore`.
+        """
         if not callable(callback):
             raise InvalidInput("callback", callback, "a function of the key of a session")
+        if self._is_forked:
+            raise self._refusal()
         if self._system is not None and self._system.courier is not None:
             self._put(self._system, Heard(callback))
         elif self._folder is not None:
@@ -155,9 +181,7 @@ class Outlets:
 
     def redact(self, hook: Redact) -> None:
         """Strip what this names from every message from now on. Raises `InvalidInput`, `NotOwner`."""
-        if not callable(hook):
-            raise InvalidInput("hook", hook, "a function of a text that returns the secrets in it")
-        self._sending().directory.telling.redact(hook)
+        self._sending().directory.telling.redact(hook_of(hook))
 
     def reach(self, session: str, route: Origin | Mapping[str, object], reply: Reply) -> None:
         """Take note of the way on which a session is reached now; answered when it is durable."""
@@ -167,16 +191,24 @@ class Outlets:
 
     def _sending(self) -> System:
         if self._system is None:
-            why_not = None if self._why_not is None else self._why_not()
-            assert why_not is not None, "who cannot send knows why"
-            raise why_not()
+            raise self._refusal()
         return self._system
+
+    def _refusal(self) -> Exception:
+        why_not = None if self._why_not is None else self._why_not()
+        assert why_not is not None, "who cannot send knows why"
+        return why_not()
 
     @staticmethod
     def _put(system: System, message: object) -> None:
         if system.courier is None:
             raise NotOwner(system.log.path, who=None, joined=True)
         system.courier.inbox.put_behind([Envelope(message)])
+
+    def leave_to_parent(self) -> None:
+        """In a forked child nobody sends, and the sockets and connections are the parent's."""
+        self._system, self._is_forked = None, True
+        self._closing = []
 
     def close(self) -> None:
         """Let go of sockets and connections. Closing twice is allowed."""

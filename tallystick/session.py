@@ -1,15 +1,13 @@
 """The session: what waits in one until it is taken, for threads; its twin for asyncio is in `async_session`."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 
 from tallystick.actors.future import LightFuture
 from tallystick.house import House
 from tallystick.ledger import fields
 from tallystick.ledger.commands import Command
-from tallystick.ledger.errors import NotFound, Refused
+from tallystick.ledger.errors import NotFound, Refused, TallystickError
 from tallystick.ledger.events import DeliveryDelivered, Origin
-from tallystick.ledger.ids import id_bytes
 from tallystick.messages import TAKE_DEFAULT, SessionEvent
 
 ACKNOWLEDGED_AT_ONCE = 256  # more would leave no room in a ledger's inboxes for others
@@ -38,20 +36,23 @@ class Session:
     def ack(self, position: int) -> int:
         """Say that everything up to a position was dealt with; returns how much that was, when it is durable.
 
-        Doing so again changes nothing.
+        Doing so again changes nothing. When something cannot be recorded, all else is, and then the first error
+        is raised.
         """
         facts = self._house.facts()
-        acknowledged = 0
+        acknowledged, failed = 0, Failures()
         for page in acknowledgements(self._house, self.key, position):
             asked = []
             for stream, command in page:
-                future = LightFuture()
-                facts.send(facts.actor(stream), command, future)
-                asked.append(future)
+                with failed:
+                    future = LightFuture()
+                    facts.send(facts.actor(stream), command, future)
+                    asked.append(future)
             for future in asked:
-                with suppress(Refused, NotFound):  # somebody else has dealt with it
+                with failed:
                     future.get()
             acknowledged += len(asked)
+        failed.raise_first()
         return acknowledged
 
     def reach(self, route: Origin | Mapping[str, object]) -> None:
@@ -64,11 +65,31 @@ class Session:
         future.get()
 
 
+class Failures:
+    """What could not be acknowledged, each met in a block of its own, so that one does not hold up the others."""
+
+    def __init__(self) -> None:
+        self._first: TallystickError | None = None
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
+        if isinstance(error, TallystickError) and not isinstance(error, Refused | NotFound):
+            self._first = self._first or error
+        return isinstance(error, TallystickError)  # what was refused, somebody else has dealt with
+
+    def raise_first(self) -> None:
+        """Raise what came first, if anything did."""
+        if self._first is not None:
+            raise self._first
+
+
 def acknowledgements(house: House, key: str, position: int) -> list[list[Acknowledgement]]:
     """Return what says that everything in a session up to a position was dealt with, as many as are sent together."""
     fields.whole("position", position)
     wanted = [
-        (id_bytes(task_id), Command(DeliveryDelivered(delivery=waiting.delivery), house.actor))
-        for task_id, waiting in house.messages.waiting_in(key, position)
+        (record.stream, Command(DeliveryDelivered(delivery=waiting.delivery), house.actor))
+        for record, waiting in house.messages.waiting_in(key, position)
     ]
     return [wanted[start : start + ACKNOWLEDGED_AT_ONCE] for start in range(0, len(wanted), ACKNOWLEDGED_AT_ONCE)]

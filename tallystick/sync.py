@@ -217,13 +217,15 @@ class Ledger:
         """Call `callback(session_key)` whenever something waits in a session, at once, and now for what waits already.
 
         Wakes of one session within 250 ms become one. It may be a coroutine function, and may block. In a process that
-        joined the ledger it is called on a thread of its own.
+        joined the ledger or only reads it, it is called on a thread of its own, and a socket is made for it in the
+        ledger's folder `wakes/`.
         """
         self._house.outlets.on_wake(callback)
 
     def redact(self, hook: Redact) -> None:
         """Strip the secrets that `hook(text)` returns, to the letter, from every message before it is stored.
 
+        What is told while the ledger opens comes before: give that hook to `open`.
         A hook must be quick: the ledger waits for it. When it raises, the message says only that its text is withheld.
         """
         self._house.outlets.redact(hook)

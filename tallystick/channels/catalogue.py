@@ -3,7 +3,8 @@
 import base64
 import binascii
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -63,12 +64,14 @@ def build(name: str, settings: Mapping[str, object], environment: Mapping[str, s
     if settings["kind"] == "registered":
         return None
     known = os.environ if environment is None else environment
-    own = _secrets(field, kind, settings, known)
+    own = _secrets(field, kind.secrets, settings, known)
     given: Any = settings.get("accounts", {})
-    others = {account: _secrets(f"{field}.accounts.{account}", kind, said, known) for account, said in given.items()}
+    others = {
+        account: _secrets(f"{field}.accounts.{account}", kind.secrets, said, known) for account, said in given.items()
+    }
     values = {(what, value) for found in (own, *others.values()) for what, value in found.items()}
-    hidden = {form for what, value in values for form in secret.forms(what, value)}
-    speech = Speech(name, str(settings["kind"]), tuple(sorted(hidden)))
+    private = {form for what, value in values for form in secret.private_forms(what, value)}
+    speech = Speech(name, str(settings["kind"]), _forms(values), tuple(sorted(private)))
     make = _maker(field, str(settings["kind"]))
     if kind.passes_on_account:
         sender: Sender = make(speech, settings, own)
@@ -79,6 +82,30 @@ def build(name: str, settings: Mapping[str, object], environment: Mapping[str, s
         make(speech, settings, own) if has_own else None,
         {account: make(speech, {**settings, **given[account]}, found) for account, found in others.items()},
     )
+
+
+def secrets_of(
+    name: str, settings: Mapping[str, object], environment: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
+    """Return what no message may say because of a channel, as `build` gives it to the sender, without making one.
+
+    Raises `InvalidInput` as `check` does. A secret that is missing or unfit is left out: only who sends must have it.
+    """
+    check(name, settings)
+    field = f"channel.{name}"
+    kind = _kind(field, settings)
+    known = os.environ if environment is None else environment
+    accounts: Any = settings.get("accounts", {})
+    values: set[tuple[str, str]] = set()
+    for place, given in [(field, settings), *((f"{field}.accounts.{each}", said) for each, said in accounts.items())]:
+        for what in kind.secrets:
+            with suppress(InvalidInput):
+                values.update(_secrets(place, (what,), given, known).items())
+    return _forms(values)
+
+
+def _forms(values: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    return tuple(sorted({form for what, value in values for form in secret.forms(what, value)}))
 
 
 def _kind(field: str, settings: Mapping[str, object]) -> Kind:
@@ -135,9 +162,11 @@ def _check_key(field: str, value: str) -> None:
     raise InvalidInput(field, HIDDEN, _SIGNING)
 
 
-def _secrets(field: str, kind: Kind, settings: Mapping[str, object], environment: Mapping[str, str]) -> dict[str, str]:
+def _secrets(
+    field: str, whats: Iterable[str], settings: Mapping[str, object], environment: Mapping[str, str]
+) -> dict[str, str]:
     found = {}
-    for what in kind.secrets:
+    for what in whats:
         way = secret.way_given(field, what, settings)
         if way is not None:
             found[what] = secret.read(field, what, settings, environment)

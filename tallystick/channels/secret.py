@@ -5,7 +5,7 @@ the path of a file (`token_file`). No error shows it.
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -15,7 +15,7 @@ from tallystick.ledger.errors import InvalidInput
 WAYS = ("", "_env", "_file")
 SECRET_CHARACTERS_MIN = 8  # what is shorter is no secret, and taking it out of messages would garble them
 SECRET_FILE_BYTES_MAX = 65_536
-TOKEN_LIKE_CHARACTERS_MIN = 16  # a part of a path that is as long as this may be a token
+TOKEN_LIKE_CHARACTERS_MIN = 16  # a part of an address that is as long as this may be a token
 
 
 def ways(what: str) -> tuple[str, ...]:
@@ -89,21 +89,49 @@ def _looked_at(field: str, value: object) -> None:
 
 
 def forms(what: str, value: str) -> tuple[str, ...]:
-    """Return the texts by which a secret would be recognised if somebody repeated it."""
+    """Return the texts by which a secret would be recognised in any text if somebody repeated it.
+
+    Of an address that is the whole, its password, and what looks like a token: people write the words in it, too.
+    """
     if what in {"url", "urls"}:
-        found = {form for url in value.split() for form in _of_address(url)}
-    else:
-        found = {value, value.removeprefix("whsec_")}
+        return _spelled(form for url in value.split() for form in _of_address(url))
+    return _spelled((value, value.removeprefix("whsec_")))
+
+
+def private_forms(what: str, value: str) -> tuple[str, ...]:
+    """Return what a channel itself must not say of a secret besides: what is secret in an address only by its place."""
+    if what in {"url", "urls"}:
+        return _spelled(form for url in value.split() for form in _by_place(url))
+    return ()
+
+
+def _spelled(found: Iterable[str]) -> tuple[str, ...]:
+    found = set(found)
     spelled = {*found, *(quote(form, safe="") for form in found), *(quote(form) for form in found)}
     return tuple(sorted(form for form in spelled if len(form) >= SECRET_CHARACTERS_MIN))
 
 
 def _of_address(url: str) -> set[str]:
-    """The address as a whole, and what in it is secret by its place: user, password, query and long parts of a path."""
+    """The address as a whole, its password, and what in it looks like a token."""
     parts = urlsplit(url)
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    basic = base64.b64encode(f"{user}:{password}".encode()).decode() if password or _is_like_a_token(user) else ""
+    values = [user, *parts.path.split("/"), *(value for _, value in parse_qsl(parts.query))]
+    return {url, password, basic, *filter(_is_like_a_token, values)} - {""}
+
+
+def _by_place(url: str) -> set[str]:
+    """What is secret by its place in an address: user, query and long parts of a path."""
+    parts = urlsplit(url)
+    user = unquote(parts.username or "")
     path = [part for part in parts.path.split("/") if len(part) >= TOKEN_LIKE_CHARACTERS_MIN]
     query = [value for _, value in parse_qsl(parts.query)]
-    basic = base64.b64encode(f"{user}:{password}".encode()).decode() if user else ""
+    basic = base64.b64encode(f"{user}:{unquote(parts.password or '')}".encode()).decode() if user else ""
     behind = f"{parts.path}?{parts.query}" if parts.query else ""
-    return {url, user, password, basic, behind, *path, *query} - {""}
+    return {user, basic, behind, *path, *query} - {""}
+
+
+def _is_like_a_token(text: str) -> bool:
+    """Whether a text is long, and has letters and digits: no word that people would write."""
+    is_long = len(text) >= TOKEN_LIKE_CHARACTERS_MIN
+    return is_long and any(map(str.isalpha, text)) and any(map(str.isdigit, text))

@@ -10,7 +10,7 @@ class Sender(Protocol):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Every text that must not be shown to anybody: tokens and keys, in every form that they may appear in."""
+        """Every text that no message may have in it: tokens, keys, addresses, in every form that they may appear in."""
 
     def send(self, delivery: Delivery) -> Receipt:
         """Send one message once, and return when the receiver has said that it has it.

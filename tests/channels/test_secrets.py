@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from tallystick.channels import build
+from tallystick.channels import build, secrets_of
 from tallystick.ledger.errors import InvalidInput
-from tests.channels.parts import SIGNING, SUCCESS, TOKEN, delivery
-from tests.channels.service import Reply, Service
+from tests.channels.parts import SIGNING, SUCCESS, TOKEN, delivery, outcome, shown
+from tests.channels.service import Break, Reply, Service
 
 
 def said_to(service: Service, settings: dict[str, Any], environment: dict[str, str] | None = None) -> str:
@@ -87,7 +87,7 @@ def test_a_variable_that_holds_no_address_is_refused_without_showing_it() -> Non
 
 
 def test_a_sender_names_its_secrets_in_every_form() -> None:
-    url = "https://ada:password-of-ada@example.org/hooks/0123456789abcdef0?key=value-of-a-key"
+    url = "https://ada:password-of-ada@example.org/hooks/0123456789abcdef0?key=k3y-of-nobody-42&team=platform-team"
     sender = build("ops", {"kind": "webhook", "url": url, "secret": SIGNING}, {})
     assert sender is not None
     sender.close()
@@ -98,9 +98,37 @@ def test_a_sender_names_its_secrets_in_every_form() -> None:
         url,
         "password-of-ada",
         "0123456789abcdef0",
-        "value-of-a-key",
+        "k3y-of-nobody-42",
     } <= set(sender.secrets)
-    assert "example.org" not in sender.secrets
+    assert set() == {"example.org", "platform-team", "ada"} & set(sender.secrets)
+
+
+def test_the_secrets_of_a_channel_are_known_without_its_sender_and_those_that_are_missing_are_left_out(
+    tmp_path: Path,
+) -> None:
+    settings = {
+        "kind": "discord",
+        "token_env": "OPS_TOKEN",
+        "accounts": {"dev": {"token": f"{TOKEN}-dev"}, "qa": {"token_file": str(tmp_path / "missing")}},
+    }
+
+    assert {TOKEN, f"{TOKEN}-dev"} <= set(secrets_of("ops", settings, {"OPS_TOKEN": TOKEN}))
+    assert TOKEN not in secrets_of("ops", settings, {})
+    assert f"{TOKEN}-dev" in secrets_of("ops", settings, {})
+    assert () == secrets_of("ops", {"kind": "registered"}, {})
+
+
+def test_the_words_of_an_address_are_kept_out_of_the_channels_own_errors(service: Service) -> None:
+    service.says(Break(sent=b"HTTP/1.1 platform-team markdown-of-ours\r\n\r\n"))
+    url = f"{service.address}/?format=markdown-of-ours&team=platform-team"
+    sender = build("ops", {"kind": "webhook", "url": url, "signed": False}, {})
+    assert sender is not None
+    said = shown(outcome(sender, delivery()))
+    sender.close()
+
+    assert "platform-team" not in said
+    assert "markdown-of-ours" not in said
+    assert (url in sender.secrets, "platform-team" in sender.secrets) == (True, False)
 
 
 def test_a_registered_channel_has_the_sender_that_the_program_brings() -> None:

@@ -61,7 +61,8 @@ def test_what_is_secret_in_an_address_is_never_shown(service: Service, part: str
         error = outcome(sender, delivery())
         sender.close()
 
-        assert part in sender.secrets
+        looks_like_a_token = any(map(str.isalpha, part)) and any(map(str.isdigit, part))
+        assert looks_like_a_token == (part in sender.secrets)
         assert isinstance(error, Receipt) or part not in shown(error)
 
 

@@ -5,7 +5,7 @@ import pytest
 import tallystick.channels
 from tests.face.parts import said
 
-NAMES = ["KINDS", "Sender", "build", "check"]
+NAMES = ["KINDS", "Sender", "build", "check", "secrets_of"]
 
 
 def test_the_public_names_are_these_in_this_order() -> None:

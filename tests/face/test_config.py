@@ -220,3 +220,10 @@ def test_the_number_of_actors_in_memory_follows_the_configuration(folder: Path) 
         for task in tasks[1:]:
             ledger.get(task.id).succeed()
         assert 99 == ledger.counts().by_status["succeeded"]
+
+
+def test_the_name_of_a_channel_has_no_slash(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="no slash, which parts a channel from an account") as refused:
+        loaded(tmp_path, '[channel."chat/ops"]\nkind = "registered"\n')
+
+    assert ("a name in channel", "'chat/ops'") == (refused.value.field, refused.value.value)

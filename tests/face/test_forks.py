@@ -57,6 +57,7 @@ def test_a_child_can_neither_write_nor_read_and_its_parent_goes_on(folder: Path)
                 lambda: ledger.create(**ORDINARY), task.start, task.cancel, ledger.batch, ledger.sweep, ledger.settled,
                 lambda: ledger.get(task.id), ledger.list, ledger.counts, lambda: ledger.timeline(task.id),
                 lambda: list(ledger.events()), ledger.subscribe, lambda: next(before), ledger.verify, ledger.status,
+                lambda: ledger.session("s").take(), lambda: ledger.session("s").ack(9),
             ]
             answers = [outcome(work) for work in asked]
             ledger.close()
@@ -72,8 +73,43 @@ def test_a_child_can_neither_write_nor_read_and_its_parent_goes_on(folder: Path)
         ),
     )
 
-    assert ["ForkedStore"] * 15 + [str(folder), "ForkedStore"] == answers
+    assert ["ForkedStore"] * 17 + [str(folder), "ForkedStore"] == answers
     assert ([1, 2, 3], True) == (records, ok)
+
+
+@pytest.mark.parametrize("way", ["tallystick.open", "tallystick.join"])
+def test_a_child_neither_sends_nor_is_woken_and_leaves_the_wakes_to_its_parent(folder: Path, way: str) -> None:
+    answers, woken = map(
+        json.loads,
+        run(
+            f"""
+    import queue
+    woken = queue.Queue()
+    with {way}(sys.argv[1]) as ledger:
+        ledger.on_wake(woken.put)
+        def work():
+            asked = [
+                lambda: ledger.session("s").reach({{"channel": "chat", "to": 1}}),
+                lambda: ledger.channel("chat", print),
+                lambda: ledger.redact(lambda _text: []), lambda: ledger.on_wake(print),
+            ]
+            answers = [outcome(work) for work in asked]
+            ledger.close()
+            return answers
+        print(json.dumps(in_child(work)))
+        if {way == "tallystick.join"}:
+            owner = tallystick.open(sys.argv[1])
+        ledger.create(runtime="subagent", task="Count", owner="o").succeed()
+        print(json.dumps(woken.get(timeout=20)))
+        if {way == "tallystick.join"}:
+            owner.close()
+    """,
+            folder,
+        ),
+    )
+
+    assert ["ForkedStore"] * 4 == answers
+    assert "o" == woken
 
 
 def test_the_error_of_a_child_says_who_opened_the_ledger(folder: Path) -> None:

@@ -26,8 +26,8 @@ _NO_MESSAGE = 'No message of it so far: it has not ended, or its policy keeps it
 
 @_command(
     "deliveries",
-    json="""{count, deliveries: [{id, taskId, kind, status, text, position, queuedAt, name, route, session, artifacts,
-    attempts, dueAt, settledAt, error, receipt}]}""",
+    json="""{count, isCut, deliveries: [{id, taskId, kind, status, text, position, queuedAt, name, route, session,
+    artifacts, attempts, dueAt, settledAt, error, receipt}]}""",
     help="""Without LOOKUP what has not arrived, of any task: first what waits for "tally retry" or "tally dismiss",
     then what is being sent, then what waits in sessions. With LOOKUP (as in "tally show") every message of that task,
     in order.""",
@@ -40,14 +40,16 @@ def command(call: Call, *, lookup: str | None, limit: int | None) -> Answer:
         raise InvalidInput("limit", limit, "no limit with a LOOKUP, of which every message is listed")
     with call.readings(or_none_yet=True) as readings:
         messages = Messages(readings.log, readings.reader)
+        most = DELIVERIES_DEFAULT if limit is None else limit
         if lookup is None:
             task_id = None
-            records = sorted(messages.open(DELIVERIES_DEFAULT if limit is None else limit), key=_rank)
+            records = sorted(messages.open(most), key=_rank)
         else:
             task_id = task_id_of(readings, lookup)
             records = messages.of_task(id_bytes(task_id))
-        found = _Found(task_id, records, paused(readings.log), has_sender(call.folder))
-    data = {"count": len(records), "deliveries": records}
+        is_cut = lookup is None and len(records) == most
+        found = _Found(task_id, records, paused(readings.log), has_sender(call.folder), is_cut)
+    data = {"count": len(records), "isCut": is_cut, "deliveries": records}
     return Answer(data, lambda screen: _lines(screen, found, now_ms()))
 
 
@@ -58,6 +60,7 @@ class _Found(Struct, frozen=True):
     records: Sequence[DeliveryRecord]
     paused: Sequence[Standing]
     has_sender: bool
+    is_cut: bool
 
 
 def _rank(record: DeliveryRecord) -> tuple[bool, bool, int]:
@@ -79,6 +82,8 @@ def _lines(screen: Screen, found: _Found, now: int) -> Iterator[str]:
     )
     yield ""
     yield from message_table(screen, records, now)
+    if found.is_cut:
+        yield screen.dim('There may be more: "tally status" counts them, --limit N shows more.')
     concerned = {standing.name: standing for standing in found.paused if _concerns(standing, records)}
     is_sent_now = not sent or found.has_sender
     if stuck or concerned or not is_sent_now:
