@@ -27,6 +27,7 @@ from tallystick.ledger.outbox import find
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.routing import NO_TARGETS, Monitor, Routing
 from tallystick.ledger.store.port import EventLog
+from tallystick.projections.frozen import message_at
 
 log = logger("actors")
 
@@ -210,14 +211,6 @@ def _fitting(artifacts: Iterable[str]) -> tuple[str, ...]:
 def _withheld(notice: DeliveryQueued, record: TaskRecord) -> DeliveryQueued:
     text = f"Background task {record.shown_status}: {record.task_id}. Its text is withheld: redaction failed."
     return replace(notice, text=text, artifacts=())
-
-
-def message_at(event_log: EventLog, position: int) -> DeliveryQueued | None:
-    """Return the message that was frozen at a position; None when it cannot be read any more."""
-    for stored in event_log.read(position - 1, position):
-        if isinstance(stored, Event) and isinstance(stored.data, DeliveryQueued):
-            return stored.data
-    return None
 
 
 def stripper(secrets: Iterable[str]) -> Strip:

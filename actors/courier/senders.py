@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 from tallystick.actors.courier.endpoint import Job
-from tallystick.actors.telling import message_at
 from tallystick.ledger.delivery import Delivery, Permanent, Receipt
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.outbox import id_of
 from tallystick.ledger.store.port import EventLog
+from tallystick.projections.frozen import message_at
 
 Send: TypeAlias = Callable[[Delivery], Receipt | Awaitable[Receipt]]
 """Sends one message and says that it arrived; raises `Retryable`, `Permanent` or `Unconfirmed` when it did not."""

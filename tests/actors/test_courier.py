@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tallystick.actors.courier.endpoint import Endpoint, Job
 from tallystick.actors.courier.errands import Errand, Served, Settled
 from tallystick.actors.courier.pacing import Pacing
 from tallystick.actors.courier.recorder import WRITES_MAX
@@ -16,9 +17,8 @@ from tallystick.actors.envelope import Envelope
 from tallystick.actors.future import LightFuture
 from tallystick.actors.journal import Committed
 from tallystick.actors.system import System
-from tallystick.actors.telling import message_at
 from tallystick.ledger import ids
-from tallystick.ledger.delivery import Delivery, Receipt, Retryable
+from tallystick.ledger.delivery import Delivery, Permanent, Receipt, Retryable
 from tallystick.ledger.errors import Closed, Corrupt
 from tallystick.ledger.events import (
     DeliveryDismissed,
@@ -27,8 +27,11 @@ from tallystick.ledger.events import (
     Origin,
     TaskSucceeded,
 )
+from tallystick.ledger.lifecycle import DeliveryStatus
 from tallystick.ledger.limits import DELIVERIES_AT_ONCE, ENDPOINT_WINDOW, MEDIA_CONFIRM_MS
+from tallystick.ledger.outbox import Waiting
 from tallystick.projections.change import Change
+from tallystick.projections.frozen import message_at
 from tallystick.projections.reader import Reader
 from tests.actors.parts import PATIENCE_S, FullLog, HandClock, full, history
 from tests.actors.posts import ARRIVED, Post
@@ -233,8 +236,11 @@ def test_a_message_that_cannot_be_read_is_given_up_and_not_in_doubt(post: Post) 
     [queued] = [event for event in history(post.log, stream) if isinstance(event.data, DeliveryQueued)]
     assert isinstance(queued, Event)
     assert message_at(post.log, queued.position) == queued.data
-    assert message_at(post.log, queued.position + 1) is None
-    assert message_at(post.log, 10**6) is None
+    route, endpoint = Origin("chat", 1), Endpoint(b"heading", "chat", Pacing())
+    for position in (queued.position + 1, 10**6):
+        waiting = Waiting("x", position, DeliveryStatus.PENDING, 0, route, due_at=0)
+        with pytest.raises(Permanent, match="cannot be read any more"):
+            post.system.senders.send(Job(stream, waiting, 1, endpoint))
 
 
 def test_a_sweep_is_answered_when_all_that_it_began_is_durable(post: Post) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from msgspec.structs import replace
 
 from tallystick.actors.task import OUTBOX_ACTOR
-from tallystick.actors.telling import CHANNELS_NOTE, Telling, message_at
+from tallystick.actors.telling import CHANNELS_NOTE, Telling
 from tallystick.ledger.errors import StoreError
 from tallystick.ledger.events import (
     DeliveryDelivered,
@@ -31,6 +31,7 @@ from tallystick.ledger.routing import Routing
 from tallystick.ledger.store.memory import MemoryLog
 from tallystick.ledger.store.port import Damaged as DamagedRecord
 from tallystick.ledger.store.port import Stored
+from tallystick.projections.frozen import message_at
 from tests import strategies as some
 from tests.actors.parts import STREAMS, FullLog, folded, full, history
 from tests.actors.telling import messages, noted, telling_desk
