@@ -108,7 +108,7 @@ def test_the_list_says_what_to_do_and_what_keeps_messages_from_being_sent(folder
     lines = tally("deliveries", "--ledger", folder).out.splitlines()
 
     assert NOBODY_SENDS == lines[8]
-    assert lines[9].startswith("paused: slack for ")
+    assert lines[9].startswith("paused: slack:123 for ")
     assert lines[9].endswith(" after 1 failure, a try is due: connection refused")
     assert 'stuck: "tally retry LOOKUP" sends it again, "tally dismiss LOOKUP" gives it up.' == lines[10]
 
@@ -169,13 +169,13 @@ def test_a_status_counts_what_has_not_arrived_and_names_what_is_paused(folder: s
 
     assert (1, 1, 2) == (outbox["pending"], outbox["failed"], outbox["sessionQueued"])
     [paused] = outbox["paused"]
-    assert ("slack", 1, BEGIN_MS, "connection refused") == tuple(
+    assert ("slack:123", 1, BEGIN_MS, "connection refused") == tuple(
         paused[name] for name in ("name", "failures", "since", "error")
     )
     assert paused["until"] >= BEGIN_MS + 10 * MINUTE_MS
     said = 'messages        1 to be sent · 1 stuck · 2 waiting in sessions; "tally deliveries" says which'
     assert said == lines[-2]
-    assert lines[-1].startswith("paused          slack for ")
+    assert lines[-1].startswith("paused          slack:123 for ")
 
 
 def test_the_doctor_warns_of_what_is_stuck_and_of_what_is_paused(folder: str) -> None:
@@ -185,7 +185,7 @@ def test_the_doctor_warns_of_what_is_stuck_and_of_what_is_paused(folder: str) ->
     assert (0, "warn", "warn") == (said.code, found["messages"]["level"], found["paused"]["level"])
     assert "1 task has messages that could not be delivered" == found["messages"]["detail"]
     assert "tally retry LOOKUP" in found["messages"]["remedy"]
-    assert found["paused"]["detail"].startswith("slack for ")
+    assert found["paused"]["detail"].startswith("slack:123 for ")
 
 
 def test_a_timeline_says_in_words_what_became_of_each_message(folder: str) -> None:
