@@ -16,8 +16,9 @@ from tallystick.ledger.claims import claims_of
 from tallystick.ledger.commands import Command
 from tallystick.ledger.decide import decide
 from tallystick.ledger.errors import Closed, Corrupt, NotFound, Refused
-from tallystick.ledger.events import Event, TaskCreated, TaskFact, TaskProgressed
+from tallystick.ledger.events import Event, TaskFact
 from tallystick.ledger.evolve import evolve
+from tallystick.ledger.facts.tasks import TaskCreated, TaskProgressed
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.limits import PROGRESS_MS_MIN, USAGE_KEYS_MAX
 from tallystick.ledger.notices import TOLD

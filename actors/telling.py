@@ -10,15 +10,10 @@ import msgspec
 from msgspec.structs import replace
 
 from tallystick.actors.log import logger
-from tallystick.ledger.events import (
-    DeliveryFailed,
-    DeliveryQueued,
-    DeliveryUnknown,
-    Event,
-    Origin,
-    TaskNotifyChanged,
-    TaskProgressed,
-)
+from tallystick.ledger.events import Event
+from tallystick.ledger.facts.deliveries import DeliveryFailed, DeliveryQueued, DeliveryUnknown
+from tallystick.ledger.facts.fact import Origin
+from tallystick.ledger.facts.tasks import TaskNotifyChanged, TaskProgressed
 from tallystick.ledger.lifecycle import DeliveryKind, NotifyPolicy
 from tallystick.ledger.limits import ARTIFACTS_BYTES_MAX
 from tallystick.ledger.message import clean, end_message

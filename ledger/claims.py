@@ -4,7 +4,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from tallystick.ledger.events import TaskCreated
+from tallystick.ledger.facts.tasks import TaskCreated
 
 CLAIM_BYTES = 16
 

@@ -12,9 +12,9 @@ import msgspec
 from tallystick.ledger import deliveries
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import InvalidInput, NotFound, Pruned, Refused, WrongVersion
-from tallystick.ledger.events import (
-    FACT_TYPES,
-    NAMES,
+from tallystick.ledger.events import FACT_TYPES, NAMES, TaskFact
+from tallystick.ledger.evolve import loss_in_words, signal_key
+from tallystick.ledger.facts.deliveries import (
     DeliveryAttempted,
     DeliveryDelivered,
     DeliveryDismissed,
@@ -22,14 +22,15 @@ from tallystick.ledger.events import (
     DeliveryQueued,
     DeliveryRetried,
     DeliveryUnknown,
-    Evidence,
+)
+from tallystick.ledger.facts.fact import Evidence
+from tallystick.ledger.facts.tasks import (
     TaskAmended,
     TaskBackingMissed,
     TaskBackingRestored,
     TaskCancelled,
     TaskCancelRequested,
     TaskCreated,
-    TaskFact,
     TaskFailed,
     TaskHeld,
     TaskLateSignal,
@@ -45,7 +46,6 @@ from tallystick.ledger.events import (
     TaskSucceeded,
     TaskTimedOut,
 )
-from tallystick.ledger.evolve import loss_in_words, signal_key
 from tallystick.ledger.lifecycle import ALLOWED, SETTLED_AS, NotifyPolicy, Scope, Status
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.refusal import NOTHING, SIGNALS, Facts, Refusal, refused

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Corrupt
-from tallystick.ledger.events import (
+from tallystick.ledger.events import Event
+from tallystick.ledger.facts.deliveries import (
     DeliveryAttempted,
     DeliveryDelivered,
     DeliveryDismissed,
@@ -17,7 +18,6 @@ from tallystick.ledger.events import (
     DeliveryQueued,
     DeliveryRetried,
     DeliveryUnknown,
-    Event,
 )
 from tallystick.ledger.lifecycle import DeliveryStatus
 from tallystick.ledger.outbox import Waiting, find, is_fallback, is_of_end, other_way

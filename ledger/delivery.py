@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from tallystick.ledger import fields
-from tallystick.ledger.events import Origin
+from tallystick.ledger.facts.fact import Origin
 from tallystick.ledger.limits import COUNT_MAX, KEY_BYTES_MAX
 
 

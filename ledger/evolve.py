@@ -10,9 +10,8 @@ from msgspec.structs import replace
 from tallystick.ledger import deliveries
 from tallystick.ledger.deliveries import OF_DELIVERIES
 from tallystick.ledger.errors import Corrupt
-from tallystick.ledger.events import (
-    FACT_TYPES,
-    NAMES,
+from tallystick.ledger.events import FACT_TYPES, NAMES, Event
+from tallystick.ledger.facts.deliveries import (
     DeliveryAttempted,
     DeliveryDelivered,
     DeliveryDismissed,
@@ -20,7 +19,9 @@ from tallystick.ledger.events import (
     DeliveryQueued,
     DeliveryRetried,
     DeliveryUnknown,
-    Event,
+)
+from tallystick.ledger.facts.fact import Usage
+from tallystick.ledger.facts.tasks import (
     TaskAmended,
     TaskBackingMissed,
     TaskBackingRestored,
@@ -41,7 +42,6 @@ from tallystick.ledger.events import (
     TaskStarted,
     TaskSucceeded,
     TaskTimedOut,
-    Usage,
 )
 from tallystick.ledger.lifecycle import (
     ALLOWED,

@@ -14,7 +14,7 @@ from math import isfinite
 from typing import Any, TypeVar
 
 from tallystick.ledger.errors import InvalidInput
-from tallystick.ledger.events import Evidence, Origin, Usage
+from tallystick.ledger.facts.fact import Evidence, Origin, Usage
 from tallystick.ledger.ids import id_bytes_or_none
 from tallystick.ledger.lifecycle import ALLOWED, BLOCKED, SETTLED_AS, NotifyPolicy, Runtime, Scope, Status
 from tallystick.ledger.limits import (

@@ -9,11 +9,9 @@ from typing import Any, Required, TypedDict, Unpack
 
 from tallystick.ledger import fields
 from tallystick.ledger.errors import InvalidInput
-from tallystick.ledger.events import (
-    DeliveryDismissed,
-    DeliveryRetried,
-    Evidence,
-    Origin,
+from tallystick.ledger.facts.deliveries import DeliveryDismissed, DeliveryRetried
+from tallystick.ledger.facts.fact import Evidence, Origin, Usage
+from tallystick.ledger.facts.tasks import (
     TaskBackingMissed,
     TaskBackingRestored,
     TaskCancelled,
@@ -32,7 +30,6 @@ from tallystick.ledger.events import (
     TaskStarted,
     TaskSucceeded,
     TaskTimedOut,
-    Usage,
 )
 from tallystick.ledger.lifecycle import DEFAULT_POLICY, DeliveryStatus, NotifyPolicy, Runtime, Scope, Status
 from tallystick.ledger.limits import (

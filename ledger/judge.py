@@ -4,7 +4,9 @@ An inference is only a proposal: the task's own actor decides it, on what it kno
 """
 
 from tallystick.ledger.decide import MISSING_SINCE, RULE_DEAD, RULE_GRACE
-from tallystick.ledger.events import Evidence, TaskBackingMissed, TaskBackingRestored, TaskFact, TaskLost
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.facts.fact import Evidence
+from tallystick.ledger.facts.tasks import TaskBackingMissed, TaskBackingRestored, TaskLost
 from tallystick.ledger.lifecycle import Status
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.verdict import Finding, Verdict

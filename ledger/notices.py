@@ -2,14 +2,11 @@
 
 from collections.abc import Iterator
 
-from tallystick.ledger.events import (
-    DeliveryFailed,
-    DeliveryQueued,
-    DeliveryUnknown,
-    Event,
-    Origin,
+from tallystick.ledger.events import Event, TaskFact
+from tallystick.ledger.facts.deliveries import DeliveryFailed, DeliveryQueued, DeliveryUnknown
+from tallystick.ledger.facts.fact import Origin
+from tallystick.ledger.facts.tasks import (
     TaskCancelled,
-    TaskFact,
     TaskFailed,
     TaskLost,
     TaskNotifyChanged,

@@ -1,6 +1,7 @@
 """Coalescing of progress: many updates of one second become one event that counts them."""
 
-from tallystick.ledger.events import TaskProgressed, Usage
+from tallystick.ledger.facts.fact import Usage
+from tallystick.ledger.facts.tasks import TaskProgressed
 from tallystick.ledger.limits import COUNT_MAX, PROGRESS_MS_MIN
 
 

@@ -5,7 +5,8 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from tallystick.ledger.errors import Refused, TallystickError
-from tallystick.ledger.events import (
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.facts.deliveries import (
     DeliveryAttempted,
     DeliveryDelivered,
     DeliveryDismissed,
@@ -13,13 +14,14 @@ from tallystick.ledger.events import (
     DeliveryQueued,
     DeliveryRetried,
     DeliveryUnknown,
+)
+from tallystick.ledger.facts.tasks import (
     TaskAmended,
     TaskBackingMissed,
     TaskBackingRestored,
     TaskCancelled,
     TaskCancelRequested,
     TaskCreated,
-    TaskFact,
     TaskFailed,
     TaskHeld,
     TaskLateSignal,

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from msgspec import Struct, field
 
-from tallystick.ledger.events import Origin
+from tallystick.ledger.facts.fact import Origin
 from tallystick.ledger.lifecycle import BLOCKED, Runtime, Status
 from tallystick.ledger.record import TaskRecord
 

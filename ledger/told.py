@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tallystick.ledger.events import (
+from tallystick.ledger.events import Event
+from tallystick.ledger.facts.deliveries import (
     DeliveryAttempted,
     DeliveryDelivered,
     DeliveryDismissed,
@@ -13,9 +14,8 @@ from tallystick.ledger.events import (
     DeliveryQueued,
     DeliveryRetried,
     DeliveryUnknown,
-    Event,
-    Origin,
 )
+from tallystick.ledger.facts.fact import Origin
 from tallystick.ledger.lifecycle import DeliveryKind, DeliveryStatus
 from tallystick.ledger.outbox import id_of
 

@@ -9,7 +9,8 @@ from msgspec.structs import force_setattr
 
 from tallystick.ledger import fields, intake
 from tallystick.ledger.errors import InvalidInput
-from tallystick.ledger.events import Evidence, TaskCancelled, TaskFailed, TaskSucceeded, TaskTimedOut
+from tallystick.ledger.facts.fact import Evidence
+from tallystick.ledger.facts.tasks import TaskCancelled, TaskFailed, TaskSucceeded, TaskTimedOut
 from tallystick.ledger.limits import MESSAGE_BYTES_MAX
 
 DETAIL_BYTES_MAX = MESSAGE_BYTES_MAX - 96  # with its name it is no more than all evidence may be

@@ -1,6 +1,7 @@
 """Frozen: a message as it was put into the log, by its position there."""
 
-from tallystick.ledger.events import DeliveryQueued, Event
+from tallystick.ledger.events import Event
+from tallystick.ledger.facts.deliveries import DeliveryQueued
 from tallystick.ledger.store.port import EventLog
 
 

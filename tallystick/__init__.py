@@ -30,7 +30,8 @@ if TYPE_CHECKING:  # for type checkers and readers; at run time `__getattr__` lo
         TallystickError,
         WrongVersion,
     )
-    from tallystick.ledger.events import Event, Origin
+    from tallystick.ledger.events import Event
+    from tallystick.ledger.facts.fact import Origin
     from tallystick.ledger.record import TaskRecord
     from tallystick.ledger.stopped import Stopped
     from tallystick.ledger.told import DeliveryRecord
@@ -62,7 +63,7 @@ _HOMES = {
     "NewerFormat": "ledger.errors",
     "NotFound": "ledger.errors",
     "NotOwner": "ledger.errors",
-    "Origin": "ledger.events",
+    "Origin": "ledger.facts.fact",
     "Permanent": "ledger.delivery",
     "Pruned": "ledger.errors",
     "Receipt": "ledger.delivery",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from tallystick.bridge import LoopFuture
 from tallystick.ledger import fields
-from tallystick.ledger.events import Origin
+from tallystick.ledger.facts.fact import Origin
 from tallystick.messages import TAKE_DEFAULT, SessionEvent
 from tallystick.session import Failures, acknowledgements
 

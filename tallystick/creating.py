@@ -5,7 +5,7 @@ from typing import Unpack
 from tallystick.house import House
 from tallystick.ledger import intake
 from tallystick.ledger.errors import InvalidInput, NotFound
-from tallystick.ledger.events import TaskCreated
+from tallystick.ledger.facts.tasks import TaskCreated
 from tallystick.ledger.intake import Creation
 from tallystick.ledger.lifecycle import NotifyPolicy
 

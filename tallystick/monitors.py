@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, unquote
 
 from tallystick.ledger import fields
 from tallystick.ledger.errors import InvalidInput
-from tallystick.ledger.events import Origin
+from tallystick.ledger.facts.fact import Origin
 from tallystick.ledger.lifecycle import BLOCKED, Status
 from tallystick.ledger.routing import Monitor
 

@@ -16,7 +16,8 @@ from tallystick.config import Config
 from tallystick.ledger import fields
 from tallystick.ledger.delivery import Delivery, Receipt
 from tallystick.ledger.errors import InvalidInput, NotOwner
-from tallystick.ledger.events import Origin, TaskCreated
+from tallystick.ledger.facts.fact import Origin
+from tallystick.ledger.facts.tasks import TaskCreated
 from tallystick.ledger.store.port import EventLog
 from tallystick.monitors import monitors_of, targets_of
 from tallystick.sharing.wakes import WakeListener, ring_all

@@ -7,7 +7,8 @@ from tallystick.house import House
 from tallystick.ledger import fields
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import NotFound, Refused, TallystickError
-from tallystick.ledger.events import DeliveryDelivered, Origin
+from tallystick.ledger.facts.deliveries import DeliveryDelivered
+from tallystick.ledger.facts.fact import Origin
 from tallystick.messages import TAKE_DEFAULT, SessionEvent
 
 ACKNOWLEDGED_AT_ONCE = 256  # more would leave no room in a ledger's inboxes for others

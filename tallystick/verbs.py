@@ -5,7 +5,8 @@ from typing import Generic, TypeVar
 
 from tallystick.ledger import intake
 from tallystick.ledger.commands import Command
-from tallystick.ledger.events import TaskFact, Usage
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.facts.fact import Usage
 from tallystick.ledger.lifecycle import NotifyPolicy, Status
 
 A = TypeVar("A")

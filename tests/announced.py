@@ -3,16 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tallystick.ledger.events import (
-    DeliveryFailed,
-    DeliveryQueued,
-    DeliveryUnknown,
-    Event,
-    Origin,
-    TaskCreated,
-    TaskFact,
-)
+from tallystick.ledger.events import Event, TaskFact
 from tallystick.ledger.evolve import evolve
+from tallystick.ledger.facts.deliveries import DeliveryFailed, DeliveryQueued, DeliveryUnknown
+from tallystick.ledger.facts.fact import Origin
+from tallystick.ledger.facts.tasks import TaskCreated
 from tallystick.ledger.lifecycle import DeliveryStatus, NotifyPolicy
 from tallystick.ledger.notices import instead, is_given_up, notices
 from tallystick.ledger.outbox import Waiting, find

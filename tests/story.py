@@ -9,8 +9,9 @@ from tallystick.ledger import intake
 from tallystick.ledger.commands import Command
 from tallystick.ledger.decide import decide
 from tallystick.ledger.errors import TallystickError
-from tallystick.ledger.events import Event, TaskCreated, TaskFact, TaskLateSignal
+from tallystick.ledger.events import Event, TaskFact
 from tallystick.ledger.evolve import evolve
+from tallystick.ledger.facts.tasks import TaskCreated, TaskLateSignal
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.refusal import Facts, Refusal

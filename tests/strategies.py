@@ -6,21 +6,22 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tallystick.ledger.events import (
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.facts.deliveries import (
     DeliveryAttempted,
     DeliveryDelivered,
     DeliveryDismissed,
     DeliveryFailed,
     DeliveryRetried,
     DeliveryUnknown,
-    Evidence,
-    Origin,
+)
+from tallystick.ledger.facts.fact import Evidence, Origin, Usage
+from tallystick.ledger.facts.tasks import (
     TaskBackingMissed,
     TaskBackingRestored,
     TaskCancelled,
     TaskCancelRequested,
     TaskCreated,
-    TaskFact,
     TaskFailed,
     TaskHeld,
     TaskLateSignal,
@@ -35,7 +36,6 @@ from tallystick.ledger.events import (
     TaskStarted,
     TaskSucceeded,
     TaskTimedOut,
-    Usage,
 )
 from tallystick.ledger.lifecycle import (
     ALLOWED,

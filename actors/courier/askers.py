@@ -10,7 +10,7 @@ from msgspec import Struct
 from tallystick.actors.courier.endpoint import Endpoint
 from tallystick.actors.courier.recorder import Key, Written
 from tallystick.actors.envelope import Reply
-from tallystick.ledger.events import DeliveryFailed
+from tallystick.ledger.facts.deliveries import DeliveryFailed
 from tallystick.ledger.outbox import Waiting
 
 

@@ -25,7 +25,7 @@ from tallystick.actors.watching.crew import Crew, Unanswered
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.delivery import Permanent
 from tallystick.ledger.errors import Closed
-from tallystick.ledger.events import DeliveryFailed
+from tallystick.ledger.facts.deliveries import DeliveryFailed
 from tallystick.ledger.outbox import Waiting, sendable
 from tallystick.projections.change import Change
 

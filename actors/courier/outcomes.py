@@ -12,7 +12,8 @@ from tallystick.actors.watching.crew import Unanswered
 from tallystick.actors.watching.supervision import in_words
 from tallystick.ledger import fields
 from tallystick.ledger.delivery import Permanent, Receipt, Retryable
-from tallystick.ledger.events import DeliveryAttempted, DeliveryDelivered, DeliveryFailed, DeliveryUnknown, TaskFact
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.facts.deliveries import DeliveryAttempted, DeliveryDelivered, DeliveryFailed, DeliveryUnknown
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.limits import MESSAGE_BYTES_MAX
 from tallystick.ledger.outbox import id_of

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from tallystick.actors.courier.endpoint import Endpoint, Line
 from tallystick.actors.courier.pacing import Pacing
 from tallystick.actors.courier.recorder import Key
-from tallystick.ledger.events import Origin
+from tallystick.ledger.facts.fact import Origin
 from tallystick.ledger.limits import DELIVERIES_AT_ONCE, ENDPOINT_WINDOW, TIME_MS_MAX
 from tallystick.ledger.outbox import Waiting, endpoint_of, line_of, sendable
 from tallystick.projections.keys import ENDPOINT, SESSION, UNCONFIRMED, outbox_heading

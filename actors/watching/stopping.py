@@ -10,7 +10,8 @@ from tallystick.actors.log import logger
 from tallystick.actors.watching.crew import Crew
 from tallystick.actors.watching.supervision import Supervision, in_words
 from tallystick.ledger import intake
-from tallystick.ledger.events import TaskCancelled, TaskFact, TaskTimedOut
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.facts.tasks import TaskCancelled, TaskTimedOut
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.stopped import Stopped

@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from tallystick.ledger.claims import claims_of
 from tallystick.ledger.errors import Corrupt
-from tallystick.ledger.events import Event, TaskCreated
+from tallystick.ledger.events import Event
+from tallystick.ledger.facts.tasks import TaskCreated
 from tallystick.ledger.ids import ID_BYTES
 from tallystick.ledger.limits import PROBLEMS_KEPT_MAX
 from tallystick.ledger.store.codec import MISSING, decode, read_records

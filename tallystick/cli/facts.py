@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 
 from tallystick.cli.times import stamp, took
-from tallystick.ledger.events import NAMES, Fact
+from tallystick.ledger.events import NAMES
+from tallystick.ledger.facts.fact import Fact
 from tallystick.plain import plain
 
 TYPE = "type"

@@ -7,7 +7,7 @@ from tallystick.cli.screen import Screen
 from tallystick.cli.summary import ID_TAIL, WHOLE_IDS_FROM
 from tallystick.cli.table import Column, table
 from tallystick.cli.times import age, relative
-from tallystick.ledger.events import Origin
+from tallystick.ledger.facts.fact import Origin
 from tallystick.ledger.lifecycle import DeliveryStatus
 from tallystick.ledger.told import DeliveryRecord
 from tallystick.owner import live_owner

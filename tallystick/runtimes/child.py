@@ -9,7 +9,8 @@ from typing import Any
 from tallystick.actors.log import logger
 from tallystick.ledger import fields
 from tallystick.ledger.errors import InvalidInput, Refused, TallystickError
-from tallystick.ledger.events import TaskCreated, TaskFact, TaskProgressed
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.facts.tasks import TaskCreated, TaskProgressed
 from tallystick.ledger.verdict import Outcome, Verdict
 from tallystick.runtimes.reporter import Reported, Reporter
 from tallystick.runtimes.turn import End, Progress, Turn

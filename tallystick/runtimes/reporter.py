@@ -12,7 +12,8 @@ from tallystick.aio import AsyncLedger
 from tallystick.facts import Addressee
 from tallystick.ledger import intake
 from tallystick.ledger.commands import Command
-from tallystick.ledger.events import TaskCreated, TaskFact
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.facts.tasks import TaskCreated
 from tallystick.ledger.intake import Creation
 from tallystick.sync import Ledger
 from tallystick.verbs import TaskVerbs

@@ -19,7 +19,7 @@ from tallystick.ledger.claims import may_exist
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Busy, Closed, NotOwner, StoreError, TallystickError
-from tallystick.ledger.events import TaskCreated
+from tallystick.ledger.facts.tasks import TaskCreated
 from tallystick.ledger.lifecycle import Runtime
 from tallystick.ledger.limits import INBOX_COMMANDS_MAX
 from tallystick.ledger.record import TaskRecord

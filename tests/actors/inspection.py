@@ -12,7 +12,8 @@ from tallystick.actors.watching.leases import Leases
 from tallystick.actors.watching.supervision import Supervision
 from tallystick.actors.watching.vigil import Vigil
 from tallystick.ledger.commands import Command
-from tallystick.ledger.events import TaskFact, TaskStarted
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.facts.tasks import TaskStarted
 from tallystick.ledger.lifecycle import Runtime
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.memory import MemoryLog

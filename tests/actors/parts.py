@@ -16,8 +16,9 @@ from tallystick.actors.journal import Committed, Journal
 from tallystick.actors.task import AwaitEnd, TaskActor
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Full, TallystickError
-from tallystick.ledger.events import Event, TaskFact, TaskProgressed
+from tallystick.ledger.events import Event, TaskFact
 from tallystick.ledger.evolve import fold
+from tallystick.ledger.facts.tasks import TaskProgressed
 from tallystick.ledger.limits import BATCH_EVENTS_MAX
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.memory import MemoryLog

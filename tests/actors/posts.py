@@ -11,11 +11,8 @@ from tallystick.actors.system import System
 from tallystick.ledger import ids
 from tallystick.ledger.commands import Command
 from tallystick.ledger.delivery import Delivery, Receipt
-from tallystick.ledger.events import (
-    Origin,
-    TaskCreated,
-    TaskSucceeded,
-)
+from tallystick.ledger.facts.fact import Origin
+from tallystick.ledger.facts.tasks import TaskCreated, TaskSucceeded
 from tallystick.ledger.lifecycle import NotifyPolicy
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.told import DeliveryRecord, deliveries_of

@@ -1,9 +1,7 @@
 """A desk whose actors tell somebody, and a look at whom."""
 
 from tallystick.actors.telling import Telling
-from tallystick.ledger.events import (
-    DeliveryQueued,
-)
+from tallystick.ledger.facts.deliveries import DeliveryQueued
 from tallystick.ledger.store.port import EventLog
 from tests.actors.parts import STREAMS, Desk, FullLog, facts
 from tests.announced import SERVED

@@ -20,13 +20,10 @@ from tallystick.actors.system import System
 from tallystick.ledger import ids
 from tallystick.ledger.delivery import Delivery, Permanent, Receipt, Retryable
 from tallystick.ledger.errors import Closed, Corrupt
-from tallystick.ledger.events import (
-    DeliveryDismissed,
-    DeliveryQueued,
-    Event,
-    Origin,
-    TaskSucceeded,
-)
+from tallystick.ledger.events import Event
+from tallystick.ledger.facts.deliveries import DeliveryDismissed, DeliveryQueued
+from tallystick.ledger.facts.fact import Origin
+from tallystick.ledger.facts.tasks import TaskSucceeded
 from tallystick.ledger.lifecycle import DeliveryStatus
 from tallystick.ledger.limits import DELIVERIES_AT_ONCE, ENDPOINT_WINDOW, MEDIA_CONFIRM_MS
 from tallystick.ledger.outbox import Waiting

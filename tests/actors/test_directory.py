@@ -14,7 +14,8 @@ from tallystick.actors.system import System
 from tallystick.actors.task import AwaitEnd, TaskActor
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import NotFound, Refused
-from tallystick.ledger.events import TaskFact, TaskHeld, TaskProgressed, TaskReleased, TaskStarted, TaskSucceeded
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.facts.tasks import TaskHeld, TaskProgressed, TaskReleased, TaskStarted, TaskSucceeded
 from tallystick.ledger.ids import id_text, new_id
 from tests.actors.parts import (
     PATIENCE_S,

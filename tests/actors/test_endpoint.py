@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tallystick.actors.courier.endpoint import Endpoint, Job
 from tallystick.actors.courier.pacing import Pacing
-from tallystick.ledger.events import Origin
+from tallystick.ledger.facts.fact import Origin
 from tallystick.ledger.lifecycle import DeliveryStatus
 from tallystick.ledger.limits import DELIVERIES_AT_ONCE, ENDPOINT_FAILURES_MAX, ENDPOINT_WINDOW, PATIENCE_MS_MAX
 from tallystick.ledger.outbox import Waiting

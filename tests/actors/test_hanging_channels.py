@@ -7,9 +7,7 @@ import pytest
 
 from tallystick.ledger import ids
 from tallystick.ledger.delivery import Delivery, Receipt
-from tallystick.ledger.events import (
-    DeliveryUnknown,
-)
+from tallystick.ledger.facts.deliveries import DeliveryUnknown
 from tallystick.ledger.limits import DELIVERIES_AT_ONCE
 from tests.actors.parts import PATIENCE_S, history
 from tests.actors.posts import ARRIVED, LIMIT_MS, Post

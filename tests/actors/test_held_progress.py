@@ -3,15 +3,9 @@
 import pytest
 
 from tallystick.ledger.errors import Refused
-from tallystick.ledger.events import (
-    Event,
-    TaskAmended,
-    TaskNotifyChanged,
-    TaskProgressed,
-    TaskStarted,
-    TaskSucceeded,
-    Usage,
-)
+from tallystick.ledger.events import Event
+from tallystick.ledger.facts.fact import Usage
+from tallystick.ledger.facts.tasks import TaskAmended, TaskNotifyChanged, TaskProgressed, TaskStarted, TaskSucceeded
 from tallystick.ledger.lifecycle import NotifyPolicy
 from tallystick.ledger.limits import PROGRESS_MS_MIN, USAGE_KEYS_MAX
 from tests.actors.parts import STREAMS, Desk, FullLog, facts, folded, full, history, outcome, refusal

@@ -9,7 +9,8 @@ import pytest
 from tallystick.actors.watching.inspector import AT_ONCE
 from tallystick.ledger.decide import RULE_DEAD
 from tallystick.ledger.errors import Busy, Corrupt
-from tallystick.ledger.events import Event, TaskFailed, TaskLeased, TaskLost, TaskProgressed, TaskSucceeded
+from tallystick.ledger.events import Event
+from tallystick.ledger.facts.tasks import TaskFailed, TaskLeased, TaskLost, TaskProgressed, TaskSucceeded
 from tallystick.ledger.ids import ID_BYTES, id_text
 from tallystick.ledger.lifecycle import Runtime
 from tallystick.ledger.record import TaskRecord

@@ -15,8 +15,9 @@ from tallystick.actors.telling import Telling
 from tallystick.ledger.commands import Command
 from tallystick.ledger.decide import decide
 from tallystick.ledger.errors import TallystickError
-from tallystick.ledger.events import Event, TaskCreated, TaskFact
+from tallystick.ledger.events import Event, TaskFact
 from tallystick.ledger.evolve import evolve
+from tallystick.ledger.facts.tasks import TaskCreated
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.refusal import Refusal

@@ -12,7 +12,8 @@ from tallystick.actors.journal import Committed
 from tallystick.actors.system import System
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Closed, Corrupt, Full, NotFound, Refused, WrongVersion
-from tallystick.ledger.events import Event, TaskNotifyChanged, TaskProgressed, TaskStarted, TaskSucceeded
+from tallystick.ledger.events import Event
+from tallystick.ledger.facts.tasks import TaskNotifyChanged, TaskProgressed, TaskStarted, TaskSucceeded
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.lifecycle import NotifyPolicy, Status
 from tallystick.ledger.record import TaskRecord
@@ -37,8 +38,7 @@ from tests.actors.parts import (
 )
 from tests.story import created
 
-START, DONE = TaskStarted(), TaskSucceeded(summary="done")
-FULL = refusal(full())
+START, DONE, FULL = TaskStarted(), TaskSucceeded(summary="done"), refusal(full())
 
 
 @pytest.fixture

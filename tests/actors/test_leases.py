@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallystick.actors.watching.leases import Leases
-from tallystick.ledger.events import TaskLeased, TaskStarted
+from tallystick.ledger.facts.tasks import TaskLeased, TaskStarted
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.verdict import Finding
 from tests.actors.parts import STREAMS, HandClock, at_once

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tallystick.ledger.events import TaskStarted, TaskSucceeded
+from tallystick.ledger.facts.tasks import TaskStarted, TaskSucceeded
 from tests.actors.parts import STREAMS, Desk, FullLog, full, outcome, refusal
 from tests.story import created
 

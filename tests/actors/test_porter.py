@@ -12,7 +12,8 @@ from tallystick.actors.porter import NOTE, Porter
 from tallystick.actors.system import System
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Corrupt, Full, NotFound, Refused, StoreError, TallystickError
-from tallystick.ledger.events import Event, TaskFact, TaskProgressed, TaskStarted, TaskSucceeded
+from tallystick.ledger.events import Event, TaskFact
+from tallystick.ledger.facts.tasks import TaskProgressed, TaskStarted, TaskSucceeded
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.answers import Answer

@@ -10,7 +10,8 @@ from tallystick.actors.future import LightFuture
 from tallystick.actors.journal import Committed
 from tallystick.actors.projector import ProjectorActor, Standing, reach
 from tallystick.actors.system import System
-from tallystick.ledger.events import TaskFact, TaskProgressed, TaskStarted, TaskSucceeded
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.facts.tasks import TaskProgressed, TaskStarted, TaskSucceeded
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.memory import MemoryLog
 from tallystick.ledger.store.port import EventLog

@@ -8,14 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallystick.actors.telling import REDACTED
-from tallystick.ledger.events import (
-    DeliveryFailed,
-    TaskFact,
-    TaskFailed,
-    TaskProgressed,
-    TaskStarted,
-    TaskSucceeded,
-)
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.facts.deliveries import DeliveryFailed
+from tallystick.ledger.facts.tasks import TaskFailed, TaskProgressed, TaskStarted, TaskSucceeded
 from tallystick.ledger.lifecycle import DeliveryStatus
 from tallystick.ledger.limits import ARTIFACTS_BYTES_MAX, DELIVERY_TEXT_BYTES_MAX
 from tallystick.ledger.routing import Monitor

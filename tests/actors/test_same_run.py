@@ -8,7 +8,7 @@ from tallystick.actors.inbox import Inbox
 from tallystick.actors.system import System
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import NotFound
-from tallystick.ledger.events import TaskStarted, TaskSucceeded
+from tallystick.ledger.facts.tasks import TaskStarted, TaskSucceeded
 from tallystick.ledger.ids import id_text, new_id
 from tallystick.ledger.record import TaskRecord
 from tests.actors.parts import (

@@ -12,7 +12,8 @@ from tallystick.actors.watching.crew import Crew
 from tallystick.actors.watching.leases import Leases
 from tallystick.actors.watching.stopping import Purpose, StopAnswered, Stopping
 from tallystick.actors.watching.supervision import Canceller, Supervision
-from tallystick.ledger.events import TaskCancelled, TaskCancelRequested, TaskFact, TaskStarted, TaskTimedOut
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.facts.tasks import TaskCancelled, TaskCancelRequested, TaskStarted, TaskTimedOut
 from tallystick.ledger.lifecycle import Runtime
 from tallystick.ledger.limits import ERROR_BYTES_MAX
 from tallystick.ledger.record import TaskRecord

@@ -8,7 +8,7 @@ from tallystick.actors.watching.crew import Unanswered
 from tallystick.actors.watching.leases import Leases
 from tallystick.actors.watching.supervision import Canceller, Probe, Supervision
 from tallystick.ledger.decide import RULE_DEAD
-from tallystick.ledger.events import TaskLeased, TaskLost, TaskStarted
+from tallystick.ledger.facts.tasks import TaskLeased, TaskLost, TaskStarted
 from tallystick.ledger.lifecycle import Runtime, Status
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.stopped import Stopped

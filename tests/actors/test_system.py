@@ -14,7 +14,8 @@ from tallystick.actors.system import System
 from tallystick.actors.task import AwaitEnd
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Busy, Closed, NotFound
-from tallystick.ledger.events import TaskFact, TaskProgressed, TaskStarted, TaskSucceeded
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.facts.tasks import TaskProgressed, TaskStarted, TaskSucceeded
 from tallystick.ledger.ids import new_id
 from tallystick.ledger.limits import INBOX_DEPTH_MAX, PROGRESS_MS_MIN
 from tallystick.ledger.record import TaskRecord

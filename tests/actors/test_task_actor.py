@@ -15,10 +15,9 @@ from tallystick.actors.future import LightFuture
 from tallystick.actors.task import AwaitEnd, TaskActor
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Corrupt, NotFound, Pruned, Refused, WrongVersion
-from tallystick.ledger.events import (
-    Event,
+from tallystick.ledger.events import Event, TaskFact
+from tallystick.ledger.facts.tasks import (
     TaskCancelRequested,
-    TaskFact,
     TaskLost,
     TaskProgressed,
     TaskPruned,

@@ -10,14 +10,11 @@ from msgspec.structs import replace
 from tallystick.actors.task import OUTBOX_ACTOR
 from tallystick.actors.telling import CHANNELS_NOTE, Telling
 from tallystick.ledger.errors import StoreError
-from tallystick.ledger.events import (
-    DeliveryDelivered,
-    DeliveryFailed,
-    DeliveryQueued,
-    DeliveryRetried,
-    Origin,
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.facts.deliveries import DeliveryDelivered, DeliveryFailed, DeliveryQueued, DeliveryRetried
+from tallystick.ledger.facts.fact import Origin
+from tallystick.ledger.facts.tasks import (
     TaskCreated,
-    TaskFact,
     TaskFailed,
     TaskLost,
     TaskNotifyChanged,

@@ -9,16 +9,9 @@ from tallystick.actors.future import LightFuture
 from tallystick.actors.task import OUTBOX_ACTOR
 from tallystick.ledger.commands import Command
 from tallystick.ledger.decide import decide
-from tallystick.ledger.events import (
-    Event,
-    TaskFact,
-    TaskFailed,
-    TaskNotifyChanged,
-    TaskProgressed,
-    TaskStarted,
-    TaskSucceeded,
-)
+from tallystick.ledger.events import Event, TaskFact
 from tallystick.ledger.evolve import evolve
+from tallystick.ledger.facts.tasks import TaskFailed, TaskNotifyChanged, TaskProgressed, TaskStarted, TaskSucceeded
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.lifecycle import NotifyPolicy
 from tallystick.ledger.limits import PROGRESS_MS_MIN

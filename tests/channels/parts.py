@@ -7,7 +7,7 @@ from typing import Any
 
 from tallystick.channels import Sender, build
 from tallystick.ledger.delivery import Delivery, Permanent, Receipt, Retryable, Unconfirmed
-from tallystick.ledger.events import Origin
+from tallystick.ledger.facts.fact import Origin
 
 TASK = "0198c2f0-7b7e-7cc3-8a53-1f0a9d8e4b21"
 ID = f"task-terminal:{TASK}:succeeded:default"

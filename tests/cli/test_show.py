@@ -10,8 +10,10 @@ import pytest
 from tallystick.cli.commands.show import record_lines
 from tallystick.cli.screen import Screen
 from tallystick.cli.times import stamp, took
-from tallystick.ledger.events import Event, Origin, TaskPruned
+from tallystick.ledger.events import Event
 from tallystick.ledger.evolve import fold
+from tallystick.ledger.facts.fact import Origin
+from tallystick.ledger.facts.tasks import TaskPruned
 from tallystick.ledger.ids import id_bytes
 from tallystick.ledger.lifecycle import DeliveryStatus, NotifyPolicy, Runtime, Scope, Status
 from tallystick.ledger.record import TaskRecord

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 import tallystick
 from tallystick.cli.facts import fact_data, fact_words, verb
 from tallystick.cli.times import took
-from tallystick.ledger.events import BY_NAME, TaskAmended, TaskFact
+from tallystick.ledger.events import BY_NAME, TaskFact
+from tallystick.ledger.facts.tasks import TaskAmended
 from tallystick.plain import plain
 from tests import strategies
 from tests.cli.support import COMMAND, OWNER, process, tally

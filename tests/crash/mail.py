@@ -6,18 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct
 
 from tallystick import Event, SessionEvent, TaskRecord
-from tallystick.ledger.events import (
+from tallystick.ledger.evolve import evolve
+from tallystick.ledger.facts.deliveries import (
     DeliveryDelivered,
     DeliveryDismissed,
     DeliveryFailed,
     DeliveryQueued,
     DeliveryRetried,
     DeliveryUnknown,
-    Origin,
-    TaskProgressed,
-    TaskStarted,
 )
-from tallystick.ledger.evolve import evolve
+from tallystick.ledger.facts.fact import Origin
+from tallystick.ledger.facts.tasks import TaskProgressed, TaskStarted
 from tallystick.ledger.outbox import id_of
 from tests.crash.receiver import Arrival
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from tallystick.actors.system import System
 from tallystick.ledger.delivery import Delivery, Receipt
-from tallystick.ledger.events import DeliveryQueued, Event
+from tallystick.ledger.events import Event
+from tallystick.ledger.facts.deliveries import DeliveryQueued
 from tallystick.ledger.lifecycle import DeliveryStatus
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.told import DeliveryRecord

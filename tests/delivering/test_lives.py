@@ -13,7 +13,8 @@ from tallystick.actors.courier.recorder import WRITES_MAX
 from tallystick.actors.system import System
 from tallystick.house import assemble
 from tallystick.ledger.delivery import Receipt, Retryable
-from tallystick.ledger.events import DeliveryDelivered, Event
+from tallystick.ledger.events import Event
+from tallystick.ledger.facts.deliveries import DeliveryDelivered
 from tallystick.ledger.lifecycle import DeliveryStatus
 from tallystick.ledger.limits import DELIVERIES_AT_ONCE, ENDPOINT_FAILURES_MAX
 from tallystick.ledger.store.port import NO_CLAIMS, NO_NOTES

@@ -15,8 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 import tallystick
 from tallystick import Config, NotFound, Refused
 from tallystick.ledger.delivery import Delivery, Permanent, Receipt, Retryable, Unconfirmed
-from tallystick.ledger.events import DeliveryDismissed, DeliveryQueued
 from tallystick.ledger.evolve import fold
+from tallystick.ledger.facts.deliveries import DeliveryDismissed, DeliveryQueued
 from tallystick.ledger.lifecycle import DeliveryStatus, NotifyPolicy
 from tallystick.ledger.outbox import id_of, sendable
 from tallystick.ledger.record import TaskRecord

@@ -6,7 +6,8 @@ from hashlib import blake2b
 import msgspec
 
 from tallystick.ledger.claims import claims_of
-from tallystick.ledger.events import Event, TaskCreated, TaskStarted
+from tallystick.ledger.events import Event
+from tallystick.ledger.facts.tasks import TaskCreated, TaskStarted
 from tallystick.ledger.ids import id_bytes
 from tallystick.ledger.lifecycle import DeliveryStatus, NotifyPolicy, Runtime, Scope
 from tallystick.ledger.store import keys, layout

@@ -25,7 +25,7 @@ from tallystick import (
 )
 from tallystick.actors.future import LightFuture
 from tallystick.ledger.commands import Command
-from tallystick.ledger.events import TaskPruned
+from tallystick.ledger.facts.tasks import TaskPruned
 from tallystick.testing import HandClock
 from tests.face.parts import ORDINARY, OWNER, said
 from tests.ledger.store import raw

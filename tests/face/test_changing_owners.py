@@ -11,7 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 import tallystick
 from tallystick import Ledger, Task
-from tallystick.ledger.events import Event, TaskCreated, TaskProgressed, TaskStarted
+from tallystick.ledger.events import Event
+from tallystick.ledger.facts.tasks import TaskCreated, TaskProgressed, TaskStarted
 from tallystick.owner import live_owner
 from tests.face.parts import ORDINARY
 

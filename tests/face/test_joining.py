@@ -14,7 +14,7 @@ import pytest
 import tallystick
 from tallystick import Busy, Closed, InvalidInput, Ledger, NotFound, NotOwner, Refused, TallystickError, WrongVersion
 from tallystick.ledger.commands import Command
-from tallystick.ledger.events import TaskStarted
+from tallystick.ledger.facts.tasks import TaskStarted
 from tallystick.ledger.limits import INBOX_COMMANDS_MAX
 from tallystick.ledger.store.inbox import INBOX_FOLDER, CommandInbox
 from tallystick.owner import OwnerLock, live_owner, this_process

@@ -88,7 +88,7 @@ def test_a_task_that_changes_in_several_slices_has_one_change(monkeypatch: pytes
 
 
 def test_what_was_pruned_is_known_and_not_shown() -> None:
-    from tallystick.ledger.events import TaskPruned
+    from tallystick.ledger.facts.tasks import TaskPruned
     from tallystick.ledger.intake import succeeded
 
     replay = Replay(log_of(Story(created(), succeeded(None), TaskPruned(), stream=STREAMS[0])))

@@ -6,7 +6,7 @@ import pytest
 
 import tallystick
 from tallystick import InvalidInput, Ledger
-from tallystick.ledger.events import TaskProgressed
+from tallystick.ledger.facts.tasks import TaskProgressed
 from tallystick.testing import FIRST_MS, HandClock, memory_ledger
 from tests.face.parts import ORDINARY, at_once
 

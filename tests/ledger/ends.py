@@ -2,17 +2,10 @@
 
 from collections.abc import Sequence
 
-from tallystick.ledger.events import (
-    DeliveryQueued,
-    Origin,
-    TaskCancelled,
-    TaskFact,
-    TaskFailed,
-    TaskLost,
-    TaskSettled,
-    TaskSucceeded,
-    TaskTimedOut,
-)
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.facts.deliveries import DeliveryQueued
+from tallystick.ledger.facts.fact import Origin
+from tallystick.ledger.facts.tasks import TaskCancelled, TaskFailed, TaskLost, TaskSettled, TaskSucceeded, TaskTimedOut
 from tallystick.ledger.lifecycle import BLOCKED, Status
 from tallystick.ledger.outbox import is_main
 from tallystick.ledger.routing import Routing

@@ -1,6 +1,6 @@
 """Two stories that tests of single facts begin with: one of work that runs, one of work that has ended."""
 
-from tallystick.ledger.events import TaskStarted, TaskSucceeded
+from tallystick.ledger.facts.tasks import TaskStarted, TaskSucceeded
 from tests.story import BEGIN_MS, Story, created
 
 THEN_MS = BEGIN_MS + 3_000

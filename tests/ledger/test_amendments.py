@@ -1,6 +1,7 @@
 """What a creation that comes again adds to a record: blanks are filled, nothing is overwritten."""
 
-from tallystick.ledger.events import Origin, TaskAmended
+from tallystick.ledger.facts.fact import Origin
+from tallystick.ledger.facts.tasks import TaskAmended
 from tests.story import BEGIN_MS, OTHER_ID, TASK_ID, Story, created, differences
 
 THEN_MS = BEGIN_MS + 3_000

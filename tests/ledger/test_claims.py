@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tallystick.ledger.claims import CLAIM_BYTES, claims_of
-from tallystick.ledger.events import TaskCreated
+from tallystick.ledger.facts.tasks import TaskCreated
 from tallystick.ledger.lifecycle import Runtime
 from tests.story import created
 from tests.strategies import creations, keys

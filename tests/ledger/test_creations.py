@@ -11,11 +11,9 @@ from hypothesis import strategies as st
 
 from tallystick.ledger import intake
 from tallystick.ledger.errors import InvalidInput
-from tallystick.ledger.events import (
-    Event,
-    Origin,
-    TaskCreated,
-)
+from tallystick.ledger.events import Event
+from tallystick.ledger.facts.fact import Origin
+from tallystick.ledger.facts.tasks import TaskCreated
 from tallystick.ledger.lifecycle import DeliveryStatus, NotifyPolicy, Runtime, Scope
 from tallystick.ledger.limits import (
     COUNT_MAX,

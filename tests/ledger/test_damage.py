@@ -3,11 +3,12 @@
 import pytest
 
 from tallystick.ledger.errors import Corrupt
-from tallystick.ledger.events import (
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.evolve import evolve, fold
+from tallystick.ledger.facts.tasks import (
     TaskBackingMissed,
     TaskBackingRestored,
     TaskCancelRequested,
-    TaskFact,
     TaskHeld,
     TaskLateSignal,
     TaskLost,
@@ -18,7 +19,6 @@ from tallystick.ledger.events import (
     TaskStarted,
     TaskSucceeded,
 )
-from tallystick.ledger.evolve import evolve, fold
 from tallystick.ledger.lifecycle import Status
 from tests.story import Story, created
 

@@ -7,14 +7,14 @@ import pytest
 from tallystick.ledger.commands import Command
 from tallystick.ledger.decide import decide
 from tallystick.ledger.errors import InvalidInput, NotFound, Pruned, Refused, WrongVersion
-from tallystick.ledger.events import (
-    Origin,
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.facts.fact import Origin
+from tallystick.ledger.facts.tasks import (
     TaskAmended,
     TaskBackingMissed,
     TaskBackingRestored,
     TaskCancelled,
     TaskCancelRequested,
-    TaskFact,
     TaskFailed,
     TaskHeld,
     TaskLateSignal,

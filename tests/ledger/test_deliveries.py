@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallystick.ledger.errors import Corrupt, Pruned, Refused, WrongVersion
-from tallystick.ledger.events import (
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.evolve import evolve
+from tallystick.ledger.facts.deliveries import (
     DeliveryAttempted,
     DeliveryDelivered,
     DeliveryDismissed,
@@ -15,15 +17,15 @@ from tallystick.ledger.events import (
     DeliveryQueued,
     DeliveryRetried,
     DeliveryUnknown,
+)
+from tallystick.ledger.facts.tasks import (
     TaskCreated,
-    TaskFact,
     TaskFailed,
     TaskNotifyChanged,
     TaskPruned,
     TaskStarted,
     TaskSucceeded,
 )
-from tallystick.ledger.evolve import evolve
 from tallystick.ledger.lifecycle import DeliveryKind, DeliveryStatus, NotifyPolicy
 from tallystick.ledger.outbox import Waiting, find, sendable
 from tallystick.ledger.record import TaskRecord

@@ -5,16 +5,16 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tallystick.ledger.events import (
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.evolve import fold
+from tallystick.ledger.facts.deliveries import (
     DeliveryAttempted,
     DeliveryDelivered,
     DeliveryFailed,
     DeliveryRetried,
     DeliveryUnknown,
-    TaskCreated,
-    TaskFact,
 )
-from tallystick.ledger.evolve import fold
+from tallystick.ledger.facts.tasks import TaskCreated
 from tallystick.ledger.lifecycle import DeliveryStatus
 from tallystick.ledger.outbox import find, sendable
 from tallystick.ledger.routing import Routing

@@ -3,12 +3,12 @@
 import pytest
 
 from tallystick.ledger.errors import InvalidInput, Refused
-from tallystick.ledger.events import (
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.facts.tasks import (
     TaskBackingMissed,
     TaskBackingRestored,
     TaskCancelled,
     TaskCancelRequested,
-    TaskFact,
     TaskFailed,
     TaskLateSignal,
     TaskLost,

@@ -3,13 +3,14 @@
 import msgspec
 import pytest
 
-from tallystick.ledger.events import (
-    Origin,
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.evolve import fold, signal_key
+from tallystick.ledger.facts.fact import Origin
+from tallystick.ledger.facts.tasks import (
     TaskBackingMissed,
     TaskBackingRestored,
     TaskCancelled,
     TaskCancelRequested,
-    TaskFact,
     TaskFailed,
     TaskHeld,
     TaskLateSignal,
@@ -23,7 +24,6 @@ from tallystick.ledger.events import (
     TaskSucceeded,
     TaskTimedOut,
 )
-from tallystick.ledger.evolve import fold, signal_key
 from tallystick.ledger.lifecycle import BLOCKED, DeliveryStatus, NotifyPolicy, Runtime, Scope, Status
 from tallystick.ledger.limits import LATE_SIGNALS_KEPT
 from tallystick.ledger.record import TaskRecord

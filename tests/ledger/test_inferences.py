@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from tallystick.ledger.commands import Command
 from tallystick.ledger.decide import MISSING_SINCE, RULE_DEAD, RULE_GRACE, decide
 from tallystick.ledger.errors import Pruned, Refused
-from tallystick.ledger.events import (
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.facts.tasks import (
     TaskBackingMissed,
     TaskBackingRestored,
     TaskCancelled,
-    TaskFact,
     TaskFailed,
     TaskLost,
     TaskProgressed,

@@ -8,12 +8,12 @@ import pytest
 
 from tallystick.ledger import intake
 from tallystick.ledger.errors import InvalidInput
-from tallystick.ledger.events import (
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.facts.tasks import (
     TaskBackingMissed,
     TaskBackingRestored,
     TaskCancelled,
     TaskCancelRequested,
-    TaskFact,
     TaskFailed,
     TaskHeld,
     TaskLost,

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tallystick.ledger.decide import MISSING_SINCE, RULE_DEAD, RULE_GRACE
-from tallystick.ledger.events import (
-    Evidence,
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.facts.fact import Evidence
+from tallystick.ledger.facts.tasks import (
     TaskBackingMissed,
     TaskBackingRestored,
-    TaskFact,
     TaskLost,
     TaskPruned,
     TaskStarted,

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from tallystick.ledger import intake
 from tallystick.ledger.errors import InvalidInput, Refused
-from tallystick.ledger.events import TaskFact, TaskFailed, TaskLateSignal, TaskLeased, TaskStarted
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.facts.tasks import TaskFailed, TaskLateSignal, TaskLeased, TaskStarted
 from tallystick.ledger.limits import LEASE_MS, LEASE_MS_MIN
 from tallystick.ledger.refusal import NOTHING, Refusal
 from tests import strategies as some

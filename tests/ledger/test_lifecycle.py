@@ -8,9 +8,10 @@ from tallystick.ledger import evolve as evolve_module
 from tallystick.ledger.commands import Command
 from tallystick.ledger.decide import decide
 from tallystick.ledger.errors import Corrupt, Refused
-from tallystick.ledger.events import (
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.evolve import evolve
+from tallystick.ledger.facts.tasks import (
     TaskCancelled,
-    TaskFact,
     TaskFailed,
     TaskLateSignal,
     TaskLost,
@@ -20,7 +21,6 @@ from tallystick.ledger.events import (
     TaskSucceeded,
     TaskTimedOut,
 )
-from tallystick.ledger.evolve import evolve
 from tallystick.ledger.lifecycle import (
     ACTIVE,
     ALLOWED,

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tallystick.ledger import fields
-from tallystick.ledger.events import (
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.facts.tasks import (
     TaskCancelled,
     TaskCreated,
-    TaskFact,
     TaskFailed,
     TaskLost,
     TaskProgressed,

@@ -4,13 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallystick.ledger.events import (
-    DeliveryDelivered,
-    DeliveryQueued,
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.facts.deliveries import DeliveryDelivered, DeliveryQueued
+from tallystick.ledger.facts.tasks import (
     TaskAmended,
     TaskCancelRequested,
     TaskCreated,
-    TaskFact,
     TaskFailed,
     TaskHeld,
     TaskNotifyChanged,

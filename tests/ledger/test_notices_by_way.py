@@ -4,15 +4,17 @@ from typing import Any
 
 import pytest
 
-from tallystick.ledger.events import (
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.facts.deliveries import (
     DeliveryDelivered,
     DeliveryDismissed,
     DeliveryFailed,
     DeliveryQueued,
     DeliveryRetried,
-    Origin,
+)
+from tallystick.ledger.facts.fact import Origin
+from tallystick.ledger.facts.tasks import (
     TaskCancelled,
-    TaskFact,
     TaskFailed,
     TaskNotifyChanged,
     TaskProgressed,

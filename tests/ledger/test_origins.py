@@ -7,7 +7,7 @@ import pytest
 
 from tallystick.ledger import fields
 from tallystick.ledger.errors import InvalidInput
-from tallystick.ledger.events import Origin
+from tallystick.ledger.facts.fact import Origin
 from tallystick.ledger.limits import (
     KEY_BYTES_MAX,
 )

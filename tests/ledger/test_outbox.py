@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tallystick.ledger.events import Origin
+from tallystick.ledger.facts.fact import Origin
 from tallystick.ledger.lifecycle import DeliveryStatus
 from tallystick.ledger.outbox import Waiting, endpoint_of, find, id_of, is_main, sendable
 from tests import strategies as some

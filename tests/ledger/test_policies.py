@@ -4,15 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tallystick.ledger.events import (
-    DeliveryDelivered,
-    DeliveryQueued,
-    Origin,
-    TaskFailed,
-    TaskNotifyChanged,
-    TaskStarted,
-    TaskSucceeded,
-)
+from tallystick.ledger.facts.deliveries import DeliveryDelivered, DeliveryQueued
+from tallystick.ledger.facts.fact import Origin
+from tallystick.ledger.facts.tasks import TaskFailed, TaskNotifyChanged, TaskStarted, TaskSucceeded
 from tallystick.ledger.lifecycle import BLOCKED, DeliveryKind, DeliveryStatus, NotifyPolicy
 from tests.ledger.stories import ended, running
 from tests.story import Story, created, differences

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tallystick.ledger.events import TaskProgressed, TaskStarted, Usage
+from tallystick.ledger.facts.fact import Usage
+from tallystick.ledger.facts.tasks import TaskProgressed, TaskStarted
 from tallystick.ledger.limits import COUNT_MAX, PROGRESS_MS_MIN
 from tallystick.ledger.progress import is_too_soon, merged, total
 from tests.story import BEGIN_MS, Story, created

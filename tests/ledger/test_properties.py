@@ -9,19 +9,18 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tallystick.ledger.errors import Corrupt, Pruned, Refused, WrongVersion
-from tallystick.ledger.events import (
-    Event,
+from tallystick.ledger.events import Event, TaskFact
+from tallystick.ledger.evolve import evolve, fold
+from tallystick.ledger.facts.fact import Usage
+from tallystick.ledger.facts.tasks import (
     TaskCreated,
-    TaskFact,
     TaskHeld,
     TaskLateSignal,
     TaskProgressed,
     TaskPruned,
     TaskRecovered,
     TaskStarted,
-    Usage,
 )
-from tallystick.ledger.evolve import evolve, fold
 from tallystick.ledger.lifecycle import ACTIVE, ALLOWED, TERMINAL, Status
 from tallystick.ledger.limits import COUNT_MAX, LATE_SIGNALS_KEPT
 from tallystick.ledger.record import TaskRecord

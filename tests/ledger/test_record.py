@@ -2,11 +2,7 @@
 
 import msgspec
 
-from tallystick.ledger.events import (
-    TaskFailed,
-    TaskStarted,
-    TaskSucceeded,
-)
+from tallystick.ledger.facts.tasks import TaskFailed, TaskStarted, TaskSucceeded
 from tallystick.ledger.lifecycle import BLOCKED
 from tallystick.ledger.record import as_json
 from tests.story import BEGIN_MS, TASK_ID, Story, created

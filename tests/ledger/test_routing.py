@@ -7,7 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tallystick.ledger.events import Origin, TaskFact, TaskFailed, TaskLost, TaskStarted, TaskSucceeded
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.facts.fact import Origin
+from tallystick.ledger.facts.tasks import TaskFailed, TaskLost, TaskStarted, TaskSucceeded
 from tallystick.ledger.lifecycle import BLOCKED, Runtime, Status
 from tallystick.ledger.routing import Monitor, Routing, direct_route, filled, is_shared, same_address
 from tests import strategies as some

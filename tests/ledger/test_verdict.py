@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallystick.ledger.errors import InvalidInput
-from tallystick.ledger.events import Evidence, TaskCancelled, TaskFailed, TaskLost, TaskSucceeded, TaskTimedOut
+from tallystick.ledger.facts.fact import Evidence
+from tallystick.ledger.facts.tasks import TaskCancelled, TaskFailed, TaskLost, TaskSucceeded, TaskTimedOut
 from tallystick.ledger.limits import BACKING_KEYS_MAX, EVIDENCE_BYTES_MAX, SUMMARY_BYTES_MAX
 from tallystick.ledger.stopped import Stopped
 from tallystick.ledger.verdict import Finding, Outcome, Verdict

@@ -8,17 +8,16 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from tallystick.ledger.events import (
-    Event,
+from tallystick.ledger.events import Event, TaskFact
+from tallystick.ledger.evolve import evolve
+from tallystick.ledger.facts.tasks import (
     TaskCancelled,
-    TaskFact,
     TaskFailed,
     TaskProgressed,
     TaskPruned,
     TaskStarted,
     TaskSucceeded,
 )
-from tallystick.ledger.evolve import evolve
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.memory import MemoryLog
 from tallystick.ledger.store.port import EventLog

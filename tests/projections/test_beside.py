@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tallystick.ledger.events import TaskStarted, TaskSucceeded
+from tallystick.ledger.facts.tasks import TaskStarted, TaskSucceeded
 from tallystick.ledger.ids import new_id
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.projections.catch_up import catch_up

@@ -5,7 +5,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallystick.ledger.events import Event, TaskPruned, TaskReleased, TaskStarted, TaskSucceeded
+from tallystick.ledger.events import Event
+from tallystick.ledger.facts.tasks import TaskPruned, TaskReleased, TaskStarted, TaskSucceeded
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import Damaged, Stored
 from tallystick.projections.change import Change, Changes, Known, Tombstone, changes_of, last_of, merge

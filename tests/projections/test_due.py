@@ -6,14 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tallystick.ledger.events import (
-    TaskBackingMissed,
-    TaskCancelRequested,
-    TaskFact,
-    TaskLeased,
-    TaskStarted,
-    TaskSucceeded,
-)
+from tallystick.ledger.events import TaskFact
+from tallystick.ledger.facts.tasks import TaskBackingMissed, TaskCancelRequested, TaskLeased, TaskStarted, TaskSucceeded
 from tallystick.projections.due import Due, DueKind, DueRules
 from tallystick.projections.reader import Reader
 from tests.projections.histories import STREAMS, caught_up_views, logged

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tallystick.ledger.errors import InvalidInput, NotFound, Pruned
-from tallystick.ledger.events import TaskFailed, TaskStarted, TaskSucceeded
+from tallystick.ledger.facts.tasks import TaskFailed, TaskStarted, TaskSucceeded
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.store.mapping import Transaction
 from tallystick.projections.catch_up import catch_up

@@ -10,21 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallystick.ledger.events import (
+from tallystick.ledger.events import Event, TaskFact
+from tallystick.ledger.facts.deliveries import (
     DeliveryAttempted,
     DeliveryDelivered,
     DeliveryDismissed,
     DeliveryFailed,
     DeliveryRetried,
     DeliveryUnknown,
-    Event,
-    Origin,
-    TaskFact,
-    TaskFailed,
-    TaskPruned,
-    TaskStarted,
-    TaskSucceeded,
 )
+from tallystick.ledger.facts.fact import Origin
+from tallystick.ledger.facts.tasks import TaskFailed, TaskPruned, TaskStarted, TaskSucceeded
 from tallystick.ledger.limits import MEDIA_CONFIRM_MS, TIME_MS_MAX
 from tallystick.ledger.outbox import Waiting
 from tallystick.ledger.record import TaskRecord

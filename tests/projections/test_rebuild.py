@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallystick.ledger.errors import InvalidInput
-from tallystick.ledger.events import Event, TaskProgressed, TaskStarted
+from tallystick.ledger.events import Event
+from tallystick.ledger.facts.tasks import TaskProgressed, TaskStarted
 from tallystick.ledger.store.mapping import Transaction
 from tallystick.projections.catch_up import catch_up
 from tallystick.projections.check import Checked, Difference, check

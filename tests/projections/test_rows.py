@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from msgspec.structs import replace
 
-from tallystick.ledger.events import Event, TaskLeased, TaskProgressed, TaskPruned, TaskStarted, TaskSucceeded
+from tallystick.ledger.events import Event
+from tallystick.ledger.facts.tasks import TaskLeased, TaskProgressed, TaskPruned, TaskStarted, TaskSucceeded
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.lifecycle import BLOCKED, Status
 from tallystick.projections.keys import (

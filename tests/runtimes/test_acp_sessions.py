@@ -10,7 +10,8 @@ import pytest
 from acp import PROTOCOL_VERSION, RequestError, text_block
 
 import tallystick
-from tallystick.ledger.events import DeliveryQueued, TaskFailed
+from tallystick.ledger.facts.deliveries import DeliveryQueued
+from tallystick.ledger.facts.tasks import TaskFailed
 from tallystick.runtimes.acp import RecordedSessions
 from tests.runtimes.cron import on_a_loop
 from tests.runtimes.sessions import AGENT, OWNER, Heard, gateway, story

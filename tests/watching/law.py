@@ -1,7 +1,8 @@
 """What is true of every history, whatever happened: one end, a loss only by evidence, a correction only of a loss."""
 
-from tallystick.ledger.events import Event, TaskLost, TaskRecovered
+from tallystick.ledger.events import Event
 from tallystick.ledger.evolve import fold
+from tallystick.ledger.facts.tasks import TaskLost, TaskRecovered
 from tallystick.ledger.lifecycle import TERMINAL
 from tallystick.ledger.record import TaskRecord
 

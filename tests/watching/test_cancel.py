@@ -14,7 +14,7 @@ import pytest
 import tallystick
 from tallystick import Config, Stopped, TaskRecord
 from tallystick.ledger.errors import InvalidInput, Refused
-from tallystick.ledger.events import TaskCancelled, TaskCancelRequested
+from tallystick.ledger.facts.tasks import TaskCancelled, TaskCancelRequested
 from tallystick.probes.process import backing_of
 from tallystick.sync import Ledger, Task
 from tallystick.testing import HandClock

@@ -13,7 +13,8 @@ import pytest
 
 import tallystick
 from tallystick import Config
-from tallystick.ledger.events import DeliveryQueued, TaskLost
+from tallystick.ledger.facts.deliveries import DeliveryQueued
+from tallystick.ledger.facts.tasks import TaskLost
 from tests.watching.conftest import OWNER
 
 TASKS = 10_000

@@ -7,7 +7,7 @@ import pytest
 import tallystick
 from tallystick import Config, Verdict
 from tallystick.ledger.errors import Refused
-from tallystick.ledger.events import TaskBackingMissed, TaskLost, TaskRecovered
+from tallystick.ledger.facts.tasks import TaskBackingMissed, TaskLost, TaskRecovered
 from tallystick.sync import Ledger, Task
 from tallystick.testing import HandClock
 from tests.watching.conftest import OWNER, Told

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import tallystick
-from tallystick.ledger.events import TaskRecovered
+from tallystick.ledger.facts.tasks import TaskRecovered
 from tallystick.sync import Ledger
 from tests.watching.conftest import OWNER
 

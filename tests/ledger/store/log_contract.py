@@ -6,7 +6,8 @@ from itertools import islice
 import pytest
 
 from tallystick.ledger.errors import Closed, Corrupt, InvalidInput, WrongVersion
-from tallystick.ledger.events import Event, TaskFailed
+from tallystick.ledger.events import Event
+from tallystick.ledger.facts.tasks import TaskFailed
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.limits import RECORD_BYTES_MAX
 from tallystick.ledger.store.codec import encode

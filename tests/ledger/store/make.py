@@ -8,7 +8,9 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import msgspec
 from hypothesis import strategies as st
 
-from tallystick.ledger.events import FACT_TYPES, VERSION_MAX, Event, Fact, Origin, TaskFact, TaskStarted
+from tallystick.ledger.events import FACT_TYPES, VERSION_MAX, Event, TaskFact
+from tallystick.ledger.facts.fact import Fact, Origin
+from tallystick.ledger.facts.tasks import TaskStarted
 from tallystick.ledger.ids import ID_BYTES
 from tallystick.ledger.limits import TIME_MS_MAX
 

@@ -11,7 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tallystick.ledger.errors import Corrupt, InvalidInput
-from tallystick.ledger.events import FACT_TYPES, NAMES, Event, Fact, TaskFailed, TaskLateSignal, TaskStarted
+from tallystick.ledger.events import FACT_TYPES, NAMES, Event
+from tallystick.ledger.facts.fact import Fact
+from tallystick.ledger.facts.tasks import TaskFailed, TaskLateSignal, TaskStarted
 from tallystick.ledger.limits import RECORD_BYTES_MAX
 from tallystick.ledger.store import codec
 from tallystick.ledger.store.codec import Lifts, Raw

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tallystick.ledger.errors import Closed, Corrupt, ForkedStore, Full, InvalidInput, NewerFormat, StoreError
-from tallystick.ledger.events import Event, TaskFailed
+from tallystick.ledger.events import Event
+from tallystick.ledger.facts.tasks import TaskFailed
 from tallystick.ledger.store import keys
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.store.memory import MemoryLog

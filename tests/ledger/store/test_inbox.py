@@ -8,7 +8,7 @@ import pytest
 
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Busy, NotFound
-from tallystick.ledger.events import TaskStarted, TaskSucceeded
+from tallystick.ledger.facts.tasks import TaskStarted, TaskSucceeded
 from tallystick.ledger.limits import INBOX_ANSWERS_MAX, INBOX_COMMANDS_MAX
 from tallystick.ledger.store.inbox import INBOX_FOLDER, CommandInbox
 

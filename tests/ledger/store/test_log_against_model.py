@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tallystick.ledger.errors import Corrupt, Full, TallystickError
-from tallystick.ledger.events import Event, TaskFailed
+from tallystick.ledger.events import Event
+from tallystick.ledger.facts.tasks import TaskFailed
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.store.memory import MemoryLog
 from tallystick.ledger.store.verify import verify

@@ -6,7 +6,7 @@ import pytest
 
 from tallystick.ledger import limits
 from tallystick.ledger.errors import Corrupt
-from tallystick.ledger.events import Fact
+from tallystick.ledger.facts.fact import Fact
 from tallystick.ledger.store import keys
 from tallystick.ledger.store.codec import encode
 from tallystick.ledger.store.disk import DiskLog
