@@ -7,19 +7,26 @@ PAUSE_S = 0.00005
 
 
 class Courtesy:
-    """Pauses for a moment once in a millisecond. A thread that waits gets the interpreter then.
+    """Pauses for a moment after each millisecond of work. A thread that waits gets the interpreter then.
 
     Otherwise it has to wait for the switch interval, 5 ms for each thread that computes, and an embedder's loop would
-    be late by that. One for each thread.
+    be late by that. What counts is the thread's own processor time: one that waits for others has let them go already,
+    and would only come later to what it does. One for each thread.
     """
 
-    __slots__ = ("_since",)
+    __slots__ = ("_look_at", "_until")
 
     def __init__(self) -> None:
-        self._since = time.monotonic()
+        self._until = self._look_at = 0.0  # the thread's own clock, and that of all: the first is asked for rarely
 
     def pause(self) -> None:
         """Let others go first, if this thread has had the interpreter for long."""
-        if time.monotonic() - self._since > HOLD_S:
+        now = time.monotonic()
+        if now < self._look_at:
+            return
+        left = self._until - time.thread_time()
+        if left <= 0:
             time.sleep(PAUSE_S)
-            self._since = time.monotonic()
+            now, left = time.monotonic(), HOLD_S
+            self._until = time.thread_time() + HOLD_S
+        self._look_at = now + left  # it cannot have worked for longer than it took

@@ -1,24 +1,24 @@
-"""The directory: which task actors are in memory, and who speaks for a task."""
+"""The directory: which actors of a kind are in memory, and who speaks for a task or a flow."""
 
 from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
 
 from tallystick.actors.dispatcher import Dispatcher
 from tallystick.actors.envelope import Envelope
 from tallystick.actors.inbox import Address, HandOn
 from tallystick.actors.journal import Journal
-from tallystick.actors.log import logger
-from tallystick.actors.task import TaskActor
-from tallystick.actors.telling import Telling
+from tallystick.actors.stream import StreamActor
 from tallystick.ledger.limits import ACTORS_LIVE_MAX
 from tallystick.ledger.store.port import EventLog, Stored
-
-log = logger("actors")
 
 ROOM = 10  # when there are too many, one in so many is let go beyond what must be
 
 
-class Directory:
-    """Makes task actors when somebody speaks to them and lets them go when they have ended or been idle.
+A = TypeVar("A", bound=StreamActor[Any])
+
+
+class Directory(Generic[A]):
+    """Makes actors when somebody speaks to them and lets them go when they have ended or been idle.
 
     Any thread may look an actor up; only the dispatcher's thread lets one go. What reaches an actor that was let go
     is passed on to its successor, so nothing is lost in between. `live_max` bounds the actors in memory; those with
@@ -32,31 +32,29 @@ class Directory:
         dispatcher: Dispatcher,
         *,
         live_max: int = ACTORS_LIVE_MAX,
-        telling: Telling | None = None,
     ) -> None:
-        self.telling = telling or Telling(event_log)
         self._log, self.journal, self.schedule, self._live_max = event_log, journal, dispatcher, live_max
-        self._actors: dict[bytes, TaskActor] = {}
+        self._actors: dict[bytes, A] = {}
         self._onward = HandOn(dispatcher.lock)
         self._find = self.actor
         self._looks_again_at = 0
-        self._resting: list[TaskActor] = []
-        self._holding: set[TaskActor] = set()
-        self.holds = True
-        """Whether an actor may hold something back: not when no timer would come."""
+        self._resting: list[A] = []
 
-    def actor(self, stream: bytes) -> TaskActor:
+    def _made(self, stream: bytes, *, newborn: bool = False) -> A:
+        raise NotImplementedError
+
+    def actor(self, stream: bytes) -> A:
         """Return the actor of this task, made anew from the log's truth when it is not in memory."""
         found = self._actors.get(stream)
         if found is None:
             # setdefault is one step: of two threads that make the actor, one wins for both.
-            found = self._actors.setdefault(stream, TaskActor(stream, self))
+            found = self._actors.setdefault(stream, self._made(stream))
         found.used = True
         return found
 
-    def newborn(self, stream: bytes) -> TaskActor:
+    def newborn(self, stream: bytes) -> A:
         """Return an actor for an id that was made just now: the log is not asked for its history."""
-        actor = self._actors[stream] = TaskActor(stream, self, newborn=True)
+        actor = self._actors[stream] = self._made(stream, newborn=True)
         return actor
 
     def history(self, stream: bytes) -> list[Stored]:
@@ -70,30 +68,7 @@ class Directory:
         for stream, history in self._log.histories(unread).items():
             actors[stream].recall(history)
 
-    def hold(self, actor: TaskActor, until_ms: int) -> None:
-        """Let the actor write at `until_ms` what it holds back."""
-        self._holding.add(actor)
-        self.schedule.call_at(until_ms, lambda: self._release(actor, until_ms))
-
-    def _release(self, actor: TaskActor, until_ms: int) -> None:
-        if actor.release_due(until_ms):
-            self._holding.discard(actor)
-
-    def release_all(self) -> None:
-        """Let every actor write now what it holds back."""
-        while self._holding:
-            actor = self._holding.pop()
-            try:
-                actor.release_held()
-            except Exception:  # one task's damage is its own
-                log.exception("release_failed", task=actor.actor_urn)
-
-    def hold_no_more(self) -> None:
-        """Let every actor write now what it holds back, and from now on at once."""
-        self.holds = False
-        self.release_all()
-
-    def let_go_later(self, actor: TaskActor) -> None:
+    def let_go_later(self, actor: A) -> None:
         """The actor's task has ended: let it go at the end of the turn, if nothing waits for it then."""
         self._resting.append(actor)
 
@@ -123,7 +98,7 @@ class Directory:
         if spared < surplus:
             self._looks_again_at = self.journal.position + len(self._actors) // 2
 
-    def _let_go(self, actor: TaskActor) -> bool:
+    def _let_go(self, actor: A) -> bool:
         if not actor.is_idle() or self._actors.get(actor.stream) is not actor:
             return False
         with self._onward.lock:
@@ -136,7 +111,7 @@ class Directory:
                 self.actor(actor.address).inbox.put_before(actor.inbox.take())
         return True
 
-    def hand_on(self, actor: TaskActor) -> None:
+    def hand_on(self, actor: A) -> None:
         """Let an actor that speaks for no task any more hand on what reaches it, and what has, to who does."""
         with self._onward.lock:
             actor.inbox.hand_on(self._onward, Address(self._find, actor.address))

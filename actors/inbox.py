@@ -65,7 +65,8 @@ class Inbox:
     def put_behind(self, envelopes: "list[Envelope]") -> None:
         """Add envelopes that were admitted elsewhere behind those that wait here."""
         self._queue.extend(envelopes)
-        self.wake()
+        if not self._scheduled:
+            self.wake()
 
     def wake(self) -> None:
         """Schedule the actor although nothing has arrived: its first turn."""

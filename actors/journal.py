@@ -4,7 +4,7 @@ import queue
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from copy import copy
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -13,6 +13,7 @@ from tallystick.actors.log import logger
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.errors import TallystickError
 from tallystick.ledger.events import Event
+from tallystick.ledger.folding import Record
 from tallystick.ledger.limits import BATCH_EVENTS_MAX
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import EventLog
@@ -24,8 +25,15 @@ log = logger("actors")
 class Author(Protocol):
     """An actor whose facts the journal holds until they are durable."""
 
-    stream: bytes
-    record: TaskRecord | None
+    @property
+    def stream(self) -> bytes:
+        """The id of the task or the flow that they are about."""
+        ...
+
+    @property
+    def record(self) -> Record | None:
+        """What is known with them."""
+        ...
 
     def committed(self) -> None:
         """Its facts are durable."""
@@ -44,7 +52,7 @@ class Committed(Struct, frozen=True, gc=False):
     changes: Changes
 
 
-Answer: TypeAlias = tuple[Reply, TaskRecord | TallystickError | None]
+Answer: TypeAlias = tuple[Reply, Record | TallystickError | None]
 
 
 class Journal:
@@ -71,7 +79,7 @@ class Journal:
         self._notes: dict[bytes, bytes] = {}
         self._keeps = False
         self._first_note: Callable[[int], tuple[bytes, bytes]] | None = None
-        self._authors: dict[bytes, tuple[Author, TaskRecord | None]] = {}
+        self._authors: dict[bytes, tuple[Author, Record | None]] = {}
         self._answers: list[Answer] = []
         self._undoing: list[Callable[[], None]] = []
         self._now: int | None = None
@@ -86,7 +94,7 @@ class Journal:
         """Whether the turn should end: the batch is as large as it may get."""
         return len(self._events) >= self._events_max or len(self._answers) >= self._events_max
 
-    def stage(self, author: Author, before: TaskRecord | None, event: Event) -> None:
+    def stage(self, author: Author, before: Record | None, event: Event) -> None:
         """Hold an event, which MUST have the position after `position`, until the end of the turn."""
         self.position = event.position
         self._events.append(event)
@@ -115,12 +123,12 @@ class Journal:
         """Return the stream that has this claim, durable or held."""
         return self._claims.get(claim) or self._log.claimed(claim)
 
-    def answer(self, future: Reply | None, answer: TaskRecord | TallystickError | None) -> None:
+    def answer(self, future: Reply | None, answer: Record | TallystickError | None) -> None:
         """Give this answer at the end of the turn, if what it speaks of is durable then."""
         if future is not None:
             self._answers.append((future, answer))
 
-    def promised(self, future: Reply) -> TaskRecord | TallystickError | None:
+    def promised(self, future: Reply) -> Record | TallystickError | None:
         """Return what this future will be answered at the end of the turn; None when it is not to be answered."""
         return next((answer for held, answer in reversed(self._answers) if held is future), None)
 
@@ -159,17 +167,19 @@ class Journal:
         _give(answers)
         if not events:
             return
-        changes: Changes = {}
+        changes = Changes()
         for stream, (author, before) in authors.items():
-            assert author.record is not None, "an author of events has a record"
-            changes[stream] = Change(before, author.record)
+            after: Any = author.record
+            assert after is not None, "an author of events has a record"
+            of_kind: Any = changes.tasks if after.__class__ is TaskRecord else changes.flows
+            of_kind[stream] = Change(before, after)
             author.committed()
         self._told(Committed(events[0].position, events[-1].position, changes))
 
     def _fail(
         self,
         error: BaseException,
-        authors: Mapping[bytes, tuple[Author, TaskRecord | None]],
+        authors: Mapping[bytes, tuple[Author, Record | None]],
         answers: list[Answer],
     ) -> None:
         log.error("commit_failed", error=str(error), kind=type(error).__name__, answers=len(answers))

@@ -1,24 +1,23 @@
-"""The neighbourhood: what a task actor asks of whoever keeps the task actors."""
+"""The neighbourhood: what an actor of a task or a flow asks of whoever keeps the actors of its kind."""
 
-from typing import Protocol, TypeVar
+from typing import Any, Protocol
 
-from tallystick.actors.envelope import Envelope
+from tallystick.actors.envelope import Envelope, Reply
 from tallystick.actors.inbox import Schedule
 from tallystick.actors.journal import Journal
 from tallystick.actors.telling import Telling
+from tallystick.ledger.commands import Command
+from tallystick.ledger.errors import TallystickError
+from tallystick.ledger.flows.record import FlowRecord
+from tallystick.ledger.lifecycle import Scope
+from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import Stored
 
-A_contra = TypeVar("A_contra", contravariant=True)
-"""The kind of actor that lives there."""
 
-
-class Neighbourhood(Protocol[A_contra]):
-    """Where a task actor lives: its journal, its history, and how it holds back, hands on and goes."""
+class Neighbourhood(Protocol):
+    """Where an actor of a stream lives: its journal, its history, and how it hands on and goes."""
 
     journal: Journal
-    telling: Telling
-    holds: bool
-    """Whether an actor may hold something back: not when no timer would come."""
 
     @property
     def schedule(self) -> Schedule:
@@ -26,21 +25,98 @@ class Neighbourhood(Protocol[A_contra]):
         ...
 
     def history(self, stream: bytes) -> list[Stored]:
-        """Return what the log has of a task."""
+        """Return what the log has of a stream."""
         ...
 
-    def hold(self, actor: A_contra, until_ms: int) -> None:
-        """Let the actor write at `until_ms` what it holds back."""
-        ...
-
-    def let_go_later(self, actor: A_contra) -> None:
+    def let_go_later(self, actor: Any) -> None:
         """Let the actor go at the end of the turn, if nothing waits for it then."""
         ...
 
-    def hand_on(self, actor: A_contra) -> None:
-        """Let an actor that speaks for no task any more hand on what reaches it."""
+    def hand_on(self, actor: Any) -> None:
+        """Let an actor that speaks for nothing any more hand on what reaches it."""
         ...
 
     def pass_on(self, envelope: Envelope, stream: bytes) -> None:
-        """Give an envelope to the actor of another task."""
+        """Give an envelope to the actor of another stream of the kind."""
+        ...
+
+
+class Linked(Protocol):
+    """A task, as a flow's actor speaks to it in its own turn."""
+
+    def link(self, flow_id: str, command: Command) -> None:
+        """Say that the task is one of this flow from now on."""
+        ...
+
+
+class Linking(Protocol):
+    """A flow, as a task's actor speaks to it in its own turn."""
+
+    def refusal_of(self, owner: str | None, scope: Scope, task: TaskRecord | None) -> TallystickError | None:
+        """Return why a task of this owner cannot join; None when it can. Raises `Corrupt`.
+
+        `task` is the task as it is, if it is there already: then its own owner counts.
+        """
+        ...
+
+    def joined(self, task_id: str, command: Command) -> None:
+        """A task has joined."""
+        ...
+
+
+class FlowsNearby(Protocol):
+    """The flows that a task may join."""
+
+    def actor(self, stream: bytes) -> Linking:
+        """Return the actor of a flow."""
+        ...
+
+
+class TaskNeighbourhood(Neighbourhood, Protocol):
+    """Where a task's actor lives: besides, whom to tell, other tasks and flows, and how it holds back."""
+
+    telling: Telling
+    holds: bool
+    """Whether an actor may hold something back: not when no timer would come."""
+
+    @property
+    def flows(self) -> FlowsNearby:
+        """The flows that a task may join."""
+        ...
+
+    def known(self, stream: bytes) -> TaskRecord | None:
+        """Return what is known of another task in this turn, held events included. Raises `Corrupt`."""
+        ...
+
+    def repeat(self, creation: Command, stream: bytes, future: Reply | None) -> None:
+        """Have another task answer, in this turn, a creation that it stands for."""
+        ...
+
+    def hold(self, actor: Any, until_ms: int) -> None:
+        """Let the actor write at `until_ms` what it holds back."""
+        ...
+
+
+class TasksNearby(Protocol):
+    """The tasks that a flow links or mirrors."""
+
+    def actor(self, stream: bytes) -> Linked:
+        """Return the actor of a task."""
+        ...
+
+    def known(self, stream: bytes) -> TaskRecord | None:
+        """Return what is known of a task in this turn, held events included. Raises `Corrupt`."""
+        ...
+
+
+class FlowNeighbourhood(Neighbourhood, Protocol):
+    """Where a flow's actor lives: besides, the tasks."""
+
+    @property
+    def tasks(self) -> TasksNearby:
+        """The tasks that a flow links or mirrors."""
+        ...
+
+    def known(self, stream: bytes) -> FlowRecord | None:
+        """Return what a flow's own events tell in this turn; None when it has none. Raises `Corrupt`."""
         ...

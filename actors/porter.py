@@ -15,13 +15,18 @@ from msgspec import Struct
 from tallystick.actors.envelope import Envelope, ExcInfo
 from tallystick.actors.log import logger
 from tallystick.actors.system import System
-from tallystick.ledger.errors import Closed, Refused, StoreError
+from tallystick.ledger.errors import Closed, Corrupt, NotFound, Refused, StoreError
 from tallystick.ledger.events import Event
-from tallystick.ledger.evolve import fold
+from tallystick.ledger.facts.flows import FlowCreated
+from tallystick.ledger.flows.record import FlowRecord
+from tallystick.ledger.folding import Record, fold_stream
+from tallystick.ledger.lifecycle import FlowMode
 from tallystick.ledger.limits import INBOX_SLICE_COMMANDS
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.answers import Answer, told
 from tallystick.ledger.store.inbox import CommandInbox, Letter
+from tallystick.ledger.store.port import EventLog
+from tallystick.projections.flow_history import flow_at, up_to
 
 log = logger("actors")
 
@@ -119,15 +124,15 @@ class _Slice:
         if letter.command is None:
             ticket.fail(StoreError("The ledger's owner cannot read this command: it is of another version."))
             return
-        actor = self._system.actor(letter.stream)
+        actor = self._system.addressee(letter.stream, letter.command)
         actor.inbox.put_behind([Envelope(letter.command, ticket)])
         actor.drain()
         if actor.stands_for is not None:  # then it was handed on
-            self._system.actor(actor.address).drain()
+            self._system.addressee(actor.address, letter.command).drain()
 
 
 def _outcome(letter: Letter, answer: object) -> _Outcome | None:
-    if isinstance(answer, TaskRecord):
+    if isinstance(answer, TaskRecord | FlowRecord):
         return _Outcome(letter.sequence, letter.client, answer.stream, answer.version)
     if isinstance(answer, Refused) and answer.position is not None:
         refused = (answer.token, str(answer.status), answer.attempted, answer.position)
@@ -210,8 +215,19 @@ class Porter:
         if outcome.refused is not None:
             token, status, attempted, position = outcome.refused
             return Refused(token, status=status, attempted=attempted, position=position)
-        history = self._system.log.stream(outcome.stream)[: outcome.version]
-        record = fold([stored for stored in history if isinstance(stored, Event)])
+        record = _record_at(self._system.log, outcome)
         if record is None or record.version != outcome.version:
             return StoreError("The command was recorded; its answer cannot be read from the log any more.")
         return record
+
+
+def _record_at(log: EventLog, outcome: _Outcome) -> Record | None:
+    """Return what a task or a flow was at a version; that of a flow which mirrors a task is a position."""
+    history = [stored for stored in log.stream(outcome.stream) if isinstance(stored, Event)]
+    first = history[0].data if history else None
+    try:
+        if isinstance(first, FlowCreated) and first.mode is FlowMode.MIRRORED:
+            return flow_at(outcome.stream, up_to(log, position=outcome.version, at=None))
+        return fold_stream([event for event in history if event.version <= outcome.version])
+    except (Corrupt, NotFound):
+        return None

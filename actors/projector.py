@@ -65,7 +65,7 @@ class ProjectorActor(DispatchedActor):
         self.model, self._log = model, event_log
         self.parked: str | None = None
         self._seen = model.position()
-        self._pending: Changes = {}
+        self._pending = Changes()
         self._first = self._last = self._seen
         self._gap = False
 
@@ -94,7 +94,7 @@ class ProjectorActor(DispatchedActor):
         if self.parked is not None or batch.last <= self._last:  # a catch-up has seen it
             return
         if self._gap or batch.first != self._last + 1 or len(self._pending) > PENDING_TASKS_MAX:
-            self._gap, self._pending = True, {}  # the log has it all
+            self._gap, self._pending = True, Changes()  # the log has it all
             return
         if not self._pending:
             self._first = batch.first
@@ -105,7 +105,7 @@ class ProjectorActor(DispatchedActor):
         if self._gap:
             self._catch_up()
         elif self._pending and self.parked is None:
-            changes, self._pending = self._pending, {}
+            changes, self._pending = self._pending, Changes()
             try:
                 if self.model.position() != self._first - 1:  # a neighbour's catch-up took it along
                     self._catch_up()
@@ -125,11 +125,11 @@ class ProjectorActor(DispatchedActor):
             self._failed_on(error)
             return
         self._seen = self._last = head
-        self._gap, self._pending = False, {}
+        self._gap, self._pending = False, Changes()
 
     def _failed_on(self, error: BaseException) -> None:
         """Try again with the next batch when the store could not do it now, a full disk say; else give up."""
-        self._pending = {}
+        self._pending = Changes()
         if isinstance(error, StoreError):
             self._gap = True
             log.error("projection_behind", projection=self.model.name, position=self._seen, error=str(error))

@@ -1,13 +1,15 @@
 """The system: the actors of one open ledger, how they start and in which order they stop."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pykka import Timeout
-
+from tallystick.actors.caretaking.caretaker import Caretaker
+from tallystick.actors.caretaking.closers import Closer, Closers
+from tallystick.actors.caretaking.orders import Care
+from tallystick.actors.caretaking.orders import Finish as FinishClosing
 from tallystick.actors.courier.courier import Courier
 from tallystick.actors.courier.errands import Errand, Finish, Settled
 from tallystick.actors.courier.pacing import Pacing
@@ -15,14 +17,20 @@ from tallystick.actors.courier.pauses import over, pause_note
 from tallystick.actors.courier.senders import Senders
 from tallystick.actors.courier.shelf import Shelf
 from tallystick.actors.courier.waker import Waker
-from tallystick.actors.directory import Directory
-from tallystick.actors.dispatcher import Dispatcher
+from tallystick.actors.dispatcher import MS_PER_S, Dispatcher
 from tallystick.actors.envelope import Envelope, Reply
+from tallystick.actors.errand import is_done_within
+from tallystick.actors.flow import FlowActor
+from tallystick.actors.flows import Flows
 from tallystick.actors.future import LightFuture
 from tallystick.actors.journal import Committed, Journal
 from tallystick.actors.log import logger
+from tallystick.actors.news import tell
 from tallystick.actors.projector import ProjectorActor, ReadModel, Standing, reach
-from tallystick.actors.task import AwaitEnd, TaskActor
+from tallystick.actors.steward import Steward, Tend
+from tallystick.actors.stream import AwaitEnd
+from tallystick.actors.task import TaskActor
+from tallystick.actors.tasks import Tasks
 from tallystick.actors.telling import Telling
 from tallystick.actors.watching.crew import Crew
 from tallystick.actors.watching.orders import Follow, Pace, Settle, Sweep
@@ -31,10 +39,17 @@ from tallystick.actors.watching.supervisor import Supervisor
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Busy, Closed
+from tallystick.ledger.events import OF_FLOWS
 from tallystick.ledger.lifecycle import Runtime
-from tallystick.ledger.limits import ACTORS_LIVE_MAX, ACTORS_READY_MAX, BATCH_EVENTS_MAX, DELIVERIES_AT_ONCE
+from tallystick.ledger.limits import (
+    ACTORS_LIVE_MAX,
+    ACTORS_READY_MAX,
+    BATCH_EVENTS_MAX,
+    CLOSE_CLEANUPS_MS,
+    CLOSE_DELIVERIES_MS,
+    DELIVERIES_AT_ONCE,
+)
 from tallystick.ledger.store.port import EventLog
-from tallystick.projections.change import Change
 from tallystick.projections.due import DueRules
 from tallystick.projections.reader import Reader
 
@@ -45,8 +60,8 @@ log = logger("actors")
 
 VIEWS_LINGER_S = 0.005
 WATCH_LINGER_S = 0.01
+CARRY_QUICK_S = 0.003  # who carries a message mostly waits, so more of them do more; but writers come first
 CLOSE_S_MAX = 30.0
-CLOSE_DELIVERIES_S = 5.0  # for what is being sent; what takes longer is sent again by the next owner
 
 Listener = Callable[[int], None]
 
@@ -73,14 +88,19 @@ class System:
         self.dispatcher = Dispatcher(
             "facts", clock, end_turn=self._end_turn, is_full=self.journal.is_full, at_end=self._abandon
         )
-        self.directory = Directory(event_log, self.journal, self.dispatcher, live_max=live_max, telling=telling)
+        self.directory = Tasks(event_log, self.journal, self.dispatcher, live_max=live_max, telling=telling)
+        self.flows = Flows(event_log, self.journal, self.dispatcher, live_max=live_max)
+        self.directory.flows, self.flows.tasks = self.flows, self.directory
         self.followers = Dispatcher("views", clock, linger_s=VIEWS_LINGER_S)
         self.projectors = [ProjectorActor(self.followers, model, event_log) for model in models]
         self.watchers = Dispatcher("watch", clock, linger_s=WATCH_LINGER_S, at_end=self._abandon_watch)
         self.supervisor: Supervisor | None = None
+        self.steward: Steward | None = None
         self.post = Dispatcher("post", clock, at_end=self._abandon_post)
         self.courier: Courier | None = None
         self.senders = Senders(event_log)
+        self.caretaker: Caretaker | None = None
+        self.closers = Closers()
         self._crew = self._carriers = Crew()
         self._clock = clock
         self._started = self._closed = False
@@ -109,6 +129,7 @@ class System:
             judges=judges,
             opened_at=self.log.head(),
         )
+        self.steward = Steward(self.watchers, reader, self._direct, self._clock, by_hand=pace.by_hand)
 
     def deliver(
         self,
@@ -119,7 +140,7 @@ class System:
         loop: "asyncio.AbstractEventLoop | None" = None,
     ) -> None:
         """Send what waits in outboxes, from `start` on. Coroutine functions run on `loop`, else on our own."""
-        self._carriers = Crew(at_once=DELIVERIES_AT_ONCE, loop=loop)
+        self._carriers = Crew(at_once=DELIVERIES_AT_ONCE, quick_s=CARRY_QUICK_S, loop=loop)
         self.courier = Courier(
             self.post,
             Shelf(reader, pacing),
@@ -131,7 +152,26 @@ class System:
             pacing=pacing,
             by_hand=by_hand,
             tell_pause=lambda endpoint: self.keep(*pause_note(endpoint)),
-            secrets=lambda: self.directory.telling.secrets,
+            secrets=lambda: self.directory.telling.redaction.secrets,
+        )
+
+    def care(
+        self, reader: Reader, *, closers: Mapping[str, Closer], first_ms: int, limit_ms: int, by_hand: bool = False
+    ) -> None:
+        """See to what runs leave behind, from `start` on. What these close nobody need register a closer for."""
+        self.closers = Closers(closers)
+        self.caretaker = Caretaker(
+            self.post,
+            reader,
+            record=self._record,
+            soon=self.dispatcher.call_soon,
+            output=self.directory.telling.output,
+            closers=self.closers,
+            crew=self._crew,
+            clock=self._clock,
+            first_ms=first_ms,
+            limit_ms=limit_ms,
+            by_hand=by_hand,
         )
 
     def start(self) -> None:
@@ -144,9 +184,13 @@ class System:
                 self.keep(name, value)
             self.post.start()
             self.post.call_soon(self.courier.begin)
+            if self.caretaker is not None:
+                self.post.call_soon(self.caretaker.begin)
         if self.supervisor is not None:
             self.watchers.start()
             self.watchers.call_soon(self.supervisor.begin)
+        if self.steward is not None:
+            self.watchers.call_soon(self.steward.begin)
         head = self.log.head()
         for projector in self.projectors:
             reach(projector, head)
@@ -159,8 +203,16 @@ class System:
         """Return the actor of a task."""
         return self.directory.actor(stream)
 
-    def send(self, actor: TaskActor, message: Command | AwaitEnd, future: Reply) -> None:
-        """Put a command into a task's inbox; `future` gets the answer when it is durable.
+    def newborn_flow(self, stream: bytes) -> FlowActor:
+        """Return an actor for a flow that is about to be created under a fresh id."""
+        return self.flows.newborn(stream)
+
+    def flow(self, stream: bytes) -> FlowActor:
+        """Return the actor of a flow."""
+        return self.flows.actor(stream)
+
+    def send(self, actor: TaskActor | FlowActor, message: Command | AwaitEnd, future: Reply) -> None:
+        """Put a command into the inbox of a task or a flow; `future` gets the answer when it is durable.
 
         Raises `Busy` when too much waits already and `Closed` after `close`: nothing was accepted then.
         """
@@ -172,8 +224,16 @@ class System:
         actor.inbox.put(Envelope(message, future))
 
     def command(self, stream: bytes, command: Command, reply: Reply) -> None:
-        """Send a command to the task with this id. Raises as `send`."""
-        self.send(self.actor(stream), command, reply)
+        """Send a command to the task, or about a flow to the flow, with this id. Raises as `send`."""
+        self.send(self.addressee(stream, command), command, reply)
+
+    def addressee(self, stream: bytes, command: Command) -> TaskActor | FlowActor:
+        """Return the actor that decides a command: of the task or the flow with this id."""
+        return self.flow(stream) if command.data.__class__ in OF_FLOWS else self.actor(stream)
+
+    def _direct(self, stream: bytes, command: Command, reply: Reply) -> None:
+        """Send what follows from the log: also while the ledger closes, for as long as somebody decides."""
+        self.addressee(stream, command).inbox.put(Envelope(command, reply))
 
     def _record(self, stream: bytes, command: Command, reply: Reply) -> None:
         """Send what became of a message to its task: also while the ledger closes, for it was sent before."""
@@ -238,32 +298,32 @@ class System:
         self.dispatcher.call_soon(write, otherwise=lambda: done.fail(Closed()))
         done.get()  # and with it, the supervisor has been told of every commit until then
         self.ask_supervisor(Sweep(), None)
+        self.ask_caretaker(Care(leftovers=True), None)
+        self.ask_steward(None)
         self.ask_courier(Errand(), None)
+
+    def settled(self, timeout_s: float) -> bool:
+        """Wait until what can be done about messages now is done; whether it was within `timeout_s` seconds."""
+        deadline = time.monotonic() + timeout_s
+        if not self.ask_caretaker(Care(), timeout_s):  # first, for what it releases is sent then
+            return False
+        return self.ask_courier(Settled(), max(deadline - time.monotonic(), 0.001))
 
     def ask_supervisor(self, message: Sweep | Settle, timeout_s: float | None) -> bool:
         """Have the supervisor do what is due; whether it was done within `timeout_s` seconds (None: however long)."""
-        if self.supervisor is None:
-            return True
-        done = LightFuture()
-        self.supervisor.inbox.put_behind([Envelope(message, done)])
-        self.watchers.hurry()
-        try:
-            done.get(timeout=timeout_s)
-        except Timeout:
-            return False
-        return True
+        return is_done_within(timeout_s, self.supervisor, message, lingering=self.watchers)
+
+    def ask_steward(self, timeout_s: float | None) -> bool:
+        """Have the steward do what is to be done; whether it was within `timeout_s` seconds (None: however long)."""
+        return is_done_within(timeout_s, self.steward, Tend(), lingering=self.watchers)
 
     def ask_courier(self, message: Errand | Settled | Finish, timeout_s: float | None) -> bool:
         """Have the courier do what is due; whether it was done within `timeout_s` seconds (None: however long)."""
-        if self.courier is None:
-            return True
-        done = LightFuture()
-        self.courier.inbox.put_behind([Envelope(message, done)])
-        try:
-            done.get(timeout=timeout_s)
-        except Timeout:
-            return False
-        return True
+        return is_done_within(timeout_s, self.courier, message)
+
+    def ask_caretaker(self, message: Care | FinishClosing, timeout_s: float | None) -> bool:
+        """Have the caretaker do what is due; whether it was done within `timeout_s` seconds (None: however long)."""
+        return is_done_within(timeout_s, self.caretaker, message)
 
     def hanging(self) -> dict[str, int]:
         """Return how many calls of each probe and canceller are over their limit and have not come back."""
@@ -276,10 +336,13 @@ class System:
         """
         self._closed = True
         deadline = time.monotonic() + timeout_s
+        if self._started:
+            with suppress(Closed):
+                self.ask_caretaker(FinishClosing(), min(CLOSE_CLEANUPS_MS / MS_PER_S, timeout_s / 4))
         self._crew.close()
         if self._started:
             with suppress(Closed):  # its thread has ended by itself
-                self.ask_courier(Finish(), min(CLOSE_DELIVERIES_S, timeout_s / 3))
+                self.ask_courier(Finish(), min(CLOSE_DELIVERIES_MS / MS_PER_S, timeout_s / 3))
         self._carriers.close()
         posted = self.post.stop(timeout_s / 3)
         watched = self.watchers.stop(timeout_s / 3)  # the facts have the rest
@@ -293,30 +356,15 @@ class System:
     def _end_turn(self) -> None:
         self.journal.end_turn()
         self.directory.end_turn()
+        self.flows.end_turn()
 
     def _committed(self, batch: Committed) -> None:
         for projector in self.projectors:
             with suppress(Busy):  # it will see the gap, and read the log
                 projector.inbox.put(Envelope(batch))
-        courier = self.courier
-        if courier is not None:
-            told = {stream: change for stream, change in batch.changes.items() if _is_about_messages(change)}
-            try:
-                if told:
-                    courier.inbox.put(Envelope(Committed(batch.first, batch.last, told)))
-            except Busy:
-                courier.is_blind = True  # it looks into the index
-                courier.inbox.wake()  # it may have emptied its inbox before it could see that
-        supervisor = self.supervisor
-        if supervisor is not None:
-            concerns = supervisor.supervision.concerns
-            concerned = {stream: change for stream, change in batch.changes.items() if concerns(change.after)}
-            try:
-                if concerned:
-                    supervisor.inbox.put(Envelope(Committed(batch.first, batch.last, concerned)))
-            except Busy:
-                supervisor.is_blind = True  # it looks at everything anew
-                supervisor.inbox.wake()
+        for actor in (self.courier, self.caretaker, self.supervisor, self.steward):
+            if actor is not None:
+                tell(actor, batch)
         for listener in tuple(self._listeners):
             try:
                 listener(batch.last)
@@ -326,18 +374,17 @@ class System:
     def _abandon(self) -> None:
         """A command that slipped in while the dispatcher stopped was not decided: its caller is told so."""
         self.directory.abandon()
+        self.flows.abandon()
 
     def _abandon_post(self) -> None:
         """Nothing is sent any more: who waits for it is told so."""
-        if self.courier is not None:
-            self.courier.abandon()
+        for actor in (self.courier, self.caretaker):
+            if actor is not None:
+                actor.abandon()
 
     def _abandon_watch(self) -> None:
         """Nobody looks any more: who waits for it is told so."""
         if self.supervisor is not None:
             self.supervisor.abandon()
-
-
-def _is_about_messages(change: Change) -> bool:
-    after = change.after.outbox
-    return bool(after) if change.before is None else after is not change.before.outbox
+        if self.steward is not None:
+            self.steward.abandon()

@@ -30,6 +30,7 @@ QUESTIONS = (
     "g10_kill",
     "g11_delivery",
     "g12_outbox",
+    "g13_flows",
 )
 QUESTION_S_MAX = 7_200
 

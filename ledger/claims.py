@@ -4,20 +4,39 @@ from hashlib import blake2b
 
 import msgspec
 
+from tallystick.ledger.facts.flows import FlowCreated
 from tallystick.ledger.facts.tasks import TaskCreated
+from tallystick.ledger.lifecycle import MEDIA_KINDS
 
 CLAIM_BYTES = 16
 
 # The digests are on disk: neither these prefixes nor what follows them may ever change.
 _RUN = b"tallystick claim: run.1\n"
+_FLOW_KEY = b"tallystick claim: flow key.1\n"
 _KEY = b"tallystick claim: idempotency key.1\n"
 
 _encode = msgspec.msgpack.Encoder().encode  # a list in msgpack can be read in one way only
 
 
-def may_exist(creation: TaskCreated) -> bool:
-    """Whether a creation has an identity, so that it may give back an existing task."""
-    return creation.run_id is not None or creation.idempotency_key is not None
+def flow_claims_of(created: FlowCreated) -> tuple[bytes, ...]:
+    """Return a digest of 16 bytes for the idempotency key of a flow, if it has one."""
+    if created.idempotency_key is None:
+        return ()
+    return (blake2b(_FLOW_KEY + _encode(created.idempotency_key), digest_size=CLAIM_BYTES).digest(),)
+
+
+def claims_in(fact: object) -> tuple[bytes, ...]:
+    """Return the digests of the identities that a fact gives to what it creates; none for other facts."""
+    if isinstance(fact, TaskCreated):
+        return claims_of(fact)
+    return flow_claims_of(fact) if isinstance(fact, FlowCreated) else ()
+
+
+def may_exist(creation: TaskCreated | FlowCreated) -> bool:
+    """Whether a creation has an identity, or is a generation, so that it may give back what exists already."""
+    if isinstance(creation, FlowCreated):
+        return creation.idempotency_key is not None
+    return creation.run_id is not None or creation.idempotency_key is not None or creation.kind in MEDIA_KINDS
 
 
 def claims_of(created: TaskCreated) -> tuple[bytes, ...]:

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from tallystick.ledger.events import TaskFact
+from tallystick.ledger.events import AnyFact
 
 
 class Command(Struct, frozen=True, gc=False):
@@ -11,13 +11,14 @@ class Command(Struct, frozen=True, gc=False):
     A ledger does no work of its own: every command carries the fact that its caller wants recorded, and `decide`
     admits it, completes it, keeps it as a late signal or refuses it.
     `occurred_at` (ms) defaults to the moment of recording. With `expected_version` the command is refused when the
-    task has another version. `force` writes a progress event even when the last one is less than a second old.
+    task has another version, or the flow another revision. `force` writes a progress event even when the last one is
+    less than a second old.
     A command that comes from elsewhere says when it was sent, `sent_at` (ms): that is when it happened, unless it says
     otherwise. It is no part of what makes two commands the same.
     What the ledger itself infers is `inferred`: when the task has ended in between, it leaves no trace.
     """
 
-    data: TaskFact
+    data: AnyFact
     actor: str
     occurred_at: int | None = None
     expected_version: int | None = None

@@ -9,21 +9,15 @@ from typing import Any
 
 import msgspec
 
-from tallystick.ledger import deliveries
+from tallystick.ledger import cleanup, deliveries
 from tallystick.ledger.commands import Command
+from tallystick.ledger.ends import loss_in_words
 from tallystick.ledger.errors import InvalidInput, NotFound, Pruned, Refused, WrongVersion
-from tallystick.ledger.events import FACT_TYPES, NAMES, TaskFact
-from tallystick.ledger.evolve import loss_in_words, signal_key
-from tallystick.ledger.facts.deliveries import (
-    DeliveryAttempted,
-    DeliveryDelivered,
-    DeliveryDismissed,
-    DeliveryFailed,
-    DeliveryQueued,
-    DeliveryRetried,
-    DeliveryUnknown,
-)
+from tallystick.ledger.events import NAMES, TASK_FACTS, AnyFact, TaskFact
+from tallystick.ledger.evolve import signal_key
+from tallystick.ledger.facts.deliveries import DeliveryQueued, DeliveryWithheld
 from tallystick.ledger.facts.fact import Evidence
+from tallystick.ledger.facts.resources import TaskResourceOpened
 from tallystick.ledger.facts.tasks import (
     TaskAmended,
     TaskBackingMissed,
@@ -35,6 +29,7 @@ from tallystick.ledger.facts.tasks import (
     TaskHeld,
     TaskLateSignal,
     TaskLeased,
+    TaskLinked,
     TaskLost,
     TaskNotifyChanged,
     TaskProgressed,
@@ -46,6 +41,7 @@ from tallystick.ledger.facts.tasks import (
     TaskSucceeded,
     TaskTimedOut,
 )
+from tallystick.ledger.flows.mirror import mirror_of
 from tallystick.ledger.lifecycle import ALLOWED, SETTLED_AS, NotifyPolicy, Scope, Status
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.refusal import NOTHING, SIGNALS, Facts, Refusal, refused
@@ -104,7 +100,7 @@ def _late(record: TaskRecord, command: Command, data: TaskFact) -> Refusal:
     return Refusal(Refused(record.task_id, status=record.shown_status, attempted=late.signal), evidence=late)
 
 
-def _repeats(record: TaskRecord, command: Command, data: TaskFact) -> bool:
+def _repeats(record: TaskRecord, command: Command, data: AnyFact) -> bool:
     """Whether this is the very signal that ended the task, to the letter."""
     if record.ended_at is None or (command.occurred_at is not None and command.occurred_at != record.ended_at):
         return False
@@ -140,6 +136,11 @@ def _repeats(record: TaskRecord, command: Command, data: TaskFact) -> bool:
     )
 
 
+def _may_join(record: TaskRecord, flow: str | None) -> bool:
+    """Whether a task that is in no flow, or only in the one that mirrors it, is to be in this one."""
+    return record.parent_flow_id in (None, mirror_of(record.task_id)) and flow != record.parent_flow_id
+
+
 def _create(record: TaskRecord, _command: Command, data: TaskCreated) -> Facts | Refusal:
     """The same creation again gives the same task; blanks are filled in, nothing is overwritten."""
     known = record.metadata or {}
@@ -149,7 +150,7 @@ def _create(record: TaskRecord, _command: Command, data: TaskCreated) -> Facts |
         source_id=None if record.source_id else data.source_id,
         parent=None if record.parent_task_id else data.parent,
         root=data.root if is_root and data.root != record.task_id else None,
-        flow=None if record.parent_flow_id else data.flow,
+        flow=data.flow if _may_join(record, data.flow) else None,
         agent=None if record.agent_id else data.agent,
         requester_agent=None if record.requester_agent_id else data.requester_agent,
         origin=None if record.origin else data.origin,
@@ -301,6 +302,11 @@ def _lease(record: TaskRecord, command: Command, data: TaskLeased) -> Facts | Re
     return NOTHING if record.lease_ms == data.ttl_ms else (data,)
 
 
+def _link(record: TaskRecord, _command: Command, data: TaskLinked) -> Facts | Refusal:
+    """A flow's actor asks for it, and has looked whether it may."""
+    return NOTHING if record.parent_flow_id == data.flow else (data,)
+
+
 def _recover(record: TaskRecord, command: Command, data: TaskRecovered) -> Facts | Refusal:
     known = ALLOWED[Status.LOST]
     if data.status not in known:
@@ -330,8 +336,9 @@ def _notify(record: TaskRecord, _command: Command, data: TaskNotifyChanged) -> F
 
 
 def _prune(record: TaskRecord, _command: Command, data: TaskPruned) -> Facts | Refusal:
-    """Nothing is removed that runs, is held, or has a message on its way that somebody waits for."""
+    """Nothing is removed that runs, is held, left something open, or has a message on its way."""
     is_kept = record.is_active or record.held_at is not None or any(not each.is_stuck for each in record.outbox)
+    is_kept = is_kept or bool(record.resources)
     return refused(record, data) if is_kept else (data,)
 
 
@@ -341,6 +348,10 @@ def _hold(record: TaskRecord, _command: Command, data: TaskHeld) -> Facts | Refu
 
 def _release(record: TaskRecord, _command: Command, data: TaskReleased) -> Facts | Refusal:
     return NOTHING if record.held_at is None else (data,)
+
+
+def _open(record: TaskRecord, command: Command, data: TaskResourceOpened) -> Facts | Refusal:
+    return cleanup.opened(record, command, data) if record.is_active else _late(record, command, data)
 
 
 def _only_the_ledger(record: TaskRecord, _command: Command, data: TaskFact) -> Facts | Refusal:
@@ -361,6 +372,7 @@ _DECIDERS: dict[type, Decider] = {
     TaskBackingMissed: _miss,
     TaskBackingRestored: _restore,
     TaskLeased: _lease,
+    TaskLinked: _link,
     TaskLost: _lose,
     TaskRecovered: _recover,
     TaskLateSignal: _only_the_ledger,
@@ -369,13 +381,11 @@ _DECIDERS: dict[type, Decider] = {
     TaskPruned: _prune,
     TaskHeld: _hold,
     TaskReleased: _release,
+    TaskResourceOpened: _open,
     DeliveryQueued: _only_the_ledger,
-    DeliveryAttempted: deliveries.attempted,
-    DeliveryUnknown: deliveries.attempted,
-    DeliveryFailed: deliveries.attempted,
-    DeliveryDelivered: deliveries.delivered,
-    DeliveryRetried: deliveries.retried,
-    DeliveryDismissed: deliveries.dismissed,
+    DeliveryWithheld: _only_the_ledger,
+    **deliveries.DECIDERS,
+    **cleanup.DECIDERS,
 }
 
-assert set(_DECIDERS) == set(FACT_TYPES) == set(SIGNALS), "a fact that nobody decides"
+assert set(_DECIDERS) == set(TASK_FACTS) == set(SIGNALS), "a fact that nobody decides"

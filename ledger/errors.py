@@ -5,6 +5,8 @@ TallystickError
 ├── NotFound          the token; nothing has that id, run id or session key
 │   └── Pruned        what it was and when it ended: the record was removed by retention
 ├── Refused           the transition is not allowed: status, attempted, the late signal's position
+│   ├── FlowRefused   a flow does not allow it: why, and the present record
+│   └── Ambiguous     a lookup that several flows answer: the candidates
 ├── WrongVersion      expected, actual, the current record: somebody else wrote first
 ├── StoreError
 │   ├── Corrupt       a record or the store cannot be read: the position
@@ -23,6 +25,7 @@ from collections.abc import Sequence
 from typing import Any
 
 SHOWN_MAX = 80  # characters of a bad value that a message repeats
+CANDIDATES_SHOWN = 10
 
 
 class TallystickError(Exception):
@@ -54,12 +57,25 @@ class InvalidInput(TallystickError):
         super().__init__(f"{field}: {shown} is not allowed; give {allowed}.")
         self.field, self.value, self.allowed = field, shown, allowed
 
+    def at(self, place: str | None) -> "InvalidInput":
+        """Return an error that also says where the value stands: the same if nobody knows."""
+        return InvalidInput(f"{self.field} ({place})", Shown(self.value), self.allowed) if place else self
+
+
+class Shown(str):
+    """A value as a message has it already."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
 
 class NotFound(TallystickError):
     """Nothing has that id, run id or session key."""
 
-    def __init__(self, token: str, *, hint: str = 'Run "tally list" to see recent tasks.') -> None:
-        super().__init__(f"Task not found: {token}. {hint}")
+    def __init__(self, token: str, *, hint: str = 'Run "tally list" to see recent tasks.', of: str = "Task") -> None:
+        super().__init__(f"{of} not found: {token}. {hint}")
         self.token = token
 
 
@@ -85,11 +101,42 @@ class Refused(TallystickError):
         self.token, self.status, self.attempted, self.position = token, status, attempted, position
 
 
-class WrongVersion(TallystickError):
-    """The task moved on between reading and writing: re-read and decide again."""
+class FlowRefused(Refused):
+    """A flow does not allow it: `code` says why in one word, `current` is the flow's present record.
 
-    def __init__(self, token: str, *, expected: int, actual: int, current: Any = None) -> None:
-        super().__init__(f"Task {token}: expected version {expected}, found {actual}. Read it again and decide anew.")
+    The codes: terminal, cancel_requested, not_managed, claimed, waiting, too_many, owner_mismatch, system_scope,
+    linked_elsewhere, not_requested.
+    """
+
+    def __init__(self, token: str, *, status: str, attempted: str, code: str, why: str, current: Any = None) -> None:
+        TallystickError.__init__(self, f"Flow {token} is {status}: {attempted} is refused. {why}")
+        self.token, self.status, self.attempted, self.position = token, status, attempted, None
+        self.code, self.current = code, current
+
+
+class Ambiguous(Refused):
+    """Several flows could be meant: `candidates` are their ids, the newest first."""
+
+    def __init__(self, token: str, *, candidates: Sequence[str]) -> None:
+        shown = ", ".join(candidates[:CANDIDATES_SHOWN])
+        more = len(candidates) - CANDIDATES_SHOWN
+        tail = f" and {more} more" if more > 0 else ""
+        TallystickError.__init__(
+            self, f"{token} has {len(candidates)} flows that have not ended: {shown}{tail}. Name one of them by its id."
+        )
+        self.token, self.status, self.attempted, self.position = token, "ambiguous", "find", None
+        self.candidates = list(candidates)  # as it comes back from another process
+
+
+class WrongVersion(TallystickError):
+    """The task or flow moved on between reading and writing: re-read and decide again.
+
+    `expected` and `actual` are versions of a task, revisions of a flow; `current` is the present record.
+    """
+
+    def __init__(self, token: str, *, expected: int, actual: int, current: Any = None, of: str = "Task") -> None:
+        what = "version" if of == "Task" else "revision"
+        super().__init__(f"{of} {token}: expected {what} {expected}, found {actual}. Read it again and decide anew.")
         self.token, self.expected, self.actual, self.current = token, expected, actual, current
 
 

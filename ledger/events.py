@@ -12,10 +12,29 @@ from tallystick.ledger.facts.deliveries import (
     DeliveryDismissed,
     DeliveryFailed,
     DeliveryQueued,
+    DeliveryReleased,
     DeliveryRetried,
     DeliveryUnknown,
+    DeliveryWithheld,
 )
 from tallystick.ledger.facts.fact import Fact
+from tallystick.ledger.facts.flows import (
+    FlowCancelled,
+    FlowCancelRequested,
+    FlowCreated,
+    FlowFailed,
+    FlowFinished,
+    FlowResumed,
+    FlowStepClaimed,
+    FlowTaskLinked,
+    FlowWaitingSet,
+)
+from tallystick.ledger.facts.resources import (
+    TaskCleanedUp,
+    TaskCleanupBegun,
+    TaskResourceClosed,
+    TaskResourceOpened,
+)
 from tallystick.ledger.facts.tasks import (
     TaskAmended,
     TaskBackingMissed,
@@ -27,6 +46,7 @@ from tallystick.ledger.facts.tasks import (
     TaskHeld,
     TaskLateSignal,
     TaskLeased,
+    TaskLinked,
     TaskLost,
     TaskNotifyChanged,
     TaskProgressed,
@@ -68,7 +88,14 @@ TaskFact: TypeAlias = (
     | TaskPruned
     | TaskHeld
     | TaskReleased
+    | TaskLinked
+    | TaskResourceOpened
+    | TaskResourceClosed
+    | TaskCleanupBegun
+    | TaskCleanedUp
     | DeliveryQueued
+    | DeliveryWithheld
+    | DeliveryReleased
     | DeliveryAttempted
     | DeliveryUnknown
     | DeliveryDelivered
@@ -77,7 +104,25 @@ TaskFact: TypeAlias = (
     | DeliveryDismissed
 )
 
-FACT_TYPES: tuple[type[Fact], ...] = get_args(TaskFact)
+FlowFact: TypeAlias = (
+    FlowCreated
+    | FlowStepClaimed
+    | FlowWaitingSet
+    | FlowResumed
+    | FlowTaskLinked
+    | FlowFinished
+    | FlowFailed
+    | FlowCancelRequested
+    | FlowCancelled
+)
+
+AnyFact: TypeAlias = TaskFact | FlowFact
+
+TASK_FACTS: tuple[type[Fact], ...] = get_args(TaskFact)
+FLOW_FACTS: tuple[type[Fact], ...] = get_args(FlowFact)
+FACT_TYPES: tuple[type[Fact], ...] = TASK_FACTS + FLOW_FACTS
+OF_FLOWS: frozenset[type[Fact]] = frozenset(FLOW_FACTS)
+"""The facts whose streams are flows', not tasks'."""
 
 
 def name_on_disk(kind: type[Fact]) -> str:
@@ -94,9 +139,9 @@ assert len(BY_NAME) == len(FACT_TYPES), "two facts share a name on disk"
 
 
 class Event(Struct, frozen=True, gc=False, array_like=True):
-    """One fact in its place: the log's position, the task's version, both times, and who said it.
+    """One fact in its place: the log's position, the version of its task or flow, both times, and who said it.
 
-    `position` counts the log from 1, `version` the task's own events from 1, both without gaps.
+    `position` counts the log from 1, `version` the task's or flow's own events from 1, both without gaps.
     `occurred_at` is when it happened, as reported; `recorded_at` when the ledger wrote it (UTC, ms).
     """
 
@@ -106,7 +151,7 @@ class Event(Struct, frozen=True, gc=False, array_like=True):
     occurred_at: int
     recorded_at: int
     actor: str
-    data: TaskFact
+    data: AnyFact
 
     @property
     def type(self) -> str:
@@ -115,5 +160,10 @@ class Event(Struct, frozen=True, gc=False, array_like=True):
 
     @property
     def task_id(self) -> str:
-        """The id of the task that this event belongs to."""
+        """The id of the task that this event belongs to; for an event of a flow, `is_of_flow`, that of the flow."""
         return id_text(self.stream)
+
+    @property
+    def is_of_flow(self) -> bool:
+        """Whether it is about a flow, not about a task."""
+        return self.data.__class__ in OF_FLOWS

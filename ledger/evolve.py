@@ -7,20 +7,22 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec.structs import replace
 
-from tallystick.ledger import deliveries
-from tallystick.ledger.deliveries import OF_DELIVERIES
-from tallystick.ledger.errors import Corrupt
-from tallystick.ledger.events import FACT_TYPES, NAMES, Event
-from tallystick.ledger.facts.deliveries import (
-    DeliveryAttempted,
-    DeliveryDelivered,
-    DeliveryDismissed,
-    DeliveryFailed,
-    DeliveryQueued,
-    DeliveryRetried,
-    DeliveryUnknown,
+from tallystick.ledger import leftovers, outcome
+from tallystick.ledger.ends import (
+    after_cancel,
+    after_failure,
+    after_loss,
+    after_recovery,
+    after_settling,
+    after_success,
+    after_time_out,
+    moved,
+    require,
 )
-from tallystick.ledger.facts.fact import Usage
+from tallystick.ledger.errors import Corrupt
+from tallystick.ledger.events import TASK_FACTS, Event
+from tallystick.ledger.facts.deliveries import OF_DELIVERIES
+from tallystick.ledger.facts.resources import TaskCleanedUp, TaskCleanupBegun
 from tallystick.ledger.facts.tasks import (
     TaskAmended,
     TaskBackingMissed,
@@ -32,6 +34,7 @@ from tallystick.ledger.facts.tasks import (
     TaskHeld,
     TaskLateSignal,
     TaskLeased,
+    TaskLinked,
     TaskLost,
     TaskNotifyChanged,
     TaskProgressed,
@@ -43,25 +46,21 @@ from tallystick.ledger.facts.tasks import (
     TaskSucceeded,
     TaskTimedOut,
 )
-from tallystick.ledger.lifecycle import (
-    ALLOWED,
-    SETTLED_AS,
-    DeliveryStatus,
-    NotifyPolicy,
-    Status,
-    lets_end_through,
-)
+from tallystick.ledger.flows.mirror import is_detached, mirror_of
+from tallystick.ledger.lifecycle import DeliveryStatus, NotifyPolicy, Status, lets_end_through
 from tallystick.ledger.limits import FURTHER_KEYS_KEPT, LATE_SIGNALS_KEPT
 from tallystick.ledger.progress import total
 from tallystick.ledger.record import TaskRecord
 
-_LOST = Status.LOST
 _PENDING, _NOT_APPLICABLE = DeliveryStatus.PENDING, DeliveryStatus.NOT_APPLICABLE
 
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 
 Changes: TypeAlias = dict[str, Any]
 """The fields of a record that a fact changes."""
+
+BESIDE_THE_WORK = OF_DELIVERIES | {TaskCleanupBegun, TaskCleanedUp}
+"""The facts that follow from the work and are not about it: who has not seen them knows the work all the same."""
 
 Evolver = Callable[[TaskRecord, Event, Any], Changes]
 
@@ -80,10 +79,13 @@ def evolve(record: TaskRecord | None, event: Event) -> TaskRecord:
         raise Corrupt(
             f"task {record.task_id} has version {record.version}, then {event.version}", position=event.position
         )
-    changes = _EVOLVERS[data.__class__](record, event, data)
+    evolver = _EVOLVERS.get(data.__class__)
+    if evolver is None:
+        raise Corrupt(f"task {record.task_id}: {event.type} is no event of a task", position=event.position)
+    changes = evolver(record, event, data)
     changes["version"] = event.version
     changes["position"] = event.position
-    if data.__class__ in OF_DELIVERIES:
+    if data.__class__ in BESIDE_THE_WORK:
         if record.work_version is None:
             changes["work_version"] = record.version
     elif record.work_version is not None:
@@ -101,7 +103,9 @@ def fold(events: Iterable[Event], record: TaskRecord | None = None) -> TaskRecor
 def _born(event: Event, data: TaskCreated) -> TaskRecord:
     if event.version != 1:
         raise Corrupt(f"task {event.task_id} is created at version {event.version}", position=event.position)
-    task_id = event.task_id
+    task_id, flow = event.task_id, data.flow
+    if flow is None and is_detached(data.runtime, data.scope, data.delivery):
+        flow = mirror_of(task_id)
     # By place, in the order of the record's fields: by name, making a record would take twice as long.
     return TaskRecord(
         task_id,
@@ -120,7 +124,7 @@ def _born(event: Event, data: TaskCreated) -> TaskRecord:
         data.owner,
         data.requester or data.owner,
         data.child_session,
-        data.flow,
+        flow,
         data.parent,
         data.root or task_id,
         data.agent,
@@ -139,35 +143,6 @@ def _born(event: Event, data: TaskCreated) -> TaskRecord:
     )
 
 
-def _moved(record: TaskRecord, event: Event, status: Status) -> Changes:
-    """Move along the table; whatever the table does not allow is damage, for `decide` never admits it."""
-    if status not in ALLOWED[record.status]:
-        raise Corrupt(f"task {record.task_id}: {event.type} cannot follow {record.status}", position=event.position)
-    changes: Changes = {"status": status, "last_event_at": event.occurred_at}
-    if record.backing_missed_at is not None:
-        changes["backing_missed_at"] = None
-    return changes
-
-
-def _ended(record: TaskRecord, event: Event, status: Status, usage: Usage | None = None) -> Changes:
-    if record.status is _LOST:  # from there the table's ends are reached by recovery alone
-        _require(event.data.__class__ is TaskRecovered, record, event)
-    changes = _moved(record, event, status)
-    told = lets_end_through(record.notify_policy, status, getattr(event.data, "outcome", None))
-    changes["delivery_status"] = _PENDING if told else _NOT_APPLICABLE
-    changes["ended_at"] = event.occurred_at
-    changes["ended_by"] = NAMES[event.data.__class__]
-    changes["ended_at_position"] = event.position
-    if usage:
-        changes["usage"] = total(record.usage, usage)
-    return changes
-
-
-def _require(condition: object, record: TaskRecord, event: Event) -> None:
-    if not condition:
-        raise Corrupt(f"task {record.task_id}: {event.type} cannot follow {record.status}", position=event.position)
-
-
 def _amended(record: TaskRecord, event: Event, data: TaskAmended) -> Changes:
     """Fill blanks; what the record already says stays."""
     return {
@@ -176,7 +151,7 @@ def _amended(record: TaskRecord, event: Event, data: TaskAmended) -> Changes:
         "source_id": record.source_id or data.source_id,
         "parent_task_id": record.parent_task_id or data.parent,
         "root_task_id": data.root or record.root_task_id,
-        "parent_flow_id": record.parent_flow_id or data.flow,
+        "parent_flow_id": _flow_after(record, data),
         "agent_id": record.agent_id or data.agent,
         "requester_agent_id": record.requester_agent_id or data.requester_agent,
         "origin": record.origin or data.origin,
@@ -185,6 +160,12 @@ def _amended(record: TaskRecord, event: Event, data: TaskAmended) -> Changes:
         "metadata": {**(data.metadata or {}), **(record.metadata or {})} or None,
         **_keys(record, data.idempotency_key),
     }
+
+
+def _flow_after(record: TaskRecord, data: TaskAmended) -> str | None:
+    """A flow of its own gives way to one that the task joins."""
+    is_free = record.parent_flow_id in (None, mirror_of(record.task_id))
+    return data.flow if is_free and data.flow is not None else record.parent_flow_id
 
 
 def _keys(record: TaskRecord, key: str | None) -> Changes:
@@ -197,7 +178,7 @@ def _keys(record: TaskRecord, key: str | None) -> Changes:
 
 
 def _started(record: TaskRecord, event: Event, data: TaskStarted) -> Changes:
-    changes = _moved(record, event, Status.RUNNING)
+    changes = moved(record, event, Status.RUNNING)
     changes["started_at"] = event.occurred_at
     if record.timeout_ms is not None:
         changes["deadline_at"] = event.occurred_at + record.timeout_ms
@@ -207,7 +188,7 @@ def _started(record: TaskRecord, event: Event, data: TaskStarted) -> Changes:
 
 
 def _progressed(record: TaskRecord, event: Event, data: TaskProgressed) -> Changes:
-    _require(record.status is Status.RUNNING, record, event)
+    require(record.status is Status.RUNNING, record, event)
     changes: Changes = {
         "last_event_at": event.occurred_at,
         "progress_at": event.recorded_at,
@@ -230,86 +211,33 @@ def _progressed(record: TaskRecord, event: Event, data: TaskProgressed) -> Chang
     return changes
 
 
-def _succeeded(record: TaskRecord, event: Event, data: TaskSucceeded) -> Changes:
-    changes = _ended(record, event, Status.SUCCEEDED, data.usage)
-    changes["terminal_summary"] = data.summary
-    if data.outcome is not None:
-        changes["terminal_outcome"] = data.outcome
-    if data.artifacts:
-        changes["artifacts"] = data.artifacts
-    return changes
-
-
-def _failed(record: TaskRecord, event: Event, data: TaskFailed) -> Changes:
-    changes = _ended(record, event, Status.FAILED, data.usage)
-    changes["error"] = data.error
-    changes["terminal_summary"] = data.summary
-    changes["artifacts"] = data.artifacts
-    return changes
-
-
-def _timed_out(record: TaskRecord, event: Event, data: TaskTimedOut) -> Changes:
-    changes = _ended(record, event, Status.TIMED_OUT, data.usage)
-    changes["error"] = data.error
-    changes["terminal_summary"] = data.summary
-    changes["artifacts"] = data.artifacts
-    return changes
-
-
 def _cancel_requested(record: TaskRecord, event: Event, data: TaskCancelRequested) -> Changes:
-    _require(record.is_active, record, event)
+    require(record.is_active, record, event)
     return {"last_event_at": event.occurred_at, "cancel_requested_at": event.occurred_at, "cancel_reason": data.reason}
 
 
-def _cancelled(record: TaskRecord, event: Event, data: TaskCancelled) -> Changes:
-    changes = _ended(record, event, Status.CANCELLED, data.usage)
-    changes["error"] = data.reason or record.cancel_reason
-    changes["terminal_summary"] = data.stopped
-    changes["cancel_confirmed"] = data.confirmed
-    return changes
-
-
 def _backing_missed(record: TaskRecord, event: Event, _data: TaskBackingMissed) -> Changes:
-    _require(record.is_active, record, event)
+    require(record.is_active, record, event)
     return {"last_event_at": event.occurred_at, "backing_missed_at": event.occurred_at}
 
 
 def _backing_restored(record: TaskRecord, event: Event, _data: TaskBackingRestored) -> Changes:
-    _require(record.is_active, record, event)
+    require(record.is_active, record, event)
     return {"last_event_at": event.occurred_at, "backing_missed_at": None}
 
 
 def _leased(record: TaskRecord, event: Event, data: TaskLeased) -> Changes:
-    _require(record.is_active, record, event)
+    require(record.is_active, record, event)
     return {"last_event_at": event.occurred_at, "lease_ms": data.ttl_ms}
 
 
-def _lost(record: TaskRecord, event: Event, data: TaskLost) -> Changes:
-    changes = _ended(record, event, Status.LOST)
-    changes["error"] = loss_in_words(data)
-    return changes
-
-
-def loss_in_words(data: TaskLost) -> str:
-    """Return what a record has as the error of a task that was lost."""
-    return data.error or f"lost by rule: {data.rule}"
-
-
-def _recovered(record: TaskRecord, event: Event, data: TaskRecovered) -> Changes:
-    _require(record.status is Status.LOST, record, event)
-    changes = _ended(record, event, data.status, data.usage)
-    changes["error"] = data.error
-    changes["terminal_summary"] = data.summary
-    if data.outcome is not None:
-        changes["terminal_outcome"] = data.outcome
-    if data.artifacts:
-        changes["artifacts"] = data.artifacts
-    return changes
+def _task_linked(_record: TaskRecord, _event: Event, data: TaskLinked) -> Changes:
+    return {"parent_flow_id": data.flow}
 
 
 def _late(record: TaskRecord, event: Event, data: TaskLateSignal) -> Changes:
     """The state stays as it was; the signal is remembered so that its repetition is recognised."""
-    _require(not record.is_active, record, event)
+    require(not record.is_active, record, event)
     kept = (*record.late_signals, (signal_key(data), event.position))
     return {
         "late_signals": kept[-LATE_SIGNALS_KEPT:],
@@ -337,15 +265,8 @@ def _notify_changed(record: TaskRecord, _event: Event, data: TaskNotifyChanged) 
     return changes
 
 
-def _settled(record: TaskRecord, event: Event, data: TaskSettled) -> Changes:
-    _require(data.status in SETTLED_AS, record, event)
-    changes = _ended(record, event, data.status)
-    changes["error"] = data.reason
-    return changes
-
-
 def _pruned(record: TaskRecord, event: Event, _data: TaskPruned) -> Changes:
-    _require(not record.is_active and record.held_at is None and record.pruned_at is None, record, event)
+    require(not record.is_active and record.held_at is None and record.pruned_at is None, record, event)
     return {"pruned_at": event.occurred_at}
 
 
@@ -366,29 +287,25 @@ _EVOLVERS: dict[type, Evolver] = {
     TaskAmended: _amended,
     TaskStarted: _started,
     TaskProgressed: _progressed,
-    TaskSucceeded: _succeeded,
-    TaskFailed: _failed,
-    TaskTimedOut: _timed_out,
+    TaskSucceeded: after_success,
+    TaskFailed: after_failure,
+    TaskTimedOut: after_time_out,
     TaskCancelRequested: _cancel_requested,
-    TaskCancelled: _cancelled,
+    TaskCancelled: after_cancel,
     TaskBackingMissed: _backing_missed,
     TaskBackingRestored: _backing_restored,
-    TaskLost: _lost,
-    TaskRecovered: _recovered,
+    TaskLinked: _task_linked,
+    TaskLost: after_loss,
+    TaskRecovered: after_recovery,
     TaskLateSignal: _late,
     TaskLeased: _leased,
     TaskNotifyChanged: _notify_changed,
-    TaskSettled: _settled,
+    TaskSettled: after_settling,
     TaskPruned: _pruned,
     TaskHeld: _held,
     TaskReleased: _released,
-    DeliveryQueued: deliveries.after_queued,
-    DeliveryAttempted: deliveries.after_attempted,
-    DeliveryUnknown: deliveries.after_unknown,
-    DeliveryDelivered: deliveries.after_delivered,
-    DeliveryFailed: deliveries.after_failed,
-    DeliveryRetried: deliveries.after_retried,
-    DeliveryDismissed: deliveries.after_dismissed,
+    **outcome.EVOLVERS,
+    **leftovers.EVOLVERS,
 }
 
-assert set(_EVOLVERS) == set(FACT_TYPES), "a fact that nobody evolves"
+assert set(_EVOLVERS) == set(TASK_FACTS), "a fact that nobody evolves"

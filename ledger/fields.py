@@ -59,6 +59,7 @@ _NOT_BLANK = "text that is not blank"
 _TIMEOUT = f"whole milliseconds from 1 to {TIMEOUT_MS_MAX}"
 _TIME = f"whole milliseconds since 1970 (UTC), from 0 to {TIME_MS_MAX}"
 _TASK_ID = "a task id such as 0198c2f0-7b7e-7cc3-8a53-1f0a9d8e4b21"
+_FLOW_ID = "a flow id such as 0198c2f0-7b7e-7cc3-8a53-1f0a9d8e4b21"
 _ORIGIN = "the fields channel, to, account, thread"
 _NAME_OR_NUMBER = f"a number, or text that is not blank, at most {KEY_BYTES_MAX} bytes in UTF-8"
 _ADDRESS = f"text that is not blank, at most {KEY_BYTES_MAX} bytes in UTF-8"
@@ -185,6 +186,14 @@ def task_id(field: str, value: Any) -> str | None:
     return kept
 
 
+def flow_id(field: str, value: Any) -> str | None:
+    """Return the canonical id of a flow, trimmed; None for a blank."""
+    kept = key(field, value)
+    if kept is not None and id_bytes_or_none(kept) is None:
+        raise InvalidInput(field, value, _FLOW_ID)
+    return kept
+
+
 def runtime(field: str, value: Any) -> Runtime:
     """Return what runs a task, by its name."""
     return _one_of(_RUNTIMES, field, value)
@@ -279,7 +288,7 @@ def metadata(field: str, value: Any) -> dict[str, str] | None:
     return pairs or None
 
 
-def evidence(field: str, value: Any) -> Evidence:
+def evidence(field: str, value: Any, *, bytes_max: int = EVIDENCE_BYTES_MAX) -> Evidence:
     """Return a copy of what was seen: flat, each value a text, a finite number, True, False or None."""
     pairs: Evidence = {}
     size = 0
@@ -294,8 +303,8 @@ def evidence(field: str, value: Any) -> Evidence:
             pairs[name] = seen
         else:
             raise InvalidInput(f"{field}.{name}", seen, _SEEN)
-    if size > EVIDENCE_BYTES_MAX:
-        raise InvalidInput(field, value, _EVIDENCE)
+    if size > bytes_max:
+        raise InvalidInput(field, value, _EVIDENCE.replace(f"{EVIDENCE_BYTES_MAX}", f"{bytes_max}"))
     return pairs
 
 

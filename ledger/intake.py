@@ -74,6 +74,7 @@ class Creation(TypedDict, total=False):
     backing: Mapping[str, object] | None
     metadata: Mapping[str, str] | None
     idempotency_key: str | None
+    request_key: str | None
     scope: Scope | str | None
 
 
@@ -105,7 +106,7 @@ _CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
     "source_id": fields.key,
     "parent": fields.task_id,
     "root": fields.task_id,
-    "flow": fields.key,
+    "flow": fields.flow_id,
     "agent": fields.key,
     "requester_agent": fields.key,
     "origin": fields.origin,
@@ -114,6 +115,7 @@ _CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
     "backing": _backing,
     "metadata": fields.metadata,
     "idempotency_key": fields.key,
+    "request_key": fields.key,
     "scope": fields.scope,
 }
 

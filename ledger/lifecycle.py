@@ -1,4 +1,4 @@
-"""The life of a task, as one table, and the closed sets that its records are made of."""
+"""The life of a task, as one table, and the closed sets that the records of tasks and flows are made of."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -53,6 +53,9 @@ class DeliveryStatus(StrEnum):
     DISMISSED = "dismissed"
     PARENT_MISSING = "parent_missing"
     NOT_APPLICABLE = "not_applicable"
+
+    WITHHELD = "withheld"
+    """Of a message alone: it waits for what works below an isolated cron run. Its task is pending."""
 
 
 class DeliveryKind(StrEnum):
@@ -117,3 +120,27 @@ def lets_end_through(policy: NotifyPolicy, status: Status, outcome: str | None) 
 assert set(ALLOWED) == set(Status), "a status without a row"
 assert set(DEFAULT_POLICY) == set(Runtime), "a runtime without a default policy"
 assert all(ALLOWED[status] == frozenset() for status in TERMINAL - {Status.LOST}), "terminal is final"
+
+
+class FlowMode(StrEnum):
+    """Who moves a flow: a controller, or the tasks that it mirrors."""
+
+    MANAGED = "managed"
+    MIRRORED = "mirrored"
+
+
+class FlowStatus(StrEnum):
+    """Where a flow stands. One that is blocked can be resumed."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    BLOCKED = "blocked"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+
+
+FLOW_ACTIVE = frozenset({FlowStatus.QUEUED, FlowStatus.RUNNING, FlowStatus.WAITING, FlowStatus.BLOCKED})
+FLOW_TERMINAL = frozenset(FlowStatus) - FLOW_ACTIVE

@@ -6,7 +6,7 @@ RECORD_BYTES_MAX = 65_535
 # Texts are bounded in UTF-8 bytes. Their sum must leave room for the rest of a record.
 TASK_BYTES_MAX = 16_384
 LABEL_BYTES_MAX = 512
-KEY_BYTES_MAX = 512  # owner, sessions, run id, source id, kind, agent, idempotency key, tool, phase, actor
+KEY_BYTES_MAX = 512  # owner, sessions, run id, source id, kind, agent, idempotency and request key, tool, phase, actor
 SUMMARY_BYTES_MAX = 16_384
 ERROR_BYTES_MAX = 16_384
 REASON_BYTES_MAX = 4_096
@@ -24,6 +24,10 @@ TIME_MS_MAX = 253_402_300_799_999  # the last millisecond of the year 9999
 TIMEOUT_MS_MAX = 366 * 24 * 3_600_000
 COUNT_MAX = 2**53 - 1  # what every JSON reader can hold
 
+FLOW_JSON_BYTES_MAX = 16_384  # what a flow keeps as its state, and what it waits for: as JSON and as it is stored
+FLOW_JSON_DEPTH_MAX = 32
+FLOW_STEPS_MAX = 256  # of a flow that can be claimed; the record names who did
+
 FURTHER_KEYS_KEPT = 8  # idempotency keys beyond the first that the record repeats; the log's claims keep all
 LATE_SIGNALS_KEPT = 8  # remembered in the record to recognise a repeated one; the log keeps all
 
@@ -36,15 +40,45 @@ RECOVERED_AT_ONCE = 10  # tasks of one retry or dismissal
 DELIVERY_FIRST_MS = 5_000  # until the second attempt
 DELIVERY_CEILING_MS = 10 * 60_000  # between two attempts at the most
 DELIVERY_WINDOW_MS = 24 * 3_600_000  # after which no more attempts are made
+CRON_STALE_MS = 3 * 3_600_000  # after which what an isolated cron run has to tell is skipped
+CRON_OUTPUTS_MAX = 4  # final outputs of what worked below an isolated cron run that its message has
 PATIENCE_MS_MAX = 24 * 3_600_000  # how long a receiver may ask to be left alone: not for ever, by mistake
 DELIVERY_LIMIT_MS = 30_000  # how long one attempt may take before nobody can tell what became of it
 DELIVERIES_AT_ONCE = 8  # under way on one channel and account
 ENDPOINT_AT_ONCE = 4  # of them to one target, so that one that hangs leaves room to others
 ENDPOINT_FAILURES_MAX = 5  # in a row, after which an endpoint is paused
 ENDPOINT_WINDOW = 128  # messages of one endpoint in memory; the others wait in the index
+SESSION_TAKE_DEFAULT = 20
 SESSION_TAKE_MAX = 1_000  # events of a session that are taken together
+MEDIA_GUARD_MS = 2 * 60_000  # after a success in which the same request gives it back instead of a second generation
 MEDIA_CONFIRM_MS = 2 * 60_000  # how long a session may take to confirm media before they go to the channel
 WAKE_COALESCED_MS = 250  # wakes of one session within it become one
+ROUSED_AT_ONCE = 64  # sessions in which something waits when somebody begins to listen: others are woken in between
+SESSIONS_KEPT = 10_000  # of which it is remembered when they were woken
+ACKNOWLEDGED_AT_ONCE = 256  # messages of a session: more would leave no room in a ledger's inboxes for others
+OUTCOMES_AT_ONCE = 256  # that wait for the disk at the same time: more would keep writers waiting behind them
+CLOSE_DELIVERIES_MS = 5_000  # that closing waits for what is being sent; what takes longer the next owner sends again
+VIEWS_LAG_MAX = 20_000  # events that the views have not seen: to fold more at each question would be in everybody's way
+
+CHANNEL_TIMEOUT_MS = 10_000  # that a receiver has to answer
+CHANNEL_TIMEOUT_MS_MAX = 20_000  # with the time to connect before it, less than an attempt may take
+CHANNEL_PATH_BYTES_MAX = 4_096  # of a file's path
+CHANNEL_WORDS_BYTES_MAX = 400  # of an error: what a service says of a mistake is a sentence, the rest a page of HTML
+DISCORD_CHARACTERS_MAX = 2_000
+SLACK_CHARACTERS_MAX = 40_000  # Slack cuts there by itself, without a sign
+TELEGRAM_CHARACTERS_MAX = 4_096
+SECRET_CHARACTERS_MIN = 8  # what is shorter is no secret, and taking it out of messages would garble them
+SECRET_FILE_BYTES_MAX = 65_536
+TOKEN_LIKE_CHARACTERS_MIN = 16  # a part of an address that is as long as this may be a token
+SIGNING_KEY_BYTES_MIN = 24  # of a webhook, as Standard Webhooks has it
+SIGNING_KEY_BYTES_MAX = 64
+MONITOR_NAME_CHARACTERS_MAX = 48  # of a route's name, as part of an id, which goes into headers
+
+RESOURCES_MAX = 32  # that a task has open at the same time
+RESOURCE_EVIDENCE_BYTES_MAX = 1_024  # so that all of them together fit a record
+CLOSING_ERROR_BYTES_MAX = 400  # of why one could not be closed
+CLOSER_LIMIT_MS = 10_000  # that a closer has, besides what a process may take to end
+CLOSE_CLEANUPS_MS = 5_000  # that closing a ledger waits for what is being closed
 
 LEASE_MS_MIN = 1_000  # a shorter time to live would be missed by a busy machine, not by dead work
 LEASE_MS = 60_000
@@ -66,8 +100,12 @@ INBOX_MAP_BYTES_MAX = 1 << 30
 PROBLEMS_KEPT_MAX = 1_000  # that a verification names; it counts all
 
 PAGE_ROWS_DEFAULT = 50
+DELIVERIES_DEFAULT = 50  # that are listed together
 PAGE_ROWS_MAX = 10_000
 BOARD_ROWS_MAX = 5  # the chat board of a session
+TREE_TASKS_MAX = 10_000  # of one tree that are read; what is beyond is left out, and that is said
+TREE_LEVELS_MAX = 50  # that are nested in one another: many readers of JSON give up at 128, and each level is two
+ANCESTORS_MAX = 1_000  # that are looked through for the root, and for the task itself when it gets a parent late
 
 MAP_BYTES_FIRST = 1 << 30
 MAP_BYTES_MAX = 1 << 44
@@ -77,6 +115,7 @@ RETENTION_TERMINAL_MS = 7 * 24 * 3_600_000
 RETENTION_LOST_MS = 24 * 3_600_000
 GRACE_MS = 5 * 60_000
 CANCEL_GRACE_MS = 30_000  # how long a cancel waits for somebody to say that the work has stopped
+CANCEL_WAIT_MS = 10_000  # that `cancel` waits for the end, unless it is told otherwise
 CANCEL_KILL_MS = 5_000  # how long a process group may take to end by SIGTERM
 SWEEP_INTERVAL_MS = 60_000
 SWEEP_INTERVAL_MS_MIN = 10  # a shorter one would do nothing but sweep
@@ -85,7 +124,7 @@ PROBE_LIMIT_MS = 10_000  # how long a probe may take before its answer is that i
 PROBES_AT_ONCE = 8  # of one runtime; one that hangs takes one of these places at most
 DURATION_MS_MAX = 100 * 366 * 24 * 3_600_000  # what can be set; any moment and two of these fit eight bytes
 
-_CREATED_KEYS = 14  # keys of at most KEY_BYTES_MAX in the largest event, a creation
+_CREATED_KEYS = 15  # keys of at most KEY_BYTES_MAX in the largest event, a creation
 
 assert (
     TASK_BYTES_MAX + LABEL_BYTES_MAX + METADATA_BYTES_MAX + _CREATED_KEYS * KEY_BYTES_MAX + EVIDENCE_BYTES_MAX + 4_096
@@ -97,6 +136,15 @@ assert SUMMARY_BYTES_MAX + ERROR_BYTES_MAX + ARTIFACTS_BYTES_MAX + EVIDENCE_BYTE
 assert DELIVERY_TEXT_BYTES_MAX + ARTIFACTS_BYTES_MAX + 6 * KEY_BYTES_MAX + 4_096 < RECORD_BYTES_MAX, (
     "the largest message must fit a record"
 )
+assert RESOURCES_MAX * (2 * KEY_BYTES_MAX + CLOSING_ERROR_BYTES_MAX + 16) + 4_096 < RECORD_BYTES_MAX, (
+    "the largest cleanup must fit a record"
+)
 assert SUMMARY_BYTES_MAX + 4 * TITLE_CHARACTERS_MAX + 1_024 < DELIVERY_TEXT_BYTES_MAX, "no summary is cut in a message"
+assert 2 * FLOW_JSON_BYTES_MAX + SUMMARY_BYTES_MAX + 4 * KEY_BYTES_MAX + 4_096 < RECORD_BYTES_MAX, (
+    "the largest event of a flow must fit a record"
+)
 assert MAP_BYTES_FIRST <= MAP_BYTES_MAX
+assert CHANNEL_TIMEOUT_MS <= CHANNEL_TIMEOUT_MS_MAX < DELIVERY_LIMIT_MS, "whoever sends answers before it is given up"
+assert DELIVERY_FIRST_MS <= DELIVERY_CEILING_MS
+assert SESSION_TAKE_DEFAULT <= SESSION_TAKE_MAX
 assert max(GRACE_MS, RETENTION_LOST_MS, RETENTION_TERMINAL_MS) <= DURATION_MS_MAX

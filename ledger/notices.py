@@ -1,9 +1,18 @@
 """Notices: which messages follow an event of a task, in the same append. Pure."""
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
-from tallystick.ledger.events import Event, TaskFact
-from tallystick.ledger.facts.deliveries import DeliveryFailed, DeliveryQueued, DeliveryUnknown
+from msgspec.structs import replace
+
+from tallystick.ledger.events import AnyFact, Event, TaskFact
+from tallystick.ledger.facts.deliveries import (
+    DeliveryFailed,
+    DeliveryQueued,
+    DeliveryReleased,
+    DeliveryUnknown,
+    DeliveryWithheld,
+)
 from tallystick.ledger.facts.fact import Origin
 from tallystick.ledger.facts.tasks import (
     TaskCancelled,
@@ -32,17 +41,22 @@ from tallystick.ledger.message import end_message, started_message, update_messa
 from tallystick.ledger.outbox import FALLBACK, MONITOR, find, is_main
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.routing import Routing, StoredRoute, direct_route
+from tallystick.ledger.withholding import held_back, is_isolated, is_withheld_end
 
 ENDS: frozenset[type[TaskFact]] = frozenset(
     {TaskSucceeded, TaskFailed, TaskTimedOut, TaskCancelled, TaskLost, TaskSettled, TaskRecovered}
 )
 STEPS: frozenset[type[TaskFact]] = frozenset({TaskStarted, TaskProgressed})
 
-TOLD: frozenset[type[TaskFact]] = ENDS | STEPS | {TaskNotifyChanged, DeliveryFailed, DeliveryUnknown}
+TOLD: frozenset[type[TaskFact]] = ENDS | STEPS | {TaskNotifyChanged, DeliveryFailed, DeliveryUnknown, DeliveryReleased}
 """The facts that a message may follow; of all others nobody is told."""
 
 
-def notices(event: Event, record: TaskRecord, routing: Routing, stored: StoredRoute) -> Iterator[DeliveryQueued]:
+Notice: TypeAlias = DeliveryQueued | DeliveryWithheld
+"""A message to be delivered, or one that waits until it is."""
+
+
+def notices(event: Event, record: TaskRecord, routing: Routing, stored: StoredRoute) -> Iterator[Notice]:
     """Yield the messages that follow an event, after which the task is known as `record`."""
     kind = event.data.__class__
     if kind in ENDS:
@@ -50,7 +64,7 @@ def notices(event: Event, record: TaskRecord, routing: Routing, stored: StoredRo
     elif kind in STEPS:
         yield from _of_a_step(event, record, routing, stored)
     elif kind is TaskNotifyChanged and _is_untold(record):
-        yield _main(event, record, routing, stored)
+        yield _to_who_asked(event, record, routing, stored)
 
 
 def _concerned(routing: Routing, record: TaskRecord, name: str) -> Iterator[tuple[str, Origin]]:
@@ -74,11 +88,11 @@ def _is_untold(record: TaskRecord) -> bool:
     )
 
 
-def _of_an_end(event: Event, record: TaskRecord, routing: Routing, stored: StoredRoute) -> Iterator[DeliveryQueued]:
+def _of_an_end(event: Event, record: TaskRecord, routing: Routing, stored: StoredRoute) -> Iterator[Notice]:
     if record.scope_kind is Scope.SESSION and (
         _is_media(record) or lets_end_through(record.notify_policy, record.status, record.terminal_outcome)
     ):
-        yield _main(event, record, routing, stored)
+        yield _to_who_asked(event, record, routing, stored)
     for name, route in _concerned(routing, record, _end_name(record)):
         yield DeliveryQueued(
             delivery=_once(record, name, event),
@@ -87,6 +101,12 @@ def _of_an_end(event: Event, record: TaskRecord, routing: Routing, stored: Store
             route=route,
             artifacts=record.artifacts,
         )
+
+
+def _to_who_asked(event: Event, record: TaskRecord, routing: Routing, stored: StoredRoute) -> Notice:
+    """The message to the one who asked; that of an isolated cron run waits for the work below it."""
+    notice = _main(event, record, routing, stored)
+    return held_back(notice, event) if is_withheld_end(record) else notice
 
 
 def _main(event: Event, record: TaskRecord, routing: Routing, stored: StoredRoute) -> DeliveryQueued:
@@ -105,7 +125,7 @@ def _main(event: Event, record: TaskRecord, routing: Routing, stored: StoredRout
     return DeliveryQueued(delivery=name, kind=DeliveryKind.TERMINAL, text=text, route=route, artifacts=record.artifacts)
 
 
-def _of_a_step(event: Event, record: TaskRecord, routing: Routing, stored: StoredRoute) -> Iterator[DeliveryQueued]:
+def _of_a_step(event: Event, record: TaskRecord, routing: Routing, stored: StoredRoute) -> Iterator[Notice]:
     data = event.data
     if isinstance(data, TaskProgressed):
         if data.message is None or len(record.outbox) >= OUTBOX_OPEN_MAX:
@@ -117,15 +137,16 @@ def _of_a_step(event: Event, record: TaskRecord, routing: Routing, stored: Store
     if record.notify_policy is NotifyPolicy.STATE_CHANGES and record.scope_kind is Scope.SESSION:
         route = None if _is_media(record) else direct_route(record, routing, stored)
         if route is None:
-            yield _to_session(record, name, kind, text)
+            notice = _to_session(record, name, kind, text)
         else:
-            yield DeliveryQueued(delivery=name, kind=kind, text=text, route=route)
+            notice = DeliveryQueued(delivery=name, kind=kind, text=text, route=route)
+        yield held_back(notice, event) if kind is DeliveryKind.UPDATE and is_isolated(record) else notice
     if kind is DeliveryKind.STARTED:
         for monitored, route in _concerned(routing, record, name):
             yield DeliveryQueued(delivery=monitored, kind=kind, text=text, route=route)
 
 
-def is_given_up(data: TaskFact) -> bool:
+def is_given_up(data: AnyFact) -> bool:
     """Return whether this says that a message is not sent any more by itself, and has not arrived for certain."""
     return isinstance(data, DeliveryFailed) or (isinstance(data, DeliveryUnknown) and data.due_at is None)
 
@@ -151,6 +172,26 @@ def instead(
         return _to_session(record, name, failed.kind, failed.text, artifacts=failed.artifacts)
     text = with_artifacts(failed.text, failed.artifacts)
     return DeliveryQueued(delivery=name, kind=failed.kind, text=text, route=route, artifacts=failed.artifacts)
+
+
+def released(
+    withheld: DeliveryWithheld, data: DeliveryReleased, record: TaskRecord, routing: Routing, stored: StoredRoute
+) -> DeliveryQueued:
+    """Return what is sent of a message that was withheld: on the way that there is now, as long as it is not stale."""
+    text = withheld.text
+    if data.output is not None:
+        text = end_message(replace(record, terminal_summary=data.output))
+    route = direct_route(record, routing, stored)
+    if route is None:
+        return _to_session(record, withheld.delivery, withheld.kind, text, artifacts=withheld.artifacts)
+    return DeliveryQueued(
+        delivery=withheld.delivery,
+        kind=withheld.kind,
+        text=text,
+        route=route,
+        artifacts=withheld.artifacts,
+        until=withheld.until,
+    )
 
 
 def _to_session(

@@ -18,7 +18,8 @@ class Waiting(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel")
     """A message that is on its way, waits in a session, or waits for an operator.
 
     `position` is where the log has the message itself, `queued_at` (ms) since when it is to be delivered. `due_at`
-    (ms) is when something is to happen: the next attempt, or the end of the wait for a session to confirm.
+    (ms) is when something is to happen: the next attempt, the end of the wait for a session to confirm, or the moment
+    at which what is withheld is skipped. What is sent is not sent any more from `until` (ms) on.
     """
 
     delivery: str
@@ -29,6 +30,12 @@ class Waiting(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel")
     session: str | None = None
     attempts: int = 0
     due_at: int | None = None
+    until: int | None = None
+
+    @property
+    def is_withheld(self) -> bool:
+        """Whether it waits for what works below its task."""
+        return self.status is DeliveryStatus.WITHHELD
 
     @property
     def is_sent(self) -> bool:

@@ -7,6 +7,7 @@ from tallystick.ledger.facts.fact import Evidence, Origin, Usage
 from tallystick.ledger.ids import id_bytes
 from tallystick.ledger.lifecycle import ACTIVE, BLOCKED, DeliveryStatus, NotifyPolicy, Runtime, Scope, Status
 from tallystick.ledger.outbox import Waiting
+from tallystick.ledger.resources import Resource
 
 
 class TaskRecord(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
@@ -75,6 +76,8 @@ class TaskRecord(Struct, frozen=True, gc=False, omit_defaults=True, rename="came
     lease_ms: int | None = None
     outbox: tuple[Waiting, ...] = ()
     work_version: int | None = None
+    resources: tuple[Resource, ...] = ()
+    cleanup_begun_at: int | None = None
 
     @property
     def stream(self) -> bytes:

@@ -11,9 +11,12 @@ from tallystick.ledger.facts.deliveries import (
     DeliveryDelivered,
     DeliveryDismissed,
     DeliveryFailed,
+    DeliveryOutcome,
     DeliveryQueued,
+    DeliveryReleased,
     DeliveryRetried,
     DeliveryUnknown,
+    DeliveryWithheld,
 )
 from tallystick.ledger.facts.fact import Origin
 from tallystick.ledger.lifecycle import DeliveryKind, DeliveryStatus
@@ -24,7 +27,8 @@ class DeliveryRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, rena
     """One message: what it says, where it goes, and how far it is. All times are in ms (UTC), as recorded.
 
     `id` is what the receiver sees; `position` is where the log has it. Without a route it waits, or waited, in a
-    session. `due_at` is when the next attempt is due, `settled_at` when it arrived, failed or was dismissed.
+    session, or is withheld. `due_at` is when the next attempt is due, or when what is withheld is skipped; `settled_at`
+    when it arrived, failed or was dismissed, which `error` then says why, if anybody did.
     """
 
     id: str
@@ -57,26 +61,15 @@ def deliveries_of(events: Iterable[Event]) -> list[DeliveryRecord]:
     done: list[DeliveryRecord] = []
     for event in events:
         data = event.data
-        if isinstance(data, DeliveryQueued):
+        if isinstance(data, DeliveryQueued | DeliveryWithheld):
             if data.delivery in told:  # one of this name was done with
                 done.append(told.pop(data.delivery))
-            told[data.delivery] = _queued(event, data)
-        elif isinstance(data, _OUTCOMES) and data.delivery in told:
+            told[data.delivery] = _queued(event, data) if isinstance(data, DeliveryQueued) else _withheld(event, data)
+        elif isinstance(data, DeliveryReleased):  # what is sent instead follows
+            told.pop(data.delivery, None)
+        elif isinstance(data, DeliveryOutcome) and data.delivery in told:
             told[data.delivery] = _moved(told[data.delivery], event, data)
     return sorted([*done, *told.values()], key=lambda record: record.position)
-
-
-_Outcome = (
-    DeliveryAttempted | DeliveryUnknown | DeliveryDelivered | DeliveryFailed | DeliveryRetried | DeliveryDismissed
-)
-_OUTCOMES = (
-    DeliveryAttempted,
-    DeliveryUnknown,
-    DeliveryDelivered,
-    DeliveryFailed,
-    DeliveryRetried,
-    DeliveryDismissed,
-)
 
 
 def _queued(event: Event, data: DeliveryQueued) -> DeliveryRecord:
@@ -96,7 +89,22 @@ def _queued(event: Event, data: DeliveryQueued) -> DeliveryRecord:
     )
 
 
-def _moved(record: DeliveryRecord, event: Event, data: _Outcome) -> DeliveryRecord:
+def _withheld(event: Event, data: DeliveryWithheld) -> DeliveryRecord:
+    return DeliveryRecord(
+        id=id_of(event.task_id, data.delivery),
+        task_id=event.task_id,
+        kind=data.kind,
+        status=DeliveryStatus.WITHHELD,
+        text=data.text,
+        position=event.position,
+        queued_at=event.recorded_at,
+        name=data.delivery,
+        artifacts=data.artifacts,
+        due_at=data.until,
+    )
+
+
+def _moved(record: DeliveryRecord, event: Event, data: DeliveryOutcome) -> DeliveryRecord:
     now = event.recorded_at
     match data:
         case DeliveryAttempted():
@@ -134,4 +142,5 @@ def _moved(record: DeliveryRecord, event: Event, data: _Outcome) -> DeliveryReco
             status = DeliveryStatus.UNKNOWN if is_unknown else DeliveryStatus.PENDING
             return replace(record, status=status, due_at=now, settled_at=None)
         case DeliveryDismissed():
-            return replace(record, status=DeliveryStatus.DISMISSED, due_at=None, settled_at=now)
+            error = data.reason or record.error
+            return replace(record, status=DeliveryStatus.DISMISSED, due_at=None, settled_at=now, error=error)

@@ -7,7 +7,7 @@ from tallystick.ledger.store.mapping import Database, Transaction
 from tallystick.projections.change import Changes, Known
 from tallystick.projections.keys import index_heading, name_headings, place, session_headings
 from tallystick.projections.places import Entry, Groups, add, remove
-from tallystick.projections.projection import Contents, Table, put_all
+from tallystick.projections.projection import Contents, Flows, Table, put_all
 from tallystick.projections.rows import pack, pack_tombstone, read_tombstone, unpack
 
 NAME = "board"
@@ -24,8 +24,9 @@ class Board:
 
     def apply(self, txn: Transaction, tables: Sequence[Database], changes: Changes) -> None:
         writes = _Writes()
-        for stream in sorted(changes):
-            change = changes[stream]
+        tasks = changes.tasks
+        for stream in sorted(tasks):
+            change = tasks[stream]
             before, after = change.before, change.after
             if after.pruned_at is not None:
                 writes.pruned(stream, before, after)
@@ -35,12 +36,13 @@ class Board:
                 writes.moved(stream, before, after)
         writes.write(txn, tables)
 
-    def contents(self, records: Iterable[tuple[bytes, TaskRecord]]) -> Contents:
+    def contents(self, tasks: Iterable[tuple[bytes, TaskRecord]], flows: Flows) -> Contents:
+        del flows
         rows: list[Entry] = []
         index: list[Entry] = []
         names: list[Entry] = []
         tombstones: list[Entry] = []
-        for stream, record in records:
+        for stream, record in tasks:
             if record.pruned_at is not None:
                 tombstones.append((stream, pack_tombstone(record)))
                 continue
@@ -80,7 +82,7 @@ class _Writes:
             here = place(stream, after)
             self.index_gone.append((index_heading(before), here))
             self.index.setdefault(index_heading(after), []).append(here)
-        if before.parent_task_id != after.parent_task_id:
+        if before.parent_task_id != after.parent_task_id or before.parent_flow_id != after.parent_flow_id:
             self._rename(place(stream, after), name_headings(before), name_headings(after))
         elif before.is_active is not after.is_active:
             self._rename(place(stream, after), session_headings(before), session_headings(after))

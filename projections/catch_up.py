@@ -6,9 +6,10 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from tallystick.ledger.errors import Corrupt
+from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.store.port import EventLog
-from tallystick.projections import board
-from tallystick.projections.change import Known, Lookup, changes_of
+from tallystick.projections import board, flows
+from tallystick.projections.change import FlowLookup, Known, Lookup, changes_of, nothing_known
 from tallystick.projections.views import Sight, Views
 
 SLICE_EVENTS = 8_192  # folded and written in one transaction
@@ -55,7 +56,9 @@ def catch_up(
         last = min(after + slice_events, end, *positions[1:2])
         with views.read() as sight:
             assert sight is not None, "somebody else writes these views"
-            folded = changes_of(log.read(after, last), known_at(sight, log, after))
+            folded = changes_of(
+                log.read(after, last), known_at(sight, log, after), flows=flows_known_at(sight, log, after)
+            )
         views.apply(folded.changes, after=after, until=last, names=names)
         damaged.extend(folded.damaged)
         skipped.extend(folded.skipped.values())
@@ -76,11 +79,23 @@ def known_at(sight: Sight, log: EventLog, position: int) -> Lookup:
 
     def from_log(stream: bytes) -> Known:
         history = [record for record in log.stream(stream) if record.position <= position]
-        change = changes_of(history, nothing_known).changes.get(stream)
+        change = changes_of(history, nothing_known).changes.tasks.get(stream)
         return change.after if change else None
 
     return from_log
 
 
-def nothing_known(_stream: bytes) -> None:
-    """Nothing is known before a history begins."""
+def flows_known_at(sight: Sight, log: EventLog, position: int) -> FlowLookup:
+    """Return what tells how a flow stood at a position: the rows if they stand there, else the flow's own events."""
+    if position == 0:
+        return nothing_known
+    if sight.position(flows.NAME) == position:
+        tables = sight.tables[flows.NAME]
+        return lambda stream: flows.known(sight.txn, tables, stream)
+
+    def from_log(stream: bytes) -> FlowRecord | None:
+        history = [record for record in log.stream(stream) if record.position <= position]
+        change = changes_of(history, nothing_known).changes.flows.get(stream)
+        return change.after if change else None
+
+    return from_log

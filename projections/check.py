@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.mapping import Database
 from tallystick.ledger.store.port import EventLog
@@ -50,14 +51,16 @@ class _Fold:
     def __init__(self, log: EventLog, progressed: Progressed) -> None:
         self._log, self._progressed = log, progressed
         self._rows: dict[bytes, bytes] = {}
+        self._flows: dict[bytes, FlowRecord] = {}
         self._position = 0
 
     def advance(self, position: int) -> None:
         """Fold on to a position."""
         while self._position < position:
             last = min(self._position + SLICE_EVENTS, position)
-            folded = changes_of(self._log.read(self._position, last), self._known)
-            self._rows.update((stream, pack(change.after)) for stream, change in folded.changes.items())
+            folded = changes_of(self._log.read(self._position, last), self._known, flows=self._flows.get)
+            self._rows.update((stream, pack(change.after)) for stream, change in folded.changes.tasks.items())
+            self._flows.update((stream, change.after) for stream, change in folded.changes.flows.items())
             self._position = last
             self._progressed(last, position)
 
@@ -65,6 +68,10 @@ class _Fold:
         """Yield every task, in the order of ids."""
         for stream in sorted(self._rows):
             yield stream, unpack(stream, self._rows[stream])
+
+    def flows(self) -> Iterator[tuple[bytes, FlowRecord]]:
+        """Yield every flow that has events of its own."""
+        yield from self._flows.items()
 
     def _known(self, stream: bytes) -> TaskRecord | None:
         row = self._rows.get(stream)
@@ -79,7 +86,7 @@ def check(views: Views, log: EventLog, name: str, *, progressed: Progressed = no
     with views.read() as sight:
         assert sight is not None, "these views are another version's"
         fold.advance(sight.position(name))
-        contents = projection.contents(fold.records())
+        contents = projection.contents(fold.records(), fold.flows())
         found: list[Difference] = []
         different = 0
         entries = 0

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from tallystick.ledger.events import NAMES
-from tallystick.ledger.lifecycle import BLOCKED, DeliveryStatus, NotifyPolicy, Runtime, Scope, Status
+from tallystick.ledger.lifecycle import BLOCKED, DeliveryStatus, FlowStatus, NotifyPolicy, Runtime, Scope, Status
 from tallystick.ledger.record import TaskRecord
 
 BLOCKED_CODE = 8
@@ -46,6 +46,18 @@ DELIVERY_CODES: dict[str, int] = {
     DeliveryStatus.DISMISSED: 6,
     DeliveryStatus.PARENT_MISSING: 7,
     DeliveryStatus.NOT_APPLICABLE: 8,
+    DeliveryStatus.WITHHELD: 9,
+}
+
+FLOW_CODES: dict[str, int] = {
+    FlowStatus.QUEUED: 1,
+    FlowStatus.RUNNING: 2,
+    FlowStatus.WAITING: 3,
+    FlowStatus.BLOCKED: 4,
+    FlowStatus.SUCCEEDED: 5,
+    FlowStatus.FAILED: 6,
+    FlowStatus.CANCELLED: 7,
+    FlowStatus.LOST: 8,
 }
 
 FACT_CODES: dict[str, int] = {name: code for code, name in enumerate(sorted(NAMES.values()), 1)}
@@ -70,6 +82,8 @@ assert all(
         (DELIVERIES, DELIVERY_CODES),
     )
 ), "two members share a number"
+assert set(FLOW_CODES) == set(FlowStatus)
+assert len(set(FLOW_CODES.values())) == len(FlowStatus)
 
 
 def shown_code(record: TaskRecord) -> int:

@@ -10,10 +10,10 @@ from msgspec import Struct
 from tallystick.ledger.lifecycle import ACTIVE, Status
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.mapping import Database, Transaction
-from tallystick.projections.change import Changes
+from tallystick.projections.change import Changes, TaskChanges
 from tallystick.projections.codes import BLOCKED_CODE, RUNTIME_CODES, RUNTIMES, SHOWN_CODES, STATUSES, shown_code
 from tallystick.projections.keys import CELLS_KEY
-from tallystick.projections.projection import Contents, Table
+from tallystick.projections.projection import Contents, Flows, Table
 
 NAME = "counts"
 
@@ -52,14 +52,15 @@ class Counting:
     tables = (Table("cells"),)
 
     def apply(self, txn: Transaction, tables: Sequence[Database], changes: Changes) -> None:
-        moved = moves(changes)
+        moved = moves(changes.tasks)
         if moved:
             cells = read_cells(txn, tables[0])
             cells.update(moved)
             txn.put(CELLS_KEY, _packed(cells), db=tables[0])
 
-    def contents(self, records: Iterable[tuple[bytes, TaskRecord]]) -> Contents:
-        cells = Counter(cell_of(record) for _, record in records if record.pruned_at is None)
+    def contents(self, tasks: Iterable[tuple[bytes, TaskRecord]], flows: Flows) -> Contents:
+        del flows
+        cells = Counter(cell_of(record) for _, record in tasks if record.pruned_at is None)
         return ([(CELLS_KEY, _packed(cells))] if cells else [],)
 
 
@@ -68,7 +69,7 @@ def cell_of(record: TaskRecord) -> Cell:
     return RUNTIME_CODES[record.runtime], shown_code(record)
 
 
-def moves(changes: Changes) -> Counter[Cell]:
+def moves(changes: TaskChanges) -> Counter[Cell]:
     """Return how much each cell gains by the changes, or loses."""
     gains: Counter[Cell] = Counter()
     for change in changes.values():

@@ -19,7 +19,7 @@ from tallystick.projections.change import Changes
 from tallystick.projections.codes import RUNTIME_CODES, STATUS_CODES
 from tallystick.projections.keys import mark_heading, mark_place
 from tallystick.projections.places import Entry, Groups, add, moment, moment_of, oldest_first, remove, stream_of
-from tallystick.projections.projection import Contents, Table
+from tallystick.projections.projection import Contents, Flows, Table
 
 NAME = "due"
 
@@ -31,6 +31,7 @@ class DueKind(StrEnum):
     CANCEL = "cancel"
     GRACE = "grace"
     RETENTION = "retention"
+    CLEANUP = "cleanup"
 
 
 ALL_KINDS: frozenset[DueKind] = frozenset(DueKind)
@@ -77,6 +78,7 @@ Mark: TypeAlias = tuple[int, int]
 _DEADLINE = 0x01
 _CANCEL = 0x02
 _BACKED = 0x03  # leads to nothing: it tells which tasks say themselves what backs them
+_CLEANUP = 0x04
 _GRACE = 0x10  # + runtime
 _RETENTION = 0x20  # + runtime * 8 + status
 
@@ -90,7 +92,7 @@ class DueMarks:
     def apply(self, txn: Transaction, tables: Sequence[Database], changes: Changes) -> None:
         gone: list[Entry] = []
         new: Groups = {}
-        for stream, change in changes.items():
+        for stream, change in changes.tasks.items():
             marks = marks_of(change.after)
             before = [] if change.before is None else marks_of(change.before)
             if marks == before:
@@ -104,8 +106,9 @@ class DueMarks:
         remove(txn, tables[0], gone)
         add(txn, tables[0], new)
 
-    def contents(self, records: Iterable[tuple[bytes, TaskRecord]]) -> Contents:
-        return ([_entry(mark, stream) for stream, record in records for mark in marks_of(record)],)
+    def contents(self, tasks: Iterable[tuple[bytes, TaskRecord]], flows: Flows) -> Contents:
+        del flows
+        return ([_entry(mark, stream) for stream, record in tasks for mark in marks_of(record)],)
 
 
 def _entry(mark: Mark, stream: bytes) -> Entry:
@@ -116,9 +119,10 @@ def _entry(mark: Mark, stream: bytes) -> Entry:
 def marks_of(record: TaskRecord) -> list[Mark]:
     """Return the moments that matter to a task as it stands."""
     if record.ended_at is not None:
+        left = [(_CLEANUP, record.ended_at)] if record.resources else []
         if record.held_at is not None or record.pruned_at is not None:
-            return []
-        return [(_RETENTION + RUNTIME_CODES[record.runtime] * 8 + STATUS_CODES[record.status], record.ended_at)]
+            return left
+        return [*left, (_RETENTION + RUNTIME_CODES[record.runtime] * 8 + STATUS_CODES[record.status], record.ended_at)]
     marks = []
     if record.deadline_at is not None:
         marks.append((_DEADLINE, record.deadline_at))
@@ -139,10 +143,11 @@ def names_its_backing(record: TaskRecord) -> bool:
 def dues_of(record: TaskRecord, rules: DueRules) -> set[tuple[int, DueKind]]:
     """Return what will be due for a task as it stands, and when."""
     if record.ended_at is not None:
+        left = {(record.ended_at, DueKind.CLEANUP)} if record.resources else set()
         kept = rules.retention_of(record.runtime, record.status)
         if kept is None or record.held_at is not None or record.pruned_at is not None:
-            return set()
-        return {(record.ended_at + kept, DueKind.RETENTION)}
+            return left
+        return left | {(record.ended_at + kept, DueKind.RETENTION)}
     dues = set()
     if record.deadline_at is not None:
         dues.add((record.deadline_at, DueKind.DEADLINE))
@@ -182,6 +187,7 @@ class _Class(Struct, frozen=True):
 def _classes(rules: DueRules) -> Iterator[_Class]:
     yield _Class(_DEADLINE, DueKind.DEADLINE, 0)
     yield _Class(_CANCEL, DueKind.CANCEL, rules.cancel_grace)
+    yield _Class(_CLEANUP, DueKind.CLEANUP, 0)
     for runtime in Runtime:
         code = RUNTIME_CODES[runtime]
         yield _Class(_GRACE + code, DueKind.GRACE, rules.grace_of(runtime), rules.watching_since)

@@ -8,6 +8,10 @@
     board.tombstones  id                                        → the tombstone
     counts.cells      "cells"                                   → a number for each runtime and shown status
     due.marks         class, 1                                  → places, by the moment from which time counts
+    flows.rows        id                                        → the row
+    flows.index       "S", status, 1; "C"                       → places, by creation: of a status; being cancelled
+                      "O" or "P"; digest of the owner, 6        → places, by creation: active or ended, of an owner
+                      "M" or "N"; digest of the owner, 6        → the same of mirrored flows, under their tasks' places
     outbox.places     kind, 1; digest of endpoint or session, 6 → places, by the moment that is due, or by position
 """
 
@@ -15,6 +19,7 @@ from enum import IntEnum
 from functools import lru_cache
 from hashlib import blake2b
 
+from tallystick.ledger.flows.mirror import has_mirror
 from tallystick.ledger.record import TaskRecord
 from tallystick.projections.codes import RUNTIME_CODES, SHOWN_CODES, shown_code
 from tallystick.projections.places import MOMENT_BYTES, moment
@@ -33,6 +38,7 @@ class NameKind(IntEnum):
     REQUESTER_ENDED = 6
     CHILD_ACTIVE = 7
     CHILD_ENDED = 8
+    FLOW = 9
 
 
 ACTIVE_KINDS = (NameKind.OWNER_ACTIVE, NameKind.REQUESTER_ACTIVE, NameKind.CHILD_ACTIVE)
@@ -40,11 +46,14 @@ ENDED_KINDS = (NameKind.OWNER_ENDED, NameKind.REQUESTER_ENDED, NameKind.CHILD_EN
 
 CELLS_KEY = b"cells"
 
-ENDPOINT, SESSION, UNCONFIRMED, STUCK = b"E", b"S", b"U", b"X"
-"""The kinds of headings of the outbox: of each endpoint, of each session, of all that have to be confirmed, and of all
-that wait for an operator."""
+ENDPOINT, SESSION, UNCONFIRMED, STUCK, WITHHELD = b"E", b"S", b"U", b"X", b"W"
+"""The kinds of headings of the outbox: of each endpoint, of each session, of all that have to be confirmed, of all that
+wait for an operator, and of all that wait for work below their task."""
 
-_RUN, _PARENT = bytes([NameKind.RUN]), bytes([NameKind.PARENT])
+FLOW_STATUS, FLOW_CANCELLING = b"S", b"C"
+FLOW_OWNER_ACTIVE, FLOW_OWNER_ENDED, FLOW_MIRROR_ACTIVE, FLOW_MIRROR_ENDED = b"O", b"P", b"M", b"N"
+
+_RUN, _PARENT, _FLOW = bytes([NameKind.RUN]), bytes([NameKind.PARENT]), bytes([NameKind.FLOW])
 _ACTIVE = tuple(bytes([kind]) for kind in ACTIVE_KINDS)
 _ENDED = tuple(bytes([kind]) for kind in ENDED_KINDS)
 _CELLS = {
@@ -96,6 +105,8 @@ def name_headings(record: TaskRecord) -> list[bytes]:
         headings.append(_RUN + digest(record.run_id))
     if record.parent_task_id is not None:
         headings.append(_PARENT + digest(record.parent_task_id))
+    if record.parent_flow_id is not None and not has_mirror(record):
+        headings.append(_FLOW + digest(record.parent_flow_id))
     return headings
 
 

@@ -14,7 +14,7 @@ from tallystick.ledger.outbox import Waiting, endpoint_of, sendable
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.mapping import Database, Transaction
 from tallystick.projections.change import Changes
-from tallystick.projections.keys import ENDPOINT, SESSION, STUCK, UNCONFIRMED, outbox_heading
+from tallystick.projections.keys import ENDPOINT, SESSION, STUCK, UNCONFIRMED, WITHHELD, outbox_heading
 from tallystick.projections.places import (
     Entry,
     Groups,
@@ -25,17 +25,18 @@ from tallystick.projections.places import (
     remove,
     stream_of,
 )
-from tallystick.projections.projection import Contents, Table
+from tallystick.projections.projection import Contents, Flows, Table
 
 NAME = "outbox"
 
 
 class OutboxCounts(Struct, frozen=True):
-    """How many tasks have messages to be sent, and stuck ones; and how many messages wait in sessions."""
+    """How many tasks have messages to be sent, stuck ones, and withheld ones; how many messages wait in sessions."""
 
     pending: int = 0
     failed: int = 0
     queued: int = 0
+    withheld: int = 0
 
 
 Slot: TypeAlias = tuple[int, bytes]
@@ -51,7 +52,7 @@ class Outbox:
     def apply(self, txn: Transaction, tables: Sequence[Database], changes: Changes) -> None:
         gone: list[Entry] = []
         new: Groups = {}
-        for stream, change in changes.items():
+        for stream, change in changes.tasks.items():
             before = () if change.before is None else open_of(change.before)
             after = open_of(change.after)
             if after is before or not (after or before):
@@ -63,8 +64,9 @@ class Outbox:
         remove(txn, tables[0], gone)
         add(txn, tables[0], new)
 
-    def contents(self, records: Iterable[tuple[bytes, TaskRecord]]) -> Contents:
-        return ([entry for stream, record in records for entry in set(places_of(stream, open_of(record)))],)
+    def contents(self, tasks: Iterable[tuple[bytes, TaskRecord]], flows: Flows) -> Contents:
+        del flows
+        return ([entry for stream, record in tasks for entry in set(places_of(stream, open_of(record)))],)
 
 
 def open_of(record: TaskRecord) -> tuple[Waiting, ...]:
@@ -79,7 +81,10 @@ def places_of(stream: bytes, outbox: tuple[Waiting, ...]) -> Iterator[Entry]:
         assert waiting.due_at is not None, "and a moment"
         yield endpoint_heading(waiting.route), moment(waiting.due_at) + stream
     for waiting in outbox:
-        if waiting.is_stuck:
+        if waiting.is_withheld:
+            due_at = waiting.queued_at if waiting.due_at is None else waiting.due_at
+            yield outbox_heading(WITHHELD), moment(due_at) + stream
+        elif waiting.is_stuck:
             yield outbox_heading(STUCK), moment(waiting.queued_at) + stream
         elif waiting.session is not None:
             yield session_heading(waiting.session), moment(waiting.position) + stream

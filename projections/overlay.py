@@ -1,11 +1,22 @@
 """The overlay: what the log tells and the views have not seen, folded in memory."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
+from tallystick.ledger.flows.mirror import has_mirror
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import EventLog
-from tallystick.projections.change import Change, Changes, Folded, Known, Lookup, changes_of
+from tallystick.projections.change import (
+    Change,
+    Changes,
+    FlowChanges,
+    FlowLookup,
+    Folded,
+    Known,
+    Lookup,
+    TaskChanges,
+    changes_of,
+)
 from tallystick.projections.keys import place
 from tallystick.projections.places import Span
 
@@ -18,26 +29,33 @@ class Overlay:
 
     def __init__(self, base: int = 0, head: int = 0, folded: Folded | None = None) -> None:
         self.base, self.head = base, head
-        self.folded = folded or Folded({}, {})
+        self.folded = folded or Folded(Changes(), {})
         self.unseen: dict[int | None, Mapping[bytes, Known]] = {}
         """By the position of an index, what it does not know, once somebody has asked: nobody folds it twice."""
 
     @property
-    def changes(self) -> Changes:
+    def changes(self) -> TaskChanges:
         """Every touched task, at `base` and at `head`."""
-        return self.folded.changes
+        return self.folded.changes.tasks
 
-    def moved(self, log: EventLog, lookup: Lookup, *, base: int, head: int) -> "Overlay":
-        """Return the overlay between two other positions, by reading what is new; `lookup` knows the tasks at `base`.
+    @property
+    def flows(self) -> FlowChanges:
+        """Every touched flow, at `base` and at `head`."""
+        return self.folded.changes.flows
 
-        The head never goes back.
+    def moved(self, log: EventLog, lookup: Lookup, flows: FlowLookup, *, base: int, head: int) -> "Overlay":
+        """Return the overlay between two other positions, by reading what is new.
+
+        `lookup` knows the tasks at `base`, `flows` the flows. The head never goes back.
         """
         known: Folded | None = None
         read = base
         if self.base <= base < self.head:
-            known = self.folded if base == self.base else Folded(_since(base, self.changes, lookup), {})
+            known = self.folded if base == self.base else Folded(_since(base, self.folded.changes, lookup, flows), {})
             read = self.head
-        return Overlay(base, head, changes_of(log.read(read, head), lookup, known) if read < head else known)
+        return Overlay(
+            base, head, changes_of(log.read(read, head), lookup, known, flows=flows) if read < head else known
+        )
 
     def newest_first(self, span: Span) -> Iterator[tuple[bytes, TaskRecord]]:
         """Yield places and records in a span; pruned tasks have none."""
@@ -46,6 +64,30 @@ class Overlay:
                 return
             if here in span:
                 yield here, record
+
+    def children(self, task_id: str) -> Sequence[TaskRecord]:
+        """Return the tasks of which this one is the parent, the newest first; pruned tasks are nobody's."""
+        return self._children.get(task_id, ())
+
+    @cached_property
+    def _children(self) -> dict[str, list[TaskRecord]]:
+        families: dict[str, list[TaskRecord]] = {}
+        for _, record in self._newest_first:
+            if record.parent_task_id is not None:
+                families.setdefault(record.parent_task_id, []).append(record)
+        return families
+
+    def of_flow(self, flow_id: str) -> Sequence[TaskRecord]:
+        """Return the tasks that say that they are of this flow, the newest first; pruned tasks are nobody's."""
+        return self._of_flows.get(flow_id, ())
+
+    @cached_property
+    def _of_flows(self) -> dict[str, list[TaskRecord]]:
+        flows: dict[str, list[TaskRecord]] = {}
+        for _, record in self._newest_first:
+            if record.parent_flow_id is not None and not has_mirror(record):
+                flows.setdefault(record.parent_flow_id, []).append(record)
+        return flows
 
     @cached_property
     def _newest_first(self) -> list[tuple[bytes, TaskRecord]]:
@@ -58,11 +100,14 @@ class Overlay:
         return live
 
 
-def _since(base: int, changes: Changes, lookup: Lookup) -> Changes:
+def _since(base: int, changes: Changes, lookup: Lookup, flows: FlowLookup) -> Changes:
     """What is left to tell when the rows have moved on to `base`."""
-    left: Changes = {}
-    for stream, change in changes.items():
+    left = Changes()
+    for stream, change in changes.tasks.items():
         if change.after.position > base:
             known = lookup(stream)
-            left[stream] = Change(known if isinstance(known, TaskRecord) else None, change.after)
+            left.tasks[stream] = Change(known if isinstance(known, TaskRecord) else None, change.after)
+    for stream, moved in changes.flows.items():
+        if moved.after.position > base:
+            left.flows[stream] = Change(flows(stream), moved.after)
     return left

@@ -1,10 +1,11 @@
-"""The port of a read model: what it stores of every task, and how it follows what changes."""
+"""The port of a read model: what it stores of every task or flow, and how it follows what changes."""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
+from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.mapping import Database, Transaction
 from tallystick.projections.change import Changes
@@ -19,6 +20,10 @@ class Table(Struct, frozen=True):
 
 Contents: TypeAlias = tuple[Iterable[tuple[bytes, bytes]], ...]
 """What stands in each table of a read model: keys and values, or headings and places."""
+
+
+Flows: TypeAlias = Iterable[tuple[bytes, FlowRecord]]
+"""Flows that have events of their own, by id."""
 
 
 class Projection(Protocol):
@@ -38,8 +43,8 @@ class Projection(Protocol):
         """Write what the changes change. MUST read and write nothing but its tables, through `txn`."""
         ...
 
-    def contents(self, records: Iterable[tuple[bytes, TaskRecord]]) -> Contents:
-        """Return what the tables must have, in any order, when these are all tasks: what `check` holds them to."""
+    def contents(self, tasks: Iterable[tuple[bytes, TaskRecord]], flows: Flows) -> Contents:
+        """Return what the tables must have, in any order, when these are all there are: what `check` holds them to."""
         ...
 
 

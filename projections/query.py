@@ -1,9 +1,6 @@
 """The query: which tasks a list shows, and where its next page begins. Pure."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error as NotBase64
 from collections.abc import Callable, Mapping
-from hashlib import blake2b
 from typing import Any, Self
 
 import msgspec
@@ -14,16 +11,12 @@ from tallystick.ledger.errors import InvalidInput
 from tallystick.ledger.lifecycle import BLOCKED, Status
 from tallystick.ledger.limits import PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, TASK_BYTES_MAX
 from tallystick.ledger.record import TaskRecord
-from tallystick.projections.places import PLACE_BYTES, Span, moment
+from tallystick.projections.cursor import Cursor
+from tallystick.projections.places import Span, moment
 
 STATUSES_SHOWN = (*(status.value for status in Status), BLOCKED)
 
 _TEXT = f"text that is not empty, at most {TASK_BYTES_MAX} bytes in UTF-8"
-_CURSOR = "the next_cursor of a page of this very query"
-_CURSOR_VERSION = b"\x01"
-_DIGEST_BYTES = 7  # makes thirty bytes of a cursor: base64 without padding
-
-_to_json = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Query(Struct, frozen=True, kw_only=True):
@@ -67,16 +60,7 @@ class Query(Struct, frozen=True, kw_only=True):
 
     def after(self) -> bytes | None:
         """Return the place of the last task of the page before this one, which the cursor tells."""
-        if self.cursor is None:
-            return None
-        try:
-            raw = urlsafe_b64decode(self.cursor)
-        except (NotBase64, ValueError):
-            raw = b""
-        place = raw[len(_CURSOR_VERSION) : -_DIGEST_BYTES]
-        if len(place) != PLACE_BYTES or self.cursor_at(place) != self.cursor:
-            raise InvalidInput("cursor", self.cursor, _CURSOR)
-        return place
+        return None if self.cursor is None else self._cursor().place_in(self.cursor)
 
     def span(self) -> Span:
         """Return the places that since, until and the cursor leave."""
@@ -85,9 +69,10 @@ class Query(Struct, frozen=True, kw_only=True):
 
     def cursor_at(self, place: bytes) -> str:
         """Return the cursor of the page after the task at a place."""
-        told = [getattr(self, name) for name in self.__struct_fields__ if name not in ("limit", "cursor")]
-        digest = blake2b(_to_json(told) + place, digest_size=_DIGEST_BYTES).digest()
-        return urlsafe_b64encode(_CURSOR_VERSION + place + digest).decode()
+        return self._cursor().at(place)
+
+    def _cursor(self) -> Cursor:
+        return Cursor([getattr(self, name) for name in self.__struct_fields__ if name not in ("limit", "cursor")])
 
 
 class Page(Struct, frozen=True, kw_only=True):
@@ -114,12 +99,6 @@ def _text(field: str, value: Any) -> str:
     return kept.casefold()
 
 
-def _cursor(field: str, value: Any) -> str:
-    if not isinstance(value, str) or not value.isascii():
-        raise InvalidInput(field, value, _CURSOR)
-    return value
-
-
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "status": _status,
     "runtime": lambda field, value: fields.runtime(field, value).value,
@@ -132,7 +111,6 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "text": _text,
     "since": fields.moment,
     "until": fields.moment,
-    "cursor": _cursor,
 }
 
 

@@ -10,7 +10,9 @@ from tallystick.ledger.limits import BOARD_ROWS_MAX
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import EventLog
 from tallystick.projections import board, outbox
-from tallystick.projections.catch_up import known_at, nothing_known
+from tallystick.projections.below import Family, family_of
+from tallystick.projections.catch_up import flows_known_at, known_at
+from tallystick.projections.change import nothing_known
 from tallystick.projections.counts import Counts
 from tallystick.projections.due import ALL_KINDS, DueKind, DueRules
 from tallystick.projections.outbox import OutboxCounts
@@ -59,7 +61,8 @@ class Reader:
             overlay = self._overlay
             if (overlay.base, overlay.head) != (base, head):
                 lookup = nothing_known if sight is None else known_at(sight, self._log, base)
-                self._overlay = overlay = overlay.moved(self._log, lookup, base=base, head=head)
+                flows = nothing_known if sight is None else flows_known_at(sight, self._log, base)
+                self._overlay = overlay = overlay.moved(self._log, lookup, flows, base=base, head=head)
             return Seen(self._log, head, sight, overlay, self._rules)
 
     def lag(self, *names: str) -> int:
@@ -76,27 +79,31 @@ class Reader:
 
     def get(self, task_id: str) -> TaskRecord:
         """As `Seen.get`."""
-        return self._answer(lambda seen: seen.get(task_id))
+        return self.answer(lambda seen: seen.get(task_id))
 
     def records(self, streams: Collection[bytes]) -> dict[bytes, TaskRecord]:
         """As `Seen.records`."""
-        return self._answer(lambda seen: seen.records(streams))
+        return self.answer(lambda seen: seen.records(streams))
+
+    def family(self, stream: bytes) -> Family | None:
+        """As `family_of`: a task and all below it."""
+        return self.answer(lambda seen: family_of(seen, stream))
 
     def find(self, token: str) -> TaskRecord:
         """As `Seen.find`."""
-        return self._answer(lambda seen: seen.find(token))
+        return self.answer(lambda seen: seen.find(token))
 
     def list(self, query: Query) -> Page:
         """As `Seen.list`."""
-        return self._answer(lambda seen: seen.list(query))
+        return self.answer(lambda seen: seen.list(query))
 
     def counts(self) -> Counts:
         """As `Seen.counts`."""
-        return self._answer(lambda seen: seen.counts())
+        return self.answer(lambda seen: seen.counts())
 
     def board(self, session: str, limit: int = BOARD_ROWS_MAX) -> Records:
         """As `Seen.board`."""
-        return self._answer(lambda seen: seen.board(session, limit))
+        return self.answer(lambda seen: seen.board(session, limit))
 
     def due(
         self,
@@ -106,25 +113,26 @@ class Reader:
         kinds: Collection[DueKind] = ALL_KINDS,
     ) -> Dues:
         """As `Seen.due`."""
-        return self._answer(lambda seen: seen.due(until, rules, limit, kinds))
+        return self.answer(lambda seen: seen.due(until, rules, limit, kinds))
 
     def backed(self) -> Streams:
         """As `Seen.backed`."""
-        return self._answer(lambda seen: seen.backed())
+        return self.answer(lambda seen: seen.backed())
 
     def slots(self, heading: bytes, before: int, limit: int | None = None, *, first: int = 0) -> Slots:
         """As `Seen.slots`."""
-        return self._answer(lambda seen: seen.slots(heading, before, limit, first=first))
+        return self.answer(lambda seen: seen.slots(heading, before, limit, first=first))
 
     def headings(self, kind: bytes) -> frozenset[bytes]:
         """As `Seen.headings`."""
-        return self._answer(lambda seen: seen.headings(kind))
+        return self.answer(lambda seen: seen.headings(kind))
 
     def outbox_counts(self) -> OutboxCounts:
         """As `Seen.outbox_counts`."""
-        return self._answer(lambda seen: seen.outbox_counts())
+        return self.answer(lambda seen: seen.outbox_counts())
 
-    def _answer(self, question: Callable[[Seen], _T]) -> _T:
+    def answer(self, question: Callable[[Seen], _T]) -> _T:
+        """Return the answer to a question of one moment. Where the views are damaged the log is asked instead."""
         try:
             with self.snapshot() as seen:
                 return question(seen)

@@ -8,10 +8,12 @@ from msgspec import Struct
 from tallystick.ledger.errors import InvalidInput
 from tallystick.ledger.store.mapping import Database, Transaction
 from tallystick.ledger.store.port import EventLog
-from tallystick.projections import board
+from tallystick.projections import board, flows
 from tallystick.projections.catch_up import Progressed, nobody
 from tallystick.projections.change import changes_of, last_of
 from tallystick.projections.views import Progress, Sight, Views
+
+_ROWS = (board.NAME, flows.NAME)
 
 SLICE_EVENTS = 4_096  # folded in one transaction, for which whoever follows the log has to wait
 
@@ -57,12 +59,12 @@ def rebuild(
 
 
 class _Shadow:
-    """The next generation of some read models, and of the board's rows, which tell what a task was before."""
+    """The next generation of some read models, and of those whose rows tell what a task or a flow was before."""
 
     def __init__(self, views: Views, log: EventLog, names: Collection[str]) -> None:
         self._views, self._log = views, log
         self._names = frozenset(names)
-        self._grown = [each for each in views.projections if each.name in self._names or each.name == board.NAME]
+        self._grown = [each for each in views.projections if each.name in self._names or each.name in _ROWS]
         self.position = self.target = 0
         self.arrived: frozenset[str] = frozenset()
         """The names of those that are in their place."""
@@ -82,9 +84,11 @@ class _Shadow:
         targets = {name: self._target(sight, name) for name in self._names}
         target = min(targets.values())
         position = min(self.position + slice_events, target)
-        rows = self._tables(sight, board.NAME)
+        rows, flow_rows = self._tables(sight, board.NAME), self._tables(sight, flows.NAME)
         changes = changes_of(
-            self._log.read(self.position, position), lambda stream: board.known(txn, rows, stream)
+            self._log.read(self.position, position),
+            lambda stream: board.known(txn, rows, stream),
+            flows=lambda stream: flows.known(txn, flow_rows, stream),
         ).changes
         for projection in self._grown:
             projection.apply(txn, self._tables(sight, projection.name), changes)

@@ -12,6 +12,8 @@ import msgspec
 from msgspec.structs import FieldInfo, asdict, astuple, fields
 
 from tallystick.ledger.errors import StoreError
+from tallystick.ledger.flows.mirror import mirror_of
+from tallystick.ledger.flows.record import Claim, FlowRecord
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.record import TaskRecord
 from tallystick.projections.change import Tombstone
@@ -20,6 +22,7 @@ from tallystick.projections.codes import (
     DELIVERY_CODES,
     FACT_CODES,
     FACTS,
+    FLOW_CODES,
     POLICIES,
     POLICY_CODES,
     RUNTIME_CODES,
@@ -30,7 +33,8 @@ from tallystick.projections.codes import (
     STATUSES,
 )
 
-_SAME = 0  # stands for a text that another field, or the key, has already
+SAME = 0
+"""Stands for a text that another field, or the key, has already."""
 
 # A row that grows makes a full page split in two that stay half empty. So a task begins with some room,
 # and what is told of it until its end takes from that.
@@ -48,6 +52,7 @@ _HEAD: dict[str, Any] = {
     "ended_by": int | None,
     "root_task_id": str | int | None,
     "requester_session_key": str | int | None,
+    "parent_flow_id": str | int | None,
     "last_event_at": int,
     "started_at": int | None,
     "ended_at": int | None,
@@ -74,7 +79,6 @@ _RARE = (
     "source_id",
     "agent_id",
     "requester_agent_id",
-    "parent_flow_id",
     "progress_phase",
     "idempotency_key",
     "further_keys",
@@ -87,6 +91,8 @@ _RARE = (
     "cleanup_after",
     "held_at",
     "pruned_at",
+    "resources",
+    "cleanup_begun_at",
     "lease_ms",
 )
 _MOMENTS = ("last_event_at", "started_at", "ended_at", "progress_at")
@@ -127,6 +133,7 @@ def pack(record: TaskRecord) -> bytes:
     """Return the bytes of a record, to be stored under the sixteen bytes of its id."""
     values = astuple(record)
     root, requester, ended_by = record.root_task_id, record.requester_session_key, record.ended_by
+    flow = record.parent_flow_id
     began, started, ended, progressed = record.created_at, record.started_at, record.ended_at, record.progress_at
     room = None
     if ended is None:
@@ -140,8 +147,9 @@ def pack(record: TaskRecord) -> bytes:
         DELIVERY_CODES[record.delivery_status],
         POLICY_CODES[record.notify_policy],
         ended_by and FACT_CODES[ended_by],
-        _SAME if root == record.task_id else root,
-        _SAME if requester == record.owner_key else requester,
+        SAME if root == record.task_id else root,
+        SAME if requester == record.owner_key else requester,
+        SAME if flow is not None and flow == mirror_of(record.task_id) else flow,
         record.last_event_at - began,
         None if started is None else started - began,
         None if ended is None else ended - began,
@@ -196,10 +204,12 @@ def as_record(stream: bytes, row: Any) -> TaskRecord:
             told[moment] += row.created_at
     if row.ended_at_position is not None:
         told["ended_at_position"] = row.position - row.ended_at_position
-    if row.root_task_id == _SAME:
+    if row.root_task_id == SAME:
         told["root_task_id"] = task_id
-    if row.requester_session_key == _SAME:
+    if row.requester_session_key == SAME:
         told["requester_session_key"] = row.owner_key
+    if row.parent_flow_id == SAME:
+        told["parent_flow_id"] = mirror_of(task_id)
     del told["room"]
     return TaskRecord(task_id=task_id, **told)
 
@@ -212,7 +222,7 @@ def pack_tombstone(record: TaskRecord) -> bytes:
 
 def shape_hash() -> str:
     """Return a digest of all that decides about the bytes of a row: it is part of the format of the views."""
-    row = [(field.name, repr(field.default)) for field in fields(Row)]
-    codes = (RUNTIME_CODES, STATUS_CODES, SCOPE_CODES, DELIVERY_CODES, POLICY_CODES, FACT_CODES)
+    row = [(field.name, repr(field.default)) for kind in (Row, FlowRecord, Claim) for field in fields(kind)]
+    codes = (RUNTIME_CODES, STATUS_CODES, SCOPE_CODES, DELIVERY_CODES, POLICY_CODES, FACT_CODES, FLOW_CODES)
     shape = [row, [[(str(name), code) for name, code in sorted(table.items())] for table in codes]]
     return blake2b(repr(shape).encode(), digest_size=8).hexdigest()

@@ -10,21 +10,23 @@ from typing import Any, TypeAlias
 from tallystick.ledger import fields
 from tallystick.ledger.errors import NotFound, Pruned
 from tallystick.ledger.events import Event
+from tallystick.ledger.flows.mirror import has_mirror
+from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.ids import id_bytes_or_none
 from tallystick.ledger.limits import BOARD_ROWS_MAX, PAGE_ROWS_MAX, TIME_MS_MAX
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import EventLog
 from tallystick.projections import board, counts, due, outbox
-from tallystick.projections.change import Known, Tombstone
+from tallystick.projections.change import Known, Tombstone, changes_of, nothing_known
 from tallystick.projections.counts import CELLS, Cell, Counts, cell_of, counts_of, moves
 from tallystick.projections.due import ALL_KINDS, Due, DueKind, DueRules, dues_of
-from tallystick.projections.keys import ENDPOINT, SESSION, STUCK, cell_in
+from tallystick.projections.keys import ENDPOINT, SESSION, STUCK, WITHHELD, NameKind, cell_in, name_heading, place
 from tallystick.projections.outbox import OutboxCounts, Slot
 from tallystick.projections.overlay import Overlay
 from tallystick.projections.places import Span, moment_of, newest_first, stream_of
 from tallystick.projections.plan import ACTIVE_CELLS, ENDED_CELLS, cells_of, plan_of, row_cell
 from tallystick.projections.query import Page, Query, matcher
-from tallystick.projections.rows import ViewsDamaged, as_record, read_row, unpack
+from tallystick.projections.rows import SAME, ViewsDamaged, as_record, read_row, unpack
 from tallystick.projections.views import Sight
 
 Found: TypeAlias = tuple[bytes, Any]
@@ -37,7 +39,7 @@ Slots: TypeAlias = list[Slot]
 
 _ALL_CELLS = frozenset(CELLS)
 
-COUNTED = (ENDPOINT, STUCK, SESSION)
+COUNTED = (ENDPOINT, STUCK, SESSION, WITHHELD)
 
 
 class Seen:
@@ -46,8 +48,10 @@ class Seen:
     def __init__(self, log: EventLog, head: int, sight: Sight | None, overlay: Overlay, rules: DueRules) -> None:
         self.head = head
         self._log = log
-        self._sight = sight
-        self._overlay = overlay
+        self.sight = sight
+        """The views, if they are read."""
+        self.overlay = overlay
+        """What the views have not seen."""
         self._rules = rules
 
     def get(self, task_id: str) -> TaskRecord:
@@ -64,14 +68,48 @@ class Seen:
 
     def records(self, streams: Collection[bytes]) -> dict[bytes, TaskRecord]:
         """Return the records of many tasks at once; those that are not there, or were pruned, are left out."""
-        changes = self._overlay.changes
+        changes = self.overlay.changes
         told = {stream: changes[stream].after for stream in streams if stream in changes}
-        if self._sight is not None:
+        if self.sight is not None:
             stored = [stream for stream in streams if stream not in told]
-            rows = self._sight.tables[board.NAME][board.ROWS]
-            for stream, row in self._sight.txn.cursor(rows).getmulti(stored):
+            rows = self.sight.tables[board.NAME][board.ROWS]
+            for stream, row in self.sight.txn.cursor(rows).getmulti(stored):
                 told[stream] = unpack(stream, row)
         return {stream: record for stream, record in told.items() if record.pruned_at is None}
+
+    def task(self, stream: bytes) -> TaskRecord | None:
+        """Return the record of a task; None when there is none, or it was pruned."""
+        known = self._known(stream)
+        return known if isinstance(known, TaskRecord) and known.pruned_at is None else None
+
+    def mirrored(self, query: Query, cells: Collection[Cell], where: Span) -> Iterator[tuple[bytes, TaskRecord]]:
+        """Yield the tasks that flows mirror, with their places: of a query and in one of the cells, newest first."""
+        return ((entry[0], _record(entry)) for entry in self._found(query, cells, where) if _has_mirror(entry[1]))
+
+    def of_flow(self, flow_id: str) -> Records:
+        """Return the tasks that say that they are of this flow, the newest first."""
+        found: list[tuple[bytes, TaskRecord]] = [
+            (place(task.stream, task), task) for task in self.overlay.of_flow(flow_id)
+        ]
+        if self.sight is not None:
+            heading = name_heading(NameKind.FLOW, flow_id)
+            places = newest_first(self.sight.txn, self.sight.tables[board.NAME][board.NAMES], [heading], Span())
+            rows = self._rows_at(self.sight, places)
+            found.extend((here, _record((here, row))) for here, row in rows if row.parent_flow_id == flow_id)
+        found.sort(key=itemgetter(0), reverse=True)
+        return [record for _, record in found]
+
+    def flows_between(self, after: int, until: int) -> frozenset[bytes]:
+        """Return the flows that have events at the positions after `after`, up to `until`."""
+        if after >= until:
+            return frozenset()
+        return frozenset(event.stream for event in self._events(after, until) if event.is_of_flow)
+
+    def told_of_flow(self, stream: bytes) -> FlowRecord | None:
+        """Return what the log tells of a flow up to `head`."""
+        history = [stored for stored in self._log.stream(stream) if stored.position <= self.head]
+        change = changes_of(history, nothing_known).changes.flows.get(stream)
+        return change.after if change else None
 
     def find(self, token: str) -> TaskRecord:
         """Return the task with this id; else the newest with this run id; else the newest of this session.
@@ -94,12 +132,25 @@ class Seen:
 
         Whatever is written between two pages: a task that passed all the time is on one of them, and no task on two.
         """
-        found = list(islice(self._select(query, cells_of(query), query.span()), query.limit + 1))
+        found = list(islice(self._found(query, cells_of(query), query.span()), query.limit + 1))
         shown = found[: query.limit]
         return Page(
             tasks=[_record(entry) for entry in shown],
             next_cursor=query.cursor_at(shown[-1][0]) if len(found) > len(shown) else None,
         )
+
+    def children(self, task_id: str) -> Iterator[TaskRecord]:
+        """Yield the tasks of which this one is the parent: those that the views have not seen, then the others.
+
+        Each of the two newest first. Looks at no other task, however many there are.
+        """
+        yield from self.overlay.children(task_id)
+        sight = self.sight
+        if sight is not None:
+            heading = name_heading(NameKind.PARENT, task_id)
+            places = newest_first(sight.txn, sight.tables[board.NAME][board.NAMES], [heading], Span())
+            records = map(_record, self._rows_at(sight, places))
+            yield from (record for record in records if record.parent_task_id == task_id)
 
     def counts(self) -> Counts:
         """Return how many tasks there are, by status and by runtime."""
@@ -123,8 +174,8 @@ class Seen:
         rules = rules or self._rules
         unseen = self._unmarked()
         stored: Iterator[Due] = iter(())
-        if self._sight is not None:
-            marked = due.scan(self._sight.txn, self._sight.tables[due.NAME][0], until, rules, kinds)
+        if self.sight is not None:
+            marked = due.scan(self.sight.txn, self.sight.tables[due.NAME][0], until, rules, kinds)
             stored = (each for each in marked if each.stream not in unseen)
         among = sorted(each for each in _due_among(unseen.items(), until, rules) if each.kind in kinds)
         return list(islice(heapq.merge(stored, among), limit))
@@ -137,8 +188,8 @@ class Seen:
             for stream, known in unseen.items()
             if isinstance(known, TaskRecord) and known.is_active and due.names_its_backing(known)
         ]
-        if self._sight is not None:
-            marked = due.backed(self._sight.txn, self._sight.tables[due.NAME][0])
+        if self.sight is not None:
+            marked = due.backed(self.sight.txn, self.sight.tables[due.NAME][0])
             found.extend(stream for stream in marked if stream not in unseen)
         return found
 
@@ -146,8 +197,8 @@ class Seen:
         """Return what stands under a heading of the outbox from a moment or position on and before another."""
         unseen = self._unseen_by(outbox.NAME)
         stored: Iterator[Slot] = iter(())
-        if self._sight is not None:
-            all_stored = outbox.slots(self._sight.txn, self._sight.tables[outbox.NAME][0], heading, before, first)
+        if self.sight is not None:
+            all_stored = outbox.slots(self.sight.txn, self.sight.tables[outbox.NAME][0], heading, before, first)
             stored = (slot for slot in all_stored if slot[1] not in unseen)
         among = sorted(slot for found, slot in _slots_among(unseen) if found == heading and first <= slot[0] < before)
         return list(islice(heapq.merge(stored, among), limit))
@@ -155,25 +206,25 @@ class Seen:
     def headings(self, kind: bytes) -> frozenset[bytes]:
         """Return the headings of a kind under which something may stand in the outbox."""
         found = {heading for heading, _ in _slots_among(self._unseen_by(outbox.NAME)) if heading.startswith(kind)}
-        if self._sight is not None:
-            found.update(outbox.headings(self._sight.txn, self._sight.tables[outbox.NAME][0], kind))
+        if self.sight is not None:
+            found.update(outbox.headings(self.sight.txn, self.sight.tables[outbox.NAME][0], kind))
         return frozenset(found)
 
     def outbox_counts(self) -> OutboxCounts:
         """Return how much waits to be sent, is stuck, and waits in sessions."""
         unseen = self._unseen_by(outbox.NAME)
         counted = Counter(heading[:1] for heading, _ in _slots_among(unseen))
-        if self._sight is not None:
-            txn, table = self._sight.txn, self._sight.tables[outbox.NAME][0]
-            if self._sight.position(outbox.NAME) == self._overlay.base:  # then it knows how many each heading has
+        if self.sight is not None:
+            txn, table = self.sight.txn, self.sight.tables[outbox.NAME][0]
+            if self.sight.position(outbox.NAME) == self.overlay.base:  # then it knows how many each heading has
                 counted.update({kind: outbox.count(txn, table, kind) for kind in COUNTED})
-                befores = {stream: change.before for stream, change in self._overlay.changes.items()}
+                befores = {stream: change.before for stream, change in self.overlay.changes.items()}
                 counted.subtract(heading[:1] for heading, _ in _slots_among(befores))
             else:
                 for heading in (each for kind in COUNTED for each in outbox.headings(txn, table, kind)):
                     stored = outbox.slots(txn, table, heading, TIME_MS_MAX)
                     counted[heading[:1]] += sum(stream not in unseen for _, stream in stored)
-        return OutboxCounts(counted[ENDPOINT], counted[STUCK], counted[SESSION])
+        return OutboxCounts(counted[ENDPOINT], counted[STUCK], counted[SESSION], counted[WITHHELD])
 
     def _unmarked(self) -> Mapping[bytes, Known]:
         """What the marks do not know."""
@@ -181,45 +232,45 @@ class Seen:
 
     def _unseen_by(self, name: str) -> Mapping[bytes, Known]:
         """What an index does not know: the tasks of the overlay, and of events that the rows have and it has not."""
-        position = None if self._sight is None else self._sight.position(name)
-        found = self._overlay.unseen.get(position)
+        position = None if self.sight is None else self.sight.position(name)
+        found = self.overlay.unseen.get(position)
         if found is None:
-            found = self._overlay.unseen[position] = self._fold_unseen(position)
+            found = self.overlay.unseen[position] = self._fold_unseen(position)
         return found
 
     def _fold_unseen(self, position: int | None) -> dict[bytes, Known]:
-        unseen: dict[bytes, Known] = {stream: change.after for stream, change in self._overlay.changes.items()}
+        unseen: dict[bytes, Known] = {stream: change.after for stream, change in self.overlay.changes.items()}
         if position is not None:
-            for stream in {event.stream for event in self._events(position, self._overlay.base)} - set(unseen):
+            for stream in {event.stream for event in self._events(position, self.overlay.base)} - set(unseen):
                 unseen[stream] = self._known(stream)
         return unseen
 
     def _known(self, stream: bytes) -> Known:
-        change = self._overlay.changes.get(stream)
+        change = self.overlay.changes.get(stream)
         if change is not None:
             return change.after
-        sight = self._sight
+        sight = self.sight
         return None if sight is None else board.known(sight.txn, sight.tables[board.NAME], stream)
 
     # Lists.
 
     def _first(self, query: Query, cells: Collection[Cell], count: int) -> Records:
-        return [_record(entry) for entry in islice(self._select(query, cells, Span()), count)]
+        return [_record(entry) for entry in islice(self._found(query, cells, Span()), count)]
 
-    def _select(self, query: Query, cells: Collection[Cell], where: Span) -> Iterator[Found]:
+    def _found(self, query: Query, cells: Collection[Cell], where: Span) -> Iterator[Found]:
         """Yield what passes the query's filters and is in one of the cells, newest first."""
         passes = matcher(query)
         unseen = (
             entry
-            for entry in self._overlay.newest_first(where)
+            for entry in self.overlay.newest_first(where)
             if cell_of(entry[1]) in cells and (passes is None or passes(entry[1]))
         )
-        if self._sight is None:
+        if self.sight is None:
             return unseen
-        stored = self._stored(self._sight, query, cells, where)
+        stored = self._stored(self.sight, query, cells, where)
         if passes is not None:
             stored = (entry for entry in stored if passes(entry[1]))
-        return heapq.merge(stored, unseen, key=itemgetter(0), reverse=True) if self._overlay.changes else stored
+        return heapq.merge(stored, unseen, key=itemgetter(0), reverse=True) if self.overlay.changes else stored
 
     def _stored(self, sight: Sight, query: Query, cells: Collection[Cell], where: Span) -> Iterator[Found]:
         """Yield the stored rows that are in one of the cells, found on the shortest way that the query leaves."""
@@ -233,14 +284,14 @@ class Seen:
 
     def _rows_at(self, sight: Sight, places: Iterator[bytes]) -> Iterator[Found]:
         """Yield the stored rows of what the overlay does not know better."""
-        unseen, get, rows = self._overlay.changes, sight.txn.get, sight.tables[board.NAME][board.ROWS]
-        for place in places:
-            stream = stream_of(place)
+        unseen, get, rows = self.overlay.changes, sight.txn.get, sight.tables[board.NAME][board.ROWS]
+        for here in places:
+            stream = stream_of(here)
             if stream not in unseen:
                 row = get(stream, db=rows)
                 if row is None:
                     raise ViewsDamaged(f"the row of {stream.hex()} is missing")
-                yield place, read_row(row)
+                yield here, read_row(row)
 
     def _events(self, after: int, until: int) -> Iterator[Event]:
         return (event for event in self._log.read(after, until) if isinstance(event, Event))
@@ -248,21 +299,25 @@ class Seen:
     # Counts.
 
     def _cells(self) -> Counter[Cell]:
-        sight = self._sight
+        sight = self.sight
         if sight is None:
-            return moves(self._overlay.changes)
-        if sight.position(counts.NAME) == self._overlay.base:
+            return moves(self.overlay.changes)
+        if sight.position(counts.NAME) == self.overlay.base:
             cells = counts.read_cells(sight.txn, sight.tables[counts.NAME][0])
         else:  # the index stands where the rows do, and knows how many it has
             index = sight.txn.cursor(sight.tables[board.NAME][board.INDEX])
             cells = Counter({cell_in(heading): index.count() for heading in index.iternext_nodup()})
-        cells.update(moves(self._overlay.changes))
+        cells.update(moves(self.overlay.changes))
         return cells
 
 
 def _record(found: Found) -> TaskRecord:
     place, told = found
     return told if isinstance(told, TaskRecord) else as_record(stream_of(place), told)
+
+
+def _has_mirror(told: Any) -> bool:
+    return has_mirror(told) if isinstance(told, TaskRecord) else told.parent_flow_id == SAME
 
 
 def _row_cell(row: Any) -> Cell:

@@ -26,13 +26,14 @@ from tallystick.projections.board import Board
 from tallystick.projections.change import Changes, last_of
 from tallystick.projections.counts import Counting
 from tallystick.projections.due import DueMarks
+from tallystick.projections.flows import FlowBoard
 from tallystick.projections.outbox import Outbox
 from tallystick.projections.projection import Projection, Table
 from tallystick.projections.rows import shape_hash
 
 VIEWS_FORMAT = 1
 
-PROJECTIONS: tuple[Projection, ...] = (Board(), Counting(), DueMarks(), Outbox())
+PROJECTIONS: tuple[Projection, ...] = (Board(), Counting(), DueMarks(), Outbox(), FlowBoard())
 
 _META = b"meta"
 _FORMAT = VIEWS_FORMAT.to_bytes(4) + bytes.fromhex(shape_hash())  # a record with another field has other rows

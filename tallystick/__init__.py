@@ -7,17 +7,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for type checkers and readers; at run time `__getattr__` loads the same names one by one
-    from tallystick.aio import AsyncLedger, AsyncTask, open_async
+    from tallystick.aio import AsyncLedger, open_async
+    from tallystick.async_flows import AsyncFlow, AsyncFlows
     from tallystick.async_session import AsyncSession
+    from tallystick.async_task import AsyncTask
     from tallystick.batch import Batch, BatchTask
     from tallystick.config import Config
+    from tallystick.flows import Flow, Flows
     from tallystick.joining import join, join_async
     from tallystick.ledger.delivery import Delivery, Permanent, Receipt, Retryable, Unconfirmed
     from tallystick.ledger.errors import (
+        Ambiguous,
         BatchFailed,
         Busy,
         Closed,
         Corrupt,
+        FlowRefused,
         ForkedStore,
         Full,
         InvalidInput,
@@ -32,20 +37,26 @@ if TYPE_CHECKING:  # for type checkers and readers; at run time `__getattr__` lo
     )
     from tallystick.ledger.events import Event
     from tallystick.ledger.facts.fact import Origin
+    from tallystick.ledger.flows.record import FlowRecord
     from tallystick.ledger.record import TaskRecord
+    from tallystick.ledger.resources import OpenResource
     from tallystick.ledger.stopped import Stopped
     from tallystick.ledger.told import DeliveryRecord
     from tallystick.ledger.verdict import Verdict
     from tallystick.messages import SessionEvent
     from tallystick.opening import open  # noqa: A004 - the interface calls it so
+    from tallystick.projections.flow_query import FlowPage
     from tallystick.session import Session
     from tallystick.sync import Ledger, Task
     from tallystick.tracking import track
 
 _HOMES = {
+    "Ambiguous": "ledger.errors",
+    "AsyncFlow": "async_flows",
+    "AsyncFlows": "async_flows",
     "AsyncLedger": "aio",
     "AsyncSession": "async_session",
-    "AsyncTask": "aio",
+    "AsyncTask": "async_task",
     "Batch": "batch",
     "BatchFailed": "ledger.errors",
     "BatchTask": "batch",
@@ -56,6 +67,11 @@ _HOMES = {
     "Delivery": "ledger.delivery",
     "DeliveryRecord": "ledger.told",
     "Event": "ledger.events",
+    "Flow": "flows",
+    "FlowPage": "projections.flow_query",
+    "FlowRecord": "ledger.flows.record",
+    "FlowRefused": "ledger.errors",
+    "Flows": "flows",
     "ForkedStore": "ledger.errors",
     "Full": "ledger.errors",
     "InvalidInput": "ledger.errors",
@@ -63,6 +79,7 @@ _HOMES = {
     "NewerFormat": "ledger.errors",
     "NotFound": "ledger.errors",
     "NotOwner": "ledger.errors",
+    "OpenResource": "ledger.resources",
     "Origin": "ledger.facts.fact",
     "Permanent": "ledger.delivery",
     "Pruned": "ledger.errors",
@@ -87,6 +104,9 @@ _HOMES = {
 }
 
 __all__ = [
+    "Ambiguous",
+    "AsyncFlow",
+    "AsyncFlows",
     "AsyncLedger",
     "AsyncSession",
     "AsyncTask",
@@ -100,6 +120,11 @@ __all__ = [
     "Delivery",
     "DeliveryRecord",
     "Event",
+    "Flow",
+    "FlowPage",
+    "FlowRecord",
+    "FlowRefused",
+    "Flows",
     "ForkedStore",
     "Full",
     "InvalidInput",
@@ -107,6 +132,7 @@ __all__ = [
     "NewerFormat",
     "NotFound",
     "NotOwner",
+    "OpenResource",
     "Origin",
     "Permanent",
     "Pruned",

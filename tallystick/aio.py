@@ -2,175 +2,48 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import Any, ParamSpec, Self, TypeVar, Unpack
 
+from tallystick.actors.caretaking.closers import Closer
 from tallystick.actors.courier.waker import OnWake
-from tallystick.actors.task import AwaitEnd
-from tallystick.actors.telling import Redact
+from tallystick.actors.redaction import Redact
+from tallystick.actors.stream import AwaitEnd
 from tallystick.actors.watching.supervision import Canceller, Probe
 from tallystick.async_batch import AsyncBatch
+from tallystick.async_flows import AsyncFlows
 from tallystick.async_session import AsyncSession
+from tallystick.async_task import AsyncTask, Known
 from tallystick.async_watch import AsyncSubscription
 from tallystick.bridge import Bridge, LoopFuture
-from tallystick.cascade import active_descendants, reason_below
 from tallystick.config import Config
 from tallystick.creating import created, reads
 from tallystick.facts import Addressee
 from tallystick.house import House, build
-from tallystick.ledger import fields, intake
+from tallystick.ledger import intake
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.commands import Command
-from tallystick.ledger.errors import Closed, InvalidInput, Refused
+from tallystick.ledger.errors import Closed, InvalidInput
 from tallystick.ledger.events import Event, TaskFact
+from tallystick.ledger.folding import Record
 from tallystick.ledger.intake import Creation
 from tallystick.ledger.lifecycle import Runtime
-from tallystick.ledger.limits import LEASE_MS, TIMEOUT_MS_MAX
-from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.limits import DELIVERIES_DEFAULT
 from tallystick.ledger.store.verify import Verification
-from tallystick.messages import DELIVERIES_DEFAULT
 from tallystick.outlets import Channel
 from tallystick.projections.counts import Counts
 from tallystick.projections.query import Page
+from tallystick.projections.tree import Tree
 from tallystick.readings import LedgerStatus
-from tallystick.sync import CANCEL_WAIT_MS, MS_PER_S, Deliveries, Events, Records, answers_of
-from tallystick.verbs import TaskVerbs
+from tallystick.sync import Deliveries, Events, Records, answers_of
 
 READING_THREADS = 2
 
 P = ParamSpec("P")
 R = TypeVar("R")
-T = TypeVar("T")
-
-
-class AsyncTask(TaskVerbs[Awaitable[TaskRecord]]):
-    """One task: its newest known record, and what can be reported of it. Every verb is to be awaited.
-
-    The command is on its way when the verb returns: tasks' commands are decided in the order of the calls.
-    """
-
-    def __init__(self, ledger: "AsyncLedger", record: TaskRecord, actor: Addressee | None = None) -> None:
-        self._ledger, self._record, self._actor = ledger, record, actor
-
-    @property
-    def id(self) -> str:
-        """The task's id."""
-        return self._record.task_id
-
-    @property
-    def status(self) -> str:
-        """The status as of the newest record that this handle has seen."""
-        return self._record.status.value
-
-    @property
-    def record(self) -> TaskRecord:
-        """The newest record that this handle has seen: the answer to its last verb."""
-        return self._record
-
-    def __repr__(self) -> str:
-        return f"<AsyncTask {self.id} {self.status}>"
-
-    async def cancel(
-        self,
-        reason: str | None = None,
-        *,
-        cascade: bool = False,
-        wait_ms: int = CANCEL_WAIT_MS,
-        occurred_at: int | None = None,
-        expected_version: int | None = None,
-    ) -> TaskRecord:
-        """As `Task.cancel`."""
-        wait_ms = fields.whole("wait_ms", wait_ms, most=TIMEOUT_MS_MAX)
-        cascade = fields.flag("cascade", cascade)
-        record = await self._request_cancel(reason, occurred_at, expected_version)
-        if cascade:
-            await self._cancel_below(reason)
-        if record.is_active and wait_ms:
-            ended = self._ledger.put(self._speak(), AwaitEnd())
-            with suppress(TimeoutError):
-                record = self.see(await asyncio.wait_for(ended.waiting, wait_ms / MS_PER_S))
-        return record
-
-    async def _cancel_below(self, reason: str | None) -> None:
-        ledger = self._ledger
-        below = await ledger.ask(active_descendants, ledger.house.readings.reader, self.id)
-        fact = intake.cancel_requested(reason_below(reason, self.id))
-        command = Command(fact, self._actor_name(), inferred=True)
-        asked = [ledger.put(ledger.house.facts().actor(child.stream), command).waiting for child in below]
-        for answer in asked:
-            with suppress(Refused):  # it ended in between
-                await answer
-
-    def keep_alive(self, ttl_ms: int = LEASE_MS) -> Awaitable[TaskRecord]:
-        """As `Task.keep_alive`."""
-        fact = intake.leased(ttl_ms)
-        if self._ledger.house.keep_alive(self._record.stream, fact.ttl_ms):
-            return _Known(self._record)
-        return _Promise(self, self._report(fact, None, None))
-
-    def promised(self, record: TaskRecord) -> None:
-        """Take note of what the log says now: the work promised to be heard of again."""
-        self._ledger.house.promised(record)
-
-    def _actor_name(self) -> str:
-        return self._ledger.house.actor
-
-    def _speak(self) -> Addressee:
-        if self._actor is None:
-            self._actor = self._ledger.house.facts().actor(self._record.stream)
-        return self._actor
-
-    def _send(self, command: Command) -> Awaitable[TaskRecord]:
-        return _Answer(self, self._ledger.put(self._speak(), command))
-
-    def see(self, record: TaskRecord) -> TaskRecord:
-        """Take note of a newer record."""
-        if record.version >= self._record.version:
-            self._record = record
-        return record
-
-
-class _Answer(Awaitable[TaskRecord]):
-    """The answer to a verb: awaiting it also brings the task's handle up to date."""
-
-    __slots__ = ("_future", "_task")
-
-    def __init__(self, task: AsyncTask, future: LoopFuture) -> None:
-        self._task, self._future = task, future
-
-    def __await__(self) -> Generator[Any, None, TaskRecord]:
-        record = yield from self._future.waiting
-        return self._task.see(record)
-
-
-class _Promise(Awaitable[TaskRecord]):
-    """The answer to the first sign of life."""
-
-    __slots__ = ("_answer", "_task")
-
-    def __init__(self, task: AsyncTask, answer: Awaitable[TaskRecord]) -> None:
-        self._task, self._answer = task, answer
-
-    def __await__(self) -> Generator[Any, None, TaskRecord]:
-        record = yield from self._answer.__await__()
-        self._task.promised(record)
-        return record
-
-
-class _Known(Awaitable[T]):
-    """What is known already, for those who await it and for those who do not."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: T) -> None:
-        self._value = value
-
-    def __await__(self) -> Generator[Any, None, T]:
-        yield from ()
-        return self._value
 
 
 class AsyncLedger:
@@ -243,10 +116,11 @@ class AsyncLedger:
         """Record that somebody asked for work; the task is queued. As `Ledger.create`."""
         fact = await self.ask(created, self.house, **given) if reads(given) else created(self.house, **given)
         command = Command(fact, self.house.actor, intake.moment(occurred_at))
-        future = LoopFuture(self._bridge)
-        actor = self.house.create(command, future)
+        future, stream = LoopFuture(self._bridge), self.house.new_id()
+        actor = self.house.create(stream, command, future)
         record = await future.waiting
-        return AsyncTask(self, record, actor if actor.stream == record.stream else None)
+        known = actor if actor.stream == record.stream else None
+        return AsyncTask(self, record, known, is_new=stream == record.stream)
 
     async def get(self, task_id: str) -> AsyncTask:
         """As `Ledger.get`."""
@@ -260,6 +134,10 @@ class AsyncLedger:
         """As `Ledger.list`."""
         return await self._read(self.house.readings.list, **filters)
 
+    async def tree(self, token: str) -> Tree:
+        """As `Ledger.tree`."""
+        return await self._read(self.house.readings.tree, token)
+
     async def counts(self) -> Counts:
         """As `Ledger.counts`."""
         return await self._read(self.house.readings.counts)
@@ -268,38 +146,48 @@ class AsyncLedger:
         """As `Ledger.timeline`."""
         return await self._read(self.house.readings.timeline, token)
 
-    async def state_at(self, token: str, *, position: int | None = None, at: int | None = None) -> TaskRecord:
+    async def state_at(self, token: str, *, position: int | None = None, at: int | None = None) -> Record:
         """As `Ledger.state_at`."""
         return await self._read(self.house.readings.state_at, token, position=position, at=at)
 
     def probe(self, runtime: Runtime | str, probe: Probe) -> Awaitable[None]:
         """As `Ledger.probe`, at once; a coroutine function runs on this loop. Need not be awaited."""
         self.house.set_probe(runtime, probe)
-        return _Known(None)
+        return Known(None)
 
     def canceller(self, runtime: Runtime | str, canceller: Canceller) -> Awaitable[None]:
         """As `Ledger.canceller`, at once; a coroutine function runs on this loop. Need not be awaited."""
         self.house.set_canceller(runtime, canceller)
-        return _Known(None)
+        return Known(None)
+
+    def closer(self, kind: str, closer: Closer) -> Awaitable[None]:
+        """As `Ledger.closer`, at once; a coroutine function runs on this loop. Need not be awaited."""
+        self.house.system.closers.register(kind, closer)
+        return Known(None)
 
     def channel(self, name: str, sender: Channel) -> Awaitable[None]:
         """As `Ledger.channel`, at once; a coroutine function runs on this loop. Need not be awaited."""
         self.house.outlets.register(name, sender)
-        return _Known(None)
+        return Known(None)
 
     def on_wake(self, callback: OnWake) -> Awaitable[None]:
         """As `Ledger.on_wake`, at once; a coroutine function runs on this loop. Need not be awaited."""
         self.house.outlets.on_wake(callback)
-        return _Known(None)
+        return Known(None)
 
     def redact(self, hook: Redact) -> Awaitable[None]:
         """As `Ledger.redact`, at once. Need not be awaited."""
         self.house.outlets.redact(hook)
-        return _Known(None)
+        return Known(None)
 
     def session(self, key: str) -> AsyncSession:
         """As `Ledger.session`; its methods are awaited."""
         return AsyncSession(self, key)
+
+    @property
+    def flows(self) -> AsyncFlows:
+        """As `Ledger.flows`; its methods are awaited."""
+        return AsyncFlows(self)
 
     async def deliveries(self, token: str | None = None, *, limit: int = DELIVERIES_DEFAULT) -> Deliveries:
         """As `Ledger.deliveries`."""

@@ -1,4 +1,4 @@
-"""The configuration of a ledger: where it comes from, and what its values may be."""
+"""The configuration of a ledger: what its values may be, and what is in force."""
 
 import os
 import re
@@ -27,12 +27,7 @@ from tallystick.ledger.limits import (
     SWEEP_INTERVAL_MS,
     SWEEP_INTERVAL_MS_MIN,
 )
-from tallystick.ledger.store.folder import not_opened
-
-FILE_NAME = "tallystick.toml"
-VARIABLE_PREFIX = "TALLYSTICK_"
-_ENVIRONMENT = "environment"
-NOT_CONFIGURATION = frozenset({"TALLYSTICK_LEDGER"})
+from tallystick.sources import TABLES, Sources, nearest
 
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION = re.compile(r"(\d{1,12})\s*(ms|s|m|h|d)", re.ASCII)
@@ -54,7 +49,8 @@ class Actors(Struct, frozen=True, forbid_unknown_fields=True):
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """What can be set. `grace` is per runtime, `retention` per status or runtime; durations are milliseconds here.
 
-    `channel` has the settings of each channel by its name, `route` the rules of monitoring, as the file has them.
+    `channel` has the settings of each channel by its name, `route` the rules of monitoring, as the file has them;
+    `read_from` says for people in which file each channel was found.
     What is not given has its default. Raises `InvalidInput` for a key that is not known and a value out of bounds.
     """
 
@@ -66,6 +62,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     channel: dict[str, dict[str, Any]] = field(default_factory=dict)
     route: tuple[dict[str, Any], ...] = ()
     actors: Actors = Actors()
+    read_from: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for section, defaults in _DURATIONS.items():
@@ -74,29 +71,49 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
                 raise InvalidInput(section, given, "names with milliseconds")
             for key, span in given.items():
                 if key not in ALLOWED_KEYS[section]:
-                    raise InvalidInput(f"a name in {section}", key, _nearest(key, ALLOWED_KEYS[section]))
+                    raise InvalidInput(f"a name in {section}", key, nearest(key, ALLOWED_KEYS[section]))
                 fields.whole(f"{section}.{key}", span, least=_LEAST.get(section, 0), most=DURATION_MS_MAX)
             msgspec.structs.force_setattr(self, section, {**defaults, **given})
         if not isinstance(self.actors, Actors):
             raise InvalidInput("actors", self.actors, "an Actors")
+        if self.outbox["first"] > self.outbox["ceiling"]:
+            allowed = f"at most outbox.ceiling, which is {spelled(self.outbox['ceiling'])}; or make that longer"
+            raise InvalidInput("outbox.first", spelled(self.outbox["first"]), allowed)
         if self.channel or self.route:
-            self._check_channels()
+            if not isinstance(self.channel, Mapping):
+                raise _no_channels()
+            for name, settings in self.channel.items():
+                check_channel(name, settings)
+            check_routes(self.route, self.channel)
 
-    def _check_channels(self) -> None:
-        from tallystick import channels
-        from tallystick.monitors import monitors_of
 
-        if not isinstance(self.channel, Mapping):
-            raise InvalidInput("channel", self.channel, "a table for each channel, by its name")
-        for name, settings in self.channel.items():
-            if "/" in fields.required_key("a name in channel", name):
-                raise InvalidInput("a name in channel", name, "no slash, which parts a channel from an account")
-            if not isinstance(settings, Mapping):
-                raise InvalidInput(f"channel.{name}", settings, "a table of settings")
-            channels.check(name, settings)
-        if isinstance(self.route, str | Mapping) or not isinstance(self.route, Sequence):
-            raise InvalidInput("route", self.route, "a list of tables: [[route]]")
-        monitors_of(self.route, self.channel, channels.KINDS)
+def _no_channels() -> InvalidInput:
+    from tallystick.channels.speech import HIDDEN  # it may be a secret that stands in the wrong place
+
+    return InvalidInput("channel", HIDDEN, "a table for each channel, by its name")
+
+
+def check_channel(name: object, settings: object) -> None:
+    """Look at what a channel is set to. Raises `InvalidInput`."""
+    from tallystick import channels
+    from tallystick.channels.speech import HIDDEN
+
+    key = fields.required_key("a name in channel", name)
+    if "/" in key:
+        raise InvalidInput("a name in channel", name, "no slash, which parts a channel from an account")
+    if not isinstance(settings, Mapping):
+        raise InvalidInput(f"channel.{key}", HIDDEN, f"a table of settings: [channel.{key}]")
+    channels.check(key, settings)
+
+
+def check_routes(routes: object, channels: Mapping[str, Any]) -> None:
+    """Look at the rules of monitoring. Raises `InvalidInput`."""
+    from tallystick.channels import KINDS
+    from tallystick.monitors import monitors_of
+
+    if isinstance(routes, str | Mapping) or not isinstance(routes, Sequence):
+        raise InvalidInput("route", routes, "a list of tables: [[route]]")
+    monitors_of(routes, channels, KINDS)
 
 
 _DURATIONS: Mapping[str, Mapping[str, int]] = {
@@ -107,8 +124,6 @@ _DURATIONS: Mapping[str, Mapping[str, int]] = {
     "outbox": {"first": DELIVERY_FIRST_MS, "ceiling": DELIVERY_CEILING_MS, "window": DELIVERY_WINDOW_MS},
 }
 _LEAST: Mapping[str, int] = {"sweep": SWEEP_INTERVAL_MS_MIN, "outbox": 1}
-_TABLES = frozenset({"channel", "route"})
-"""The sections whose keys are the user's own."""
 ALLOWED_KEYS: Mapping[str, frozenset[str]] = {
     "grace": frozenset({"default", *Runtime}),
     "sweep": frozenset({"first", "interval"}),
@@ -127,82 +142,69 @@ def duration_ms(name: str, value: object) -> int:
     return int(found[1]) * _UNITS_MS[found[2]]
 
 
-def load(folder: Path, file: Path | None = None, environment: Mapping[str, str] | None = None) -> Config:
+def spelled(ms: int) -> str:
+    """Return a duration as the configuration spells it, in the largest unit that says it exactly."""
+    unit = next((unit for unit, length in reversed(_UNITS_MS.items()) if ms and ms % length == 0), "ms")
+    return f"{ms // _UNITS_MS[unit]}{unit}"
+
+
+def load(
+    folder: Path,
+    file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    *,
+    channels: bool = True,
+) -> Config:
     """Return the configuration of the ledger in `folder`: its own file, then `file`, then variables; the later wins.
 
+    Without `channels` those and the routes are passed over: who only reads does without, and without their mistakes.
     Raises `InvalidInput` for an unknown key (naming the nearest known one), a bad value or an unreadable file.
     """
-    values: dict[str, Any] = {}
-    own = folder / FILE_NAME
-    try:
-        files = [own] if own.is_file() else []
-    except OSError as error:  # the folder is one that nobody can have, or that this user may not see
-        raise not_opened(folder, error.errno or 0, str(error)) from error
-    for path in [*files, *([file] if file is not None else [])]:
-        _merge(values, _read(path), str(path))
-    _merge(values, _from_variables(os.environ if environment is None else environment), _ENVIRONMENT)
-    return _build(values)
+    sources = _read(folder, file, environment, channels=channels)
+    sections = _sections(sources)
+    sound, faults = _channels_of(sources)
+    for fault in faults:
+        raise fault
+    return _config(sources, sections, sound, tuple(sources.values.get("route", ())))
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return msgspec.toml.decode(path.read_bytes(), type=dict[str, Any])
-    except OSError as error:
-        raise InvalidInput("config", str(path), f"a file that can be read ({error.strerror})") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput("config", str(path), f"a TOML file ({error})") from error
+def sound_channels(
+    folder: Path, file: Path | None = None, environment: Mapping[str, str] | None = None
+) -> tuple[Config, list[InvalidInput]]:
+    """Return the configuration with those channels that `load` would accept, and what is wrong with the others.
+
+    A fault of the routes is found when the channels are sound. Raises as `load` for everything else.
+    """
+    sources = _read(folder, file, environment)
+    sections = _sections(sources)
+    sound, faults = _channels_of(sources)
+    return _config(sources, sections, sound, ()), faults
 
 
-def _from_variables(environment: Mapping[str, str]) -> dict[str, Any]:
-    """TALLYSTICK_RETENTION_LOST=24h is lost = "24h" in [retention]."""
-    values: dict[str, dict[str, Any]] = {}
-    for name, value in environment.items():
-        if name.startswith(VARIABLE_PREFIX) and name not in NOT_CONFIGURATION:
-            section, _, key = name.removeprefix(VARIABLE_PREFIX).lower().partition("_")
-            values.setdefault(section, {})[key] = int(value) if value.isdecimal() else value
-    return values
+def _read(folder: Path, file: Path | None, environment: Mapping[str, str] | None, *, channels: bool = True) -> Sources:
+    variables = os.environ if environment is None else environment
+    return Sources.read(ALLOWED_KEYS, folder, file, variables, channels=channels)
 
 
-def _merge(values: dict[str, Any], more: Mapping[str, Any], source: str) -> None:
-    for section, keys in more.items():
-        if section in _TABLES and source != _ENVIRONMENT:
-            is_named = isinstance(keys, dict) and section != "route"
-            values[section] = {**values.get(section, {}), **keys} if is_named else keys  # a later list replaces
-            continue
-        known = ALLOWED_KEYS.get(section)
-        if known is None:
-            every = frozenset({*ALLOWED_KEYS, *_TABLES})
-            raise InvalidInput(f"config section ({source})", section, _nearest(section, every))
-        if not isinstance(keys, dict):
-            raise InvalidInput(f"config {section} ({source})", keys, "a section of keys and values")
-        for key, value in keys.items():
-            if key not in known:
-                raise InvalidInput(f"config {section} ({source})", key, _nearest(key, known))
-            values.setdefault(section, {})[key] = value
-
-
-def _nearest(name: object, known: Mapping[str, object] | frozenset[str]) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(str(name), sorted(known), n=1)
-    listed = ", ".join(sorted(known))
-    return f'"{close[0]}", perhaps (known: {listed})' if close else f"one of {listed}"
-
-
-def _build(values: Mapping[str, Any]) -> Config:
+def _sections(sources: Sources) -> dict[str, Any]:
+    """Return the sections that are not tables. Raises `InvalidInput`, which says where the value was read."""
     sections: dict[str, Any] = {}
-    for section, keys in values.items():
-        if section == "channel" and isinstance(keys, dict):
-            sections[section] = {name: _in_ms(f"channel.{name}", settings) for name, settings in keys.items()}
-        elif section == "route" and isinstance(keys, list):
-            sections[section] = tuple(keys)
-        elif section in _TABLES:
-            sections[section] = keys
-        elif section in _DURATIONS:
-            sections[section] = {key: duration_ms(f"{section}.{key}", value) for key, value in keys.items()}
-        else:
-            sections[section] = Actors(**keys)
-    return Config(**sections)
+    try:
+        for section in sources.values.keys() - TABLES:
+            keys = sources.values[section]
+            if section in _DURATIONS:
+                sections[section] = {key: duration_ms(f"{section}.{key}", value) for key, value in keys.items()}
+            else:
+                sections[section] = Actors(**keys)
+        Config(**sections)
+    except InvalidInput as error:
+        raise sources.located(error) from error
+    return sections
+
+
+def _config(sources: Sources, sections: Mapping[str, Any], channels: dict[str, Any], routes: tuple[Any, ...]) -> Config:
+    homes = {name: sources.home("channel", name) or "" for name in channels}
+    return Config(**sections, channel=channels, route=routes, read_from=homes)
 
 
 def _in_ms(name: str, settings: Any) -> Any:
@@ -210,3 +212,25 @@ def _in_ms(name: str, settings: Any) -> Any:
     if isinstance(settings, dict) and isinstance(settings.get("timeout"), str):
         return {**settings, "timeout": duration_ms(f"{name}.timeout", settings["timeout"])}
     return settings
+
+
+def _channels_of(sources: Sources) -> tuple[dict[str, Any], list[InvalidInput]]:
+    """Return the channels that are sound, and what is wrong with the others, or else with the routes."""
+    given = sources.values.get("channel", {})
+    sound: dict[str, Any] = {}
+    faults: list[InvalidInput] = []
+    if not isinstance(given, dict):
+        return sound, [_no_channels().at(sources.home("channel"))]
+    for name, settings in given.items():
+        try:
+            known = _in_ms(f"channel.{name}", settings)
+            check_channel(name, known)
+            sound[name] = known
+        except InvalidInput as error:
+            faults.append(error.at(sources.home("channel", name)))
+    if not faults and "route" in sources.values:
+        try:
+            check_routes(sources.values["route"], sound)
+        except InvalidInput as error:
+            faults.append(error.at(sources.home("route")))
+    return sound, faults

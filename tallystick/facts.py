@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from tallystick.actors.envelope import Reply
-from tallystick.actors.task import AwaitEnd
+from tallystick.actors.stream import AwaitEnd
 from tallystick.ledger.commands import Command
 from tallystick.ledger.lifecycle import Runtime
 
@@ -27,6 +27,14 @@ class Facts(Protocol):
 
     def actor(self, stream: bytes) -> Addressee:
         """Return whom commands for a task are sent to."""
+        ...
+
+    def newborn_flow(self, stream: bytes) -> Addressee:
+        """Return whom the creation of a flow under this fresh id is sent to."""
+        ...
+
+    def flow(self, stream: bytes) -> Addressee:
+        """Return whom commands for a flow are sent to."""
         ...
 
     def send(self, actor: Any, message: Command | AwaitEnd, future: Reply) -> None:

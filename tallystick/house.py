@@ -14,12 +14,11 @@ from weakref import WeakMethod
 from msgspec.structs import replace
 from pykka import Timeout
 
-from tallystick.actors.courier.errands import Settled
 from tallystick.actors.courier.pacing import Pacing
 from tallystick.actors.future import LightFuture
 from tallystick.actors.projector import ReadModel
+from tallystick.actors.redaction import Redact
 from tallystick.actors.system import System
-from tallystick.actors.telling import Redact
 from tallystick.actors.watching.orders import Settle
 from tallystick.actors.watching.supervision import Canceller, Probe, Supervision
 from tallystick.config import Config, load
@@ -35,7 +34,7 @@ from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import EventLog
 from tallystick.messages import Messages
 from tallystick.outlets import Outlets, hook_of, telling_of
-from tallystick.oversight import oversight, pace
+from tallystick.oversight import oversight, pace, take_care
 from tallystick.owner import OwnerLock, kept_by, live_owner, owner_note, this_process
 from tallystick.readings import LedgerStatus, ProbeStanding, Readings, due_rules
 from tallystick.sharing.door import Door
@@ -125,10 +124,10 @@ class House:
         """Return the sixteen bytes of a task's id. Raises `InvalidInput` when it is not one."""
         return ids.id_bytes(fields.required_key("task_id", task_id))
 
-    def create(self, command: Command, future: LightFuture) -> Addressee:
-        """Send a creation under a fresh id; returns the actor that has that id."""
+    def create(self, stream: bytes, command: Command, future: LightFuture) -> Addressee:
+        """Send a creation under a fresh id; returns the actor that has that id, or in the end the one it stands for."""
         facts = self.facts()
-        actor = facts.newborn(self.new_id())
+        actor = facts.newborn(stream)
         facts.send(actor, command, future)
         return actor
 
@@ -172,8 +171,10 @@ class House:
                 self._facts.reach(head, timeout_s)
             except Timeout as error:
                 raise TimeoutError(f"The read models have not seen position {head} in {timeout_s} s.") from error
+        if self._system is not None and not self._system.ask_steward(max(deadline - time.monotonic(), 0.001)):
+            raise TimeoutError(f"Flows that are being cancelled were not dealt with in {timeout_s} s.")
         left_s = max(deadline - time.monotonic(), 0.001)
-        if self._system is not None and not self._system.ask_courier(Settled(), left_s):
+        if self._system is not None and not self._system.settled(left_s):
             raise TimeoutError(f"What waits to be sent was not dealt with in {timeout_s} s.")
 
     def set_probe(self, runtime: Runtime | str, probe: Probe) -> None:
@@ -285,7 +286,7 @@ def build(
     clock = clock or system_clock
     now = now_of(clock)
     speaker = default_actor() if actor is None else fields.required_key("actor", actor)
-    settings = settings_of(config, folder)
+    settings = settings_of(config, folder, channels=not read_only)
     if redact is not None:
         hook_of(redact)
     if read_only:
@@ -345,10 +346,10 @@ def now_of(clock: Clock) -> int:
     return fields.whole("clock", clock(), most=TIME_MS_MAX, allowed=allowed)
 
 
-def settings_of(config: Config | None, folder: Path) -> Config:
-    """Return the configuration that was given, else the folder's own. Raises `InvalidInput`."""
+def settings_of(config: Config | None, folder: Path, *, channels: bool = True) -> Config:
+    """Return the configuration that was given, else the folder's own, as `load` reads it. Raises `InvalidInput`."""
     if config is None:
-        return load(folder)
+        return load(folder, channels=channels)
     if not isinstance(config, Config):
         raise InvalidInput("config", config, "a tallystick.Config")
     return config
@@ -383,6 +384,7 @@ def assemble(
     if judges:
         by_hand = pace(settings, clock).by_hand
         system.deliver(readings.reader, pacing=Pacing(**settings.outbox), by_hand=by_hand, loop=loop)
+        take_care(system, readings.reader, settings, clock)
     house = House(
         readings, clock=clock, actor=actor, system=system, lock=lock, supervision=supervision, settings=settings
     )

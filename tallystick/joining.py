@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from tallystick.actors.telling import Redact
+from tallystick.actors.redaction import Redact
 from tallystick.aio import AsyncLedger
 from tallystick.config import Config
 from tallystick.house import House, default_actor, folder_of, now_of, own, settings_of

@@ -8,19 +8,23 @@ from msgspec import Struct
 from tallystick.ledger import fields
 from tallystick.ledger.events import Event
 from tallystick.ledger.lifecycle import DeliveryKind
-from tallystick.ledger.limits import PAGE_ROWS_MAX, SESSION_TAKE_MAX, TIME_MS_MAX
+from tallystick.ledger.limits import (
+    DELIVERIES_DEFAULT,
+    PAGE_ROWS_MAX,
+    SESSION_TAKE_DEFAULT,
+    SESSION_TAKE_MAX,
+    TIME_MS_MAX,
+)
 from tallystick.ledger.outbox import Waiting, id_of
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import EventLog
 from tallystick.ledger.told import DeliveryRecord, deliveries_of
 from tallystick.projections.frozen import message_at
-from tallystick.projections.keys import ENDPOINT, SESSION, STUCK
+from tallystick.projections.keys import ENDPOINT, SESSION, STUCK, WITHHELD
 from tallystick.projections.outbox import session_heading
 from tallystick.projections.reader import Reader
 
-TAKE_DEFAULT = 20
 PAGE = 100  # that are read together
-DELIVERIES_DEFAULT = 50
 _GENERATED = "wake"  # begins the name of a message about a generation
 
 
@@ -45,7 +49,7 @@ class Messages:
     def __init__(self, log: EventLog, reader: Reader) -> None:
         self._log, self._reader = log, reader
 
-    def take(self, session: str, limit: int = TAKE_DEFAULT) -> list[SessionEvent]:
+    def take(self, session: str, limit: int = SESSION_TAKE_DEFAULT) -> list[SessionEvent]:
         """Return what waits in a session, the oldest first. Takes nothing away: `ack` does, when it was dealt with."""
         fields.whole("limit", limit, least=1, most=SESSION_TAKE_MAX)
         found = self.waiting_in(fields.required_key("session", session), TIME_MS_MAX)
@@ -78,10 +82,10 @@ class Messages:
         return deliveries_of(stored for stored in self._log.stream(stream) if isinstance(stored, Event))
 
     def open(self, limit: int = DELIVERIES_DEFAULT) -> list[DeliveryRecord]:
-        """Return messages of any task that have not arrived: what is stuck, what is sent, what waits in sessions."""
+        """Return messages of any task that have not arrived: what is stuck, sent, withheld, or waits in sessions."""
         fields.whole("limit", limit, least=1, most=PAGE_ROWS_MAX)
         streams: dict[bytes, None] = {}
-        for kind in (STUCK, ENDPOINT, SESSION):
+        for kind in (STUCK, ENDPOINT, WITHHELD, SESSION):
             found = sorted(
                 slot
                 for heading in self._reader.headings(kind)

@@ -9,6 +9,7 @@ from tallystick.ledger import fields
 from tallystick.ledger.errors import InvalidInput
 from tallystick.ledger.facts.fact import Origin
 from tallystick.ledger.lifecycle import BLOCKED, Status
+from tallystick.ledger.limits import MONITOR_NAME_CHARACTERS_MAX
 from tallystick.ledger.routing import Monitor
 
 _RULE = ("name", "to", "when")
@@ -24,9 +25,21 @@ def monitors_of(rules: Sequence[object], channels: Mapping[str, object], kinds: 
     """Return the monitors that `[[route]]` tables describe. Raises `InvalidInput` for what is none.
 
     A channel must be configured, or have the name of a kind of channel: a program registers those under that name.
+    A configured one must have the account that is named.
     """
     known, targets = {*channels, *kinds} - {_REGISTERED}, targets_of(channels)
-    return tuple(_monitor(f"route[{number}]", rule, known, targets) for number, rule in enumerate(rules))
+    monitors = tuple(_monitor(f"route[{number}]", rule, known, targets) for number, rule in enumerate(rules))
+    for number, monitor in enumerate(monitors):
+        _check_account(f"route[{number}].to", monitor.route, channels)
+    return monitors
+
+
+def _check_account(field: str, route: Origin, channels: Mapping[str, object]) -> None:
+    settings = channels.get(str(route.channel))
+    if isinstance(settings, Mapping):
+        from tallystick.channels.kinds import check_account
+
+        check_account(field, route.account, str(route.channel), settings)
 
 
 def targets_of(channels: Mapping[str, object]) -> dict[str, str | int | None]:
@@ -56,7 +69,7 @@ def _monitor(field: str, rule: object, channels: set[str], targets: Mapping[str,
     named = told.get("name")
     name = fields.required_key(f"{field}.name", f"{route.channel}:{route.to}" if named is None else named)
     return Monitor(
-        _IN_NO_NAME.sub("-", name)[:_NAME_CHARACTERS],  # it becomes part of an id, which goes into headers
+        _IN_NO_NAME.sub("-", name)[:MONITOR_NAME_CHARACTERS_MAX],  # it becomes part of an id, which goes into headers
         route,
         None if when.get("runtime") is None else fields.runtime(f"{field}.when.runtime", when["runtime"]),
         status,
@@ -64,7 +77,6 @@ def _monitor(field: str, rule: object, channels: set[str], targets: Mapping[str,
     )
 
 
-_NAME_CHARACTERS = 48
 _REGISTERED = "registered"  # a kind that is no name: the program says how it is called
 _IN_NO_NAME = re.compile(r"[^A-Za-z0-9:_-]")
 

@@ -2,7 +2,7 @@
 
 import os
 
-from tallystick.actors.telling import Redact
+from tallystick.actors.redaction import Redact
 from tallystick.config import Config
 from tallystick.house import build
 from tallystick.ledger.clock import Clock

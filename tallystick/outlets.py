@@ -10,8 +10,9 @@ from tallystick.actors.courier.errands import Heard, Served
 from tallystick.actors.courier.senders import Send
 from tallystick.actors.courier.waker import OnWake
 from tallystick.actors.envelope import Envelope, ExcInfo, Reply
+from tallystick.actors.redaction import Redact
 from tallystick.actors.system import System
-from tallystick.actors.telling import Redact, Telling, registered_names
+from tallystick.actors.telling import Telling, registered_names
 from tallystick.config import Config
 from tallystick.ledger import fields
 from tallystick.ledger.delivery import Delivery, Receipt
@@ -50,11 +51,11 @@ def telling_of(log: EventLog, settings: Config, redact: Redact | None = None) ->
         monitors = monitors_of(settings.route, settings.channel, KINDS)
         targets = {name: to for name, to in targets_of(settings.channel).items() if to is not None}
         telling = Telling(log, monitors=monitors, channels=settings.channel, targets=targets)
-        telling.secrets = tuple(chain.from_iterable(starmap(secrets_of, settings.channel.items())))
+        telling.redaction.secrets = tuple(chain.from_iterable(starmap(secrets_of, settings.channel.items())))
     else:
         telling = Telling(log)
     if redact is not None:
-        telling.redact(hook_of(redact))
+        telling.redaction.add(hook_of(redact))
     return telling
 
 
@@ -108,7 +109,10 @@ class Outlets:
         self._is_forked = False
 
     def open(self) -> None:
-        """Make the channels of the configuration ready. Raises `InvalidInput` when a secret or a library is missing."""
+        """Make the channels of the configuration ready.
+
+        Raises `InvalidInput` when a secret, a library or the folder of a file is missing.
+        """
         system = self._sending()
         if self._folder is not None:
             folder = self._folder
@@ -119,17 +123,20 @@ class Outlets:
 
         telling = system.directory.telling
         for name, settings in self._settings.channel.items():
-            sender = build(name, settings)
+            try:
+                sender = build(name, settings)
+            except InvalidInput as error:
+                raise error.at(self._settings.read_from.get(name)) from error
             if sender is not None:
                 self._closing.append(sender.close)
                 system.senders.register(name, sender.send)
-                telling.secrets = tuple({*telling.secrets, *sender.secrets})
+                telling.redaction.secrets = tuple({*telling.redaction.secrets, *sender.secrets})
 
     def checked(self, created: TaskCreated) -> TaskCreated:
         """Return a creation whose origin leads somewhere.
 
-        Raises `InvalidInput` when it names a channel that is not known while others are: one that is misspelt would
-        never be reached. Where no channel is known, sessions are told.
+        Raises `InvalidInput` when it names a channel that is not known while others are, or an account that its channel
+        does not have: one that is misspelt would never be reached. Where no channel is known, sessions are told.
         """
         origin = created.origin
         if origin is None or origin.channel is None:
@@ -141,12 +148,25 @@ class Outlets:
             if origin.channel not in KINDS:
                 allowed = f"a channel that is known ({', '.join(sorted(known))}); register it with ledger.channel()"
                 raise InvalidInput("origin.channel", origin.channel, allowed)
+        self._check_account("origin.account", origin.channel, origin.account)
         return created
+
+    def _check_account(self, field: str, channel: str, account: str | None) -> None:
+        """Whoever brings a channel knows its accounts; those of the others stand in the configuration."""
+        if account is not None and channel in self._settings.channel and channel not in self._registered():
+            from tallystick.channels.kinds import check_account
+
+            check_account(field, account, channel, self._settings.channel[channel])
+
+    def _registered(self) -> frozenset[str]:
+        if self._system is not None:
+            return self._system.directory.telling.registered
+        return registered_names(self._log)
 
     def _known(self) -> frozenset[str]:
         if self._system is not None:
             return self._system.directory.telling.routing.channels
-        return registered_names(self._log).union(self._settings.channel)
+        return self._registered().union(self._settings.channel)
 
     def register(self, name: str, channel: Channel) -> None:
         """Send what goes to a channel through this from now on. Raises `InvalidInput`, `NotOwner`."""
@@ -182,13 +202,16 @@ class Outlets:
 
     def redact(self, hook: Redact) -> None:
         """Strip what this names from every message from now on. Raises `InvalidInput`, `NotOwner`."""
-        self._sending().directory.telling.redact(hook_of(hook))
+        self._sending().directory.telling.redaction.add(hook_of(hook))
 
     def reach(self, session: str, route: Origin | Mapping[str, object], reply: Reply) -> None:
         """Take note of the way on which a session is reached now; answered when it is durable."""
         key = fields.required_key("session", session)
         system = self._sending()
-        system.keep(*system.directory.telling.reach(key, fields.route("route", route)), reply)
+        way = fields.route("route", route)
+        assert way.channel is not None, "a route has one"
+        self._check_account("route.account", way.channel, way.account)
+        system.keep(*system.directory.telling.reach(key, way), reply)
 
     def _sending(self) -> System:
         if self._system is None:

@@ -2,15 +2,21 @@
 
 from collections.abc import Mapping
 
+from tallystick.actors.system import System
 from tallystick.actors.watching.leases import Leases
 from tallystick.actors.watching.orders import Pace
 from tallystick.actors.watching.supervision import Supervision
 from tallystick.config import Config
 from tallystick.ledger.clock import Clock
+from tallystick.ledger.limits import CLOSER_LIMIT_MS
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.verdict import Verdict
 from tallystick.probes.cancel import ProcessCanceller
 from tallystick.probes.process import ProcessProbe
+from tallystick.projections.reader import Reader
+
+PROCESS = "process"
+"""The kind of resource that every ledger can close."""
 
 
 def oversight(settings: Config, clock: Clock, *, opened_at: int, before: Mapping[str, object]) -> Supervision:
@@ -23,6 +29,18 @@ def oversight(settings: Config, clock: Clock, *, opened_at: int, before: Mapping
         process=ProcessProbe(),
         kill=ProcessCanceller(settings.cancel["kill"]),
         owner=OwnerProbe(opened_at, before),
+    )
+
+
+def take_care(system: System, reader: Reader, settings: Config, clock: Clock) -> None:
+    """Let a system see to what runs leave behind: processes are closed as cancellers stop them, by the same rules."""
+    how_often, kill_ms = pace(settings, clock), settings.cancel["kill"]
+    system.care(
+        reader,
+        closers={PROCESS: ProcessCanceller(kill_ms).close},
+        first_ms=how_often.first,
+        limit_ms=CLOSER_LIMIT_MS + kill_ms,
+        by_hand=how_often.by_hand,
     )
 
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from tallystick.config import Config
 from tallystick.ledger import fields
-from tallystick.ledger.errors import Corrupt, InvalidInput, NotFound
+from tallystick.ledger.errors import InvalidInput, NotFound
 from tallystick.ledger.events import Event
 from tallystick.ledger.evolve import fold
 from tallystick.ledger.ids import id_bytes_or_none
@@ -20,18 +20,21 @@ from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.disk import DiskLog, Stats
 from tallystick.ledger.store.folder import make_folder, not_opened
 from tallystick.ledger.store.port import EventLog
-from tallystick.owner import OwnerInfo, live_owner, owners
 from tallystick.projections.counts import Counts
 from tallystick.projections.due import DueRules
-from tallystick.projections.follower import Follower
 from tallystick.projections.outbox import OutboxCounts
-from tallystick.projections.pauses import Standing, paused
 from tallystick.projections.query import Page, Query
 from tallystick.projections.reader import Reader
 from tallystick.projections.views import Views
 
-if TYPE_CHECKING:  # loaded when somebody verifies
+if TYPE_CHECKING:  # loaded when somebody asks for it: a list needs none of them
+    from tallystick.ledger.folding import Record
     from tallystick.ledger.store.verify import Progress, Verification
+    from tallystick.owner import OwnerInfo
+    from tallystick.projections.flow_list import FlowCounts
+    from tallystick.projections.follower import Follower
+    from tallystick.projections.pauses import Standing
+    from tallystick.projections.tree import Tree
 
 LOG_FOLDER = "log"
 VIEWS_FOLDER = "views"
@@ -61,16 +64,18 @@ class ProbeStanding(Struct, frozen=True):
 class LedgerStatus(Struct, frozen=True, kw_only=True):
     """How a ledger is: its tasks, its owner, its log, its read models and its outbox; and, in the owner, its probes.
 
-    `paused` are the endpoints to which nothing is sent for a while, as the owner last told.
+    `flows` counts the managed ones: of those that mirror a task, the task is counted. `paused` are the endpoints to
+    which nothing is sent for a while, as the owner last told.
     """
 
     tasks: Counts
-    owner: OwnerInfo | None
+    flows: "FlowCounts"
+    owner: "OwnerInfo | None"
     head: int
     stats: Stats | None
     projections: tuple[ProjectionStanding, ...]
     outbox: OutboxCounts
-    paused: tuple[Standing, ...] = ()
+    paused: "tuple[Standing, ...]" = ()
     probes: tuple[ProbeStanding, ...] = ()
 
 
@@ -127,8 +132,10 @@ class Readings:
         except OSError as error:
             raise not_opened(folder, error.errno or 0, str(error)) from error
 
-    def followers(self) -> list[Follower]:
+    def followers(self) -> "list[Follower]":
         """Return the read models, each for an actor that keeps it up."""
+        from tallystick.projections.follower import Follower
+
         if self.views is None:
             return []
         return [Follower(self.views, projection.name) for projection in self.views.projections]
@@ -150,6 +157,12 @@ class Readings:
         """Return a page of records, newest first. Raises `InvalidInput` for a filter that is not allowed."""
         return self.reader.list(Query.of(filters))
 
+    def tree(self, token: str) -> "Tree":
+        """Return the task that a token names and all that are below it. Raises `NotFound` or `Pruned`."""
+        from tallystick.projections.tree import tree
+
+        return tree(self.reader, token)
+
     def board(self, session: str, limit: int) -> Records:
         """Return the active, then the most recent tasks of a session."""
         return self.reader.board(fields.required_key("session", session), limit)
@@ -159,33 +172,39 @@ class Readings:
         return self.reader.counts()
 
     def timeline(self, token: str) -> Events:
-        """Return every event of a task that can be read, in order; pruned tasks too. Raises `NotFound`."""
-        events = [stored for stored in self.log.stream(self._stream(token)) if isinstance(stored, Event)]
+        """Return every event of a task, or of a flow by its id, that can be read, in order; pruned tasks too.
+
+        Of a flow that mirrors tasks, their events are among them. Raises `NotFound`.
+        """
+        from tallystick.projections import flow_history
+
+        stream, is_flow = self._named(token)
+        if is_flow:
+            return flow_history.timeline(self.log, stream)
+        events = [stored for stored in self.log.stream(stream) if isinstance(stored, Event)]
         if not events:
             raise NotFound(token)
         return events
 
-    def state_at(self, token: str, *, position: int | None = None, at: int | None = None) -> TaskRecord:
+    def state_at(self, token: str, *, position: int | None = None, at: int | None = None) -> "Record":
         """Return the record as of a position, or as of a moment (UTC, ms, as recorded); of now without either.
 
-        Raises `NotFound` when there was no such task then, `Corrupt` when its history cannot be read up to there.
+        Of a task, or of a flow by its id. Raises `NotFound` when there was no such task or flow then, `Corrupt` when
+        its history cannot be read up to there.
         """
+        from tallystick.projections import flow_history
+
         if position is not None and at is not None:
             raise InvalidInput("at", at, "a position or a moment, not both")
         if position is not None:
             fields.whole("position", position, least=0)
         if at is not None:
             fields.moment("at", at)
-        history: Events = []
-        for stored in self.log.stream(self._stream(token)):
-            if position is not None and stored.position > position:
-                break
-            if not isinstance(stored, Event):
-                raise Corrupt(stored.detail, position=stored.position)
-            if at is not None and stored.recorded_at > at:
-                break
-            history.append(stored)
-        record = fold(history)
+        stream, is_flow = self._named(token)
+        until = flow_history.up_to(self.log, position=position, at=at)
+        if is_flow:
+            return flow_history.flow_at(stream, until)
+        record = fold(until(stream))
         if record is None:
             raise NotFound(token, hint="It had not been created then.")
         return record
@@ -195,8 +214,10 @@ class Readings:
         fields.whole("after", after, least=0)
         return (stored for stored in self.log.read(after=after) if isinstance(stored, Event))
 
-    def owners(self) -> tuple[tuple[int, OwnerInfo], ...]:
+    def owners(self) -> "tuple[tuple[int, OwnerInfo], ...]":
         """Return who has written the log, each with the first position that is theirs."""
+        from tallystick.owner import owners
+
         return owners(self.log)
 
     def verify(self, progress: "Progress | None" = None) -> "Verification":
@@ -207,10 +228,15 @@ class Readings:
 
     def status(self) -> LedgerStatus:
         """Return how the ledger is."""
+        from tallystick.flow_readings import FlowReadings
+        from tallystick.owner import live_owner
+        from tallystick.projections.pauses import paused
+
         positions = {} if self.views is None else self.views.positions()
         head = self.log.head()
         return LedgerStatus(
             tasks=self.counts(),
+            flows=FlowReadings(self.reader).counts(),
             owner=None if self.folder is None else live_owner(self.folder),
             head=head,
             stats=self.log.stats() if isinstance(self.log, DiskLog) else None,
@@ -229,7 +255,16 @@ class Readings:
         finally:
             self.log.close()
 
-    def _stream(self, token: str) -> bytes:
-        """Resolve a token; an id is taken at its word, so that a pruned task still has a timeline."""
+    def _named(self, token: str) -> tuple[bytes, bool]:
+        """Return what a token names, and whether that is a flow.
+
+        An id is taken at its word, so that a pruned task still has a timeline.
+        """
+        from tallystick.projections.flow_history import is_flow
+
         raw = id_bytes_or_none(fields.required_key("lookup", token))
-        return self.find(token).stream if raw is None or not self.log.stream(raw) else raw
+        if raw is not None and is_flow(self.log, raw):
+            return raw, True
+        if raw is not None and self.log.stream(raw):
+            return raw, False
+        return self.find(token).stream, False

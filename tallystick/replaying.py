@@ -6,9 +6,12 @@ from typing import TypeAlias
 
 from tallystick.ledger.errors import Corrupt
 from tallystick.ledger.events import Event
+from tallystick.ledger.flows.mirror import mirror_stream, mirrored
+from tallystick.ledger.flows.record import FlowRecord
+from tallystick.ledger.ids import id_bytes
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import EventLog
-from tallystick.projections.change import Change, changes_of
+from tallystick.projections.change import Changes, changes_of, merge
 from tallystick.projections.counts import Counts, cell_of, counts_of
 
 SLICE_EVENTS = 8_192
@@ -18,7 +21,7 @@ Progress: TypeAlias = Callable[[int, int], None]
 
 
 class Replay:
-    """All tasks as of `position`, by the sixteen bytes of their ids. Reads no view, and writes nothing.
+    """All tasks and flows as of `position`, by the sixteen bytes of their ids. Reads no view, and writes nothing.
 
     As everywhere, what cannot follow is skipped: the task keeps its last good state, and `skipped` says where that
     began and why; `damaged` has the positions of records that are no events.
@@ -28,6 +31,8 @@ class Replay:
         self._log = log
         self.position = 0
         self.records: dict[bytes, TaskRecord] = {}
+        self.flows: dict[bytes, FlowRecord] = {}
+        """The flows that have events of their own."""
         self.skipped: dict[bytes, Corrupt] = {}
         self.damaged: list[int] = []
 
@@ -37,25 +42,35 @@ class Replay:
         end = head if until is None else min(until, head)
         while self.position < end:
             last = min(self.position + SLICE_EVENTS, end)
-            for stream, change in self._fold(last).items():
-                self.records[stream] = change.after
+            self._fold(last)
             if progress is not None:
                 progress(last, end)
 
-    def changes(self, until: int | None = None, progress: Progress | None = None) -> dict[bytes, Change]:
-        """Fold on likewise, and return what that changed: every touched task before and after."""
+    def changes(self, until: int | None = None, progress: Progress | None = None) -> Changes:
+        """Fold on likewise, and return what that changed: every touched task and flow before and after."""
         began, head = self.position, self._log.head()
         end = head if until is None else min(until, head)
-        changed: dict[bytes, Change] = {}
+        changed = Changes()
         while self.position < end:
             last = min(self.position + SLICE_EVENTS, end)
-            for stream, change in self._fold(last).items():
-                self.records[stream] = change.after
-                earlier = changed.get(stream)
-                changed[stream] = Change(earlier.before, change.after) if earlier else change
+            changed = merge(changed, self._fold(last))
             if progress is not None:
                 progress(last - began, end - began)
         return changed
+
+    def changed_flows(self, changes: Changes) -> Iterator[tuple[FlowRecord | None, FlowRecord]]:
+        """Yield what became of the flows that have events of their own, by what was just folded on.
+
+        One that mirrors tasks is what these tell, before and after.
+        """
+
+        def before(stream: bytes) -> TaskRecord | None:
+            change = changes.tasks.get(stream)
+            return self.records.get(stream) if change is None else change.before
+
+        for change in changes.flows.values():
+            earlier = None if change.before is None else _told(change.before, before)
+            yield earlier, _told(change.after, self.records.get)
 
     def live(self) -> Iterator[TaskRecord]:
         """Yield the tasks that a list would have shown: those that were not pruned."""
@@ -69,13 +84,24 @@ class Replay:
         """Return how many tasks there were, by status and by runtime."""
         return counts_of(Counter(map(cell_of, self.live())))
 
-    def _fold(self, last: int) -> dict[bytes, Change]:
-        folded = changes_of(self._log.read(self.position, last), self.records.get)
+    def _fold(self, last: int) -> Changes:
+        folded = changes_of(self._log.read(self.position, last), self.records.get, flows=self.flows.get)
+        self.records.update((stream, change.after) for stream, change in folded.changes.tasks.items())
+        self.flows.update((stream, change.after) for stream, change in folded.changes.flows.items())
         for stream, error in folded.skipped.items():
             self.skipped.setdefault(stream, error)
         self.damaged.extend(folded.damaged)
         self.position = last
         return folded.changes
+
+
+def _told(own: FlowRecord, known: Callable[[bytes], TaskRecord | None]) -> FlowRecord:
+    """Return a flow whose own events are known: one that mirrors tasks is what these tell."""
+    origin = None if own.is_managed else known(mirror_stream(own.stream))
+    if origin is None:
+        return own
+    followed = None if own.followed_task_id is None else known(id_bytes(own.followed_task_id))
+    return mirrored(origin, followed or origin, own)
 
 
 def position_at(log: EventLog, at: int) -> int:

@@ -7,11 +7,13 @@ from tallystick.house import House
 from tallystick.ledger import fields
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import NotFound, Refused, TallystickError
+from tallystick.ledger.events import TaskFact
 from tallystick.ledger.facts.deliveries import DeliveryDelivered
 from tallystick.ledger.facts.fact import Origin
-from tallystick.messages import TAKE_DEFAULT, SessionEvent
-
-ACKNOWLEDGED_AT_ONCE = 256  # more would leave no room in a ledger's inboxes for others
+from tallystick.ledger.limits import ACKNOWLEDGED_AT_ONCE, SESSION_TAKE_DEFAULT
+from tallystick.ledger.record import TaskRecord
+from tallystick.leftovers import active_in, resource_closed, resource_opened
+from tallystick.messages import SessionEvent
 
 Acknowledgement = tuple[bytes, Command]
 """A task, and the command that says that its message was taken."""
@@ -30,7 +32,7 @@ class Session:
     def __repr__(self) -> str:
         return f"<Session {self.key}>"
 
-    def take(self, limit: int = TAKE_DEFAULT) -> list[SessionEvent]:
+    def take(self, limit: int = SESSION_TAKE_DEFAULT) -> list[SessionEvent]:
         """Return what waits, the oldest first, at most `limit`. It waits on until `ack`: taking it again is safe."""
         return self._house.messages.take(self.key, limit)
 
@@ -64,6 +66,27 @@ class Session:
         future = LightFuture()
         self._house.outlets.reach(self.key, route, future)
         future.get()
+
+    def opened(
+        self, kind: str, name: str, *, pid: int | None = None, evidence: Mapping[str, object] | None = None
+    ) -> TaskRecord:
+        """The work in this session opened something that is to be closed when it ends: as `Task.opened`.
+
+        It belongs to the newest active task that has this as its child session. Raises `NotFound` without one.
+        """
+        return self._report(resource_opened(kind, name, pid=pid, evidence=evidence))
+
+    def closed(self, kind: str, name: str) -> TaskRecord:
+        """The work in this session closed itself what it had opened. Raises as `opened`."""
+        return self._report(resource_closed(kind, name))
+
+    def _report(self, fact: TaskFact) -> TaskRecord:
+        facts = self._house.facts()
+        future = LightFuture()
+        task = active_in(self._house.readings.reader, self.key)
+        facts.send(facts.actor(task.stream), Command(fact, self._house.actor), future)
+        record: TaskRecord = future.get()
+        return record
 
 
 class Failures:

@@ -6,36 +6,38 @@ from typing import Any, Self, TypeAlias, Unpack
 
 from pykka import Timeout
 
+from tallystick.actors.caretaking.closers import Closer
 from tallystick.actors.courier.waker import OnWake
 from tallystick.actors.future import LightFuture
-from tallystick.actors.task import AwaitEnd
-from tallystick.actors.telling import Redact
+from tallystick.actors.redaction import Redact
+from tallystick.actors.stream import AwaitEnd
 from tallystick.actors.watching.supervision import Canceller, Probe
 from tallystick.batch import Batch
 from tallystick.cascade import active_descendants, reason_below
 from tallystick.creating import created
 from tallystick.facts import Addressee
+from tallystick.flows import Flows
 from tallystick.house import House
 from tallystick.ledger import fields, intake
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Refused, TallystickError
 from tallystick.ledger.events import Event, TaskFact
+from tallystick.ledger.folding import Record
 from tallystick.ledger.intake import Creation
 from tallystick.ledger.lifecycle import Runtime
-from tallystick.ledger.limits import LEASE_MS, TIMEOUT_MS_MAX
+from tallystick.ledger.limits import CANCEL_WAIT_MS, DELIVERIES_DEFAULT, LEASE_MS, TIMEOUT_MS_MAX
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.verify import Verification
 from tallystick.ledger.told import DeliveryRecord
-from tallystick.messages import DELIVERIES_DEFAULT
 from tallystick.outlets import Channel
 from tallystick.projections.counts import Counts
 from tallystick.projections.query import Page
+from tallystick.projections.tree import Tree
 from tallystick.readings import LedgerStatus
 from tallystick.session import Session
 from tallystick.verbs import TaskVerbs
 from tallystick.watch import Subscription
 
-CANCEL_WAIT_MS = 10_000
 MS_PER_S = 1_000
 
 Events: TypeAlias = list[Event]  # a ledger's own `list` hides the built-in one below
@@ -46,8 +48,10 @@ Records: TypeAlias = list[TaskRecord]
 class Task(TaskVerbs[TaskRecord]):
     """One task: its newest known record, and what can be reported of it. Every verb waits for the disk."""
 
-    def __init__(self, house: House, record: TaskRecord, actor: Addressee | None = None) -> None:
-        self._house, self._record, self._actor = house, record, actor
+    def __init__(
+        self, house: House, record: TaskRecord, actor: Addressee | None = None, *, is_new: bool = False
+    ) -> None:
+        self._house, self._record, self._actor, self._is_new = house, record, actor, is_new
 
     @property
     def id(self) -> str:
@@ -63,6 +67,11 @@ class Task(TaskVerbs[TaskRecord]):
     def record(self) -> TaskRecord:
         """The newest record that this handle has seen: the answer to its last verb."""
         return self._record
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the call that gave this handle created the task; False when it gave back one that was there."""
+        return self._is_new
 
     def __repr__(self) -> str:
         return f"<Task {self.id} {self.status}>"
@@ -180,13 +189,17 @@ class Ledger:
 
         The same run id with the same runtime, owner, child session, label and text gives back the existing task, and
         so does the same `idempotency_key`, whatever else is said: blanks are filled in, nothing is overwritten.
+        A generation (`cli`, of a media kind) that its session has already is given back as it is: while one with the
+        same text is active, and for two minutes after one has succeeded that had the same `request_key`, too.
+        `task.is_new` says whether it was created now.
         Raises `InvalidInput` when a field is not allowed: nothing is written then.
         """
         command = Command(created(self._house, **given), self._house.actor, intake.moment(occurred_at))
-        future = LightFuture()
-        actor = self._house.create(command, future)
+        future, stream = LightFuture(), self._house.new_id()
+        actor = self._house.create(stream, command, future)
         record: TaskRecord = future.get()
-        return Task(self._house, record, actor if actor.stream == record.stream else None)
+        known = actor if actor.stream == record.stream else None
+        return Task(self._house, record, known, is_new=stream == record.stream)
 
     def probe(self, runtime: Runtime | str, probe: Probe) -> None:
         """Ask `probe(task)` from now on whether what backs this runtime's tasks is still there.
@@ -202,6 +215,14 @@ class Ledger:
         It returns `Stopped`, or is a coroutine function that does; it may block. Registering again replaces it.
         """
         self._house.set_canceller(runtime, canceller)
+
+    def closer(self, kind: str, closer: Closer) -> None:
+        """Let `closer(resource)` close what tasks of which the work has ended have left open of a kind (`task.opened`).
+
+        It is called once for each, and raises when it could not; it may be a coroutine function, and may block, for at
+        most 10 s more than a process may take to end. Registering again replaces it.
+        """
+        self._house.system.closers.register(kind, closer)
 
     def channel(self, name: str, sender: Channel) -> None:
         """Send what goes to the channel `name` through `sender` from now on.
@@ -233,6 +254,11 @@ class Ledger:
     def session(self, key: str) -> Session:
         """Return the queue of a session: `.take(limit=20)`, then `.ack(position)`."""
         return Session(self._house, key)
+
+    @property
+    def flows(self) -> Flows:
+        """The flows: work of several steps. `create`, `get`, `find`, `list`, and all that can be done with one."""
+        return Flows(self._house)
 
     def deliveries(self, token: str | None = None, *, limit: int = DELIVERIES_DEFAULT) -> Deliveries:
         """Return every message of the task that a token names, in order; without one, those that have not arrived.
@@ -283,18 +309,25 @@ class Ledger:
         """
         return self._house.readings.list(**filters)
 
+    def tree(self, token: str) -> Tree:
+        """Return the task that a token names, as `find` does, and all below it, with what each branch used.
+
+        At most 10,000 tasks: `.truncated` says that there are more. Raises `NotFound` or `Pruned`.
+        """
+        return self._house.readings.tree(token)
+
     def counts(self) -> Counts:
         """Return how many tasks there are, by status and by runtime, and how many need a look."""
         return self._house.readings.counts()
 
     def timeline(self, token: str) -> Events:
-        """Return every event of a task, in order. Raises `NotFound`."""
+        """Return every event of a task, or of a flow by its id, in order. Raises `NotFound`."""
         return self._house.readings.timeline(token)
 
-    def state_at(self, token: str, *, position: int | None = None, at: int | None = None) -> TaskRecord:
+    def state_at(self, token: str, *, position: int | None = None, at: int | None = None) -> Record:
         """Return the record as it was after the event at `position`, or at the moment `at` (ms, as recorded).
 
-        Raises `NotFound` when the task did not exist then.
+        Of a task, or of a flow by its id. Raises `NotFound` when it did not exist then.
         """
         return self._house.readings.state_at(token, position=position, at=at)
 
@@ -316,15 +349,15 @@ class Ledger:
     def settled(self, timeout_s: float = 30.0) -> None:
         """Wait until the read models have seen the log's head and what can be sent was sent. Raises `TimeoutError`.
 
-        Readings need not wait: they are exact without.
+        What was left open and is being closed is waited for, too. Readings need not wait: they are exact without.
         """
         self._house.settled(timeout_s)
 
     def sweep(self) -> None:
         """Do at once all that is due now by the ledger's clock, and return when it is durable.
 
-        Progress that was held back, every probe, graces, deadlines, cancels, messages. By itself that happens every
-        60 s (`[sweep] interval`), and when a moment comes that a task waits for; with a `HandClock` only here.
+        Progress that was held back, every probe, graces, deadlines, cancels, cleanups, messages. By itself that happens
+        every 60 s (`[sweep] interval`), and when a moment comes that a task waits for; with a `HandClock` only here.
         """
         self._house.sweep()
 

@@ -8,9 +8,11 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, TypeVar, Unpack, cast
 
-from tallystick.aio import AsyncLedger, AsyncTask
+from tallystick.aio import AsyncLedger
+from tallystick.async_task import AsyncTask
 from tallystick.ledger.errors import InvalidInput, Refused, TallystickError
 from tallystick.ledger.intake import Creation
+from tallystick.ledger.lifecycle import MEDIA_KINDS
 from tallystick.probes.process import own_backing
 from tallystick.sync import Ledger, Task
 from tallystick.verbs import TaskVerbs
@@ -32,6 +34,8 @@ class track:  # noqa: N801 - it is used like a function: `with tallystick.track(
     what keeps it from doing so becomes a note of the exception. A task that somebody else has ended meanwhile stays
     as it is: how the block ended is kept as a late signal.
     What backs the task is this process: pid, start time, boot and host are recorded with the start.
+    A generation that the session has already is somebody else's, and is neither started nor settled by the block:
+    `task.is_new` tells. One that is found by its run id or its key is this block's, as it was before a restart.
 
     With an `AsyncLedger` it is `async with`, or decorates a coroutine function. With a `Ledger` both ways work: in a
     coroutine its answers are awaited on a thread, so that the loop never waits for a disk.
@@ -76,7 +80,8 @@ class track:  # noqa: N801 - it is used like a function: `with tallystick.track(
 
     def __enter__(self) -> Task:
         task = self._threads_ledger().create(**self._given)
-        task.start(backing=own_backing())
+        if not self._is_of_others(task):
+            task.start(backing=own_backing())
         self._tasks.append(task)
         return task
 
@@ -84,7 +89,7 @@ class track:  # noqa: N801 - it is used like a function: `with tallystick.track(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         task = self._tasks.pop()
-        if task.record.is_active:
+        if task.record.is_active and not self._is_of_others(task):
             try:
                 _end(task, error)
             except TallystickError as refusal:
@@ -110,14 +115,16 @@ class track:  # noqa: N801 - it is used like a function: `with tallystick.track(
     async def _enter(self) -> Task | AsyncTask:
         if isinstance(self._ledger, Ledger):
             created = await asyncio.to_thread(self._ledger.create, **self._given)
-            await asyncio.to_thread(created.start, backing=own_backing())
+            if not self._is_of_others(created):
+                await asyncio.to_thread(created.start, backing=own_backing())
             return created
         task = await self._ledger.create(**self._given)
-        await task.start(backing=own_backing())
+        if not self._is_of_others(task):
+            await task.start(backing=own_backing())
         return task
 
     async def _leave(self, task: Task | AsyncTask, error: BaseException | None) -> None:
-        if not task.record.is_active:
+        if not task.record.is_active or self._is_of_others(task):
             return
         try:
             if isinstance(task, Task):
@@ -126,6 +133,11 @@ class track:  # noqa: N801 - it is used like a function: `with tallystick.track(
                 await _end(task, error)
         except TallystickError as refusal:
             _told(refusal, error)
+
+    def _is_of_others(self, task: Task | AsyncTask) -> bool:
+        """Whether this is a generation that the session had already."""
+        is_found = self._given.get("run_id") is not None or self._given.get("idempotency_key") is not None
+        return not task.is_new and not is_found and task.record.task_kind in MEDIA_KINDS
 
     def _threads_ledger(self) -> Ledger:
         if not isinstance(self._ledger, Ledger):

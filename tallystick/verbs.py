@@ -8,6 +8,7 @@ from tallystick.ledger.commands import Command
 from tallystick.ledger.events import TaskFact
 from tallystick.ledger.facts.fact import Usage
 from tallystick.ledger.lifecycle import NotifyPolicy, Status
+from tallystick.leftovers import resource_closed, resource_opened
 
 A = TypeVar("A")
 """What a verb gives back: a record, an awaitable of one, or nothing yet."""
@@ -133,6 +134,27 @@ class TaskVerbs(Generic[A]):
         """Whoever runs the work stopped it: `stopped` says what really was, `confirmed` whether that is sure."""
         fact = intake.cancelled(reason, confirmed=confirmed, stopped=stopped, usage=usage)
         return self._report(fact, occurred_at, expected_version)
+
+    def opened(
+        self,
+        kind: str,
+        name: str,
+        *,
+        pid: int | None = None,
+        evidence: Mapping[str, object] | None = None,
+        occurred_at: int | None = None,
+        expected_version: int | None = None,
+    ) -> A:
+        """The work opened something that is to be closed when it ends, such as a browser tab; told apart by its name.
+
+        When the task has ended, whoever registered as the closer of that kind closes it, once, with `evidence` to go
+        by. Of the kind "process" every ledger does so: give its `pid`, while it is there.
+        """
+        return self._report(resource_opened(kind, name, pid=pid, evidence=evidence), occurred_at, expected_version)
+
+    def closed(self, kind: str, name: str, *, occurred_at: int | None = None, expected_version: int | None = None) -> A:
+        """The work closed itself what it had opened: nobody else need do so."""
+        return self._report(resource_closed(kind, name), occurred_at, expected_version)
 
     def settle(
         self,

@@ -3,13 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tallystick.ledger.events import Event, TaskFact
+from tallystick.ledger.events import AnyFact, Event
 from tallystick.ledger.evolve import evolve
-from tallystick.ledger.facts.deliveries import DeliveryFailed, DeliveryQueued, DeliveryUnknown
+from tallystick.ledger.facts.deliveries import (
+    DeliveryFailed,
+    DeliveryQueued,
+    DeliveryReleased,
+    DeliveryUnknown,
+    DeliveryWithheld,
+)
 from tallystick.ledger.facts.fact import Origin
 from tallystick.ledger.facts.tasks import TaskCreated
 from tallystick.ledger.lifecycle import DeliveryStatus, NotifyPolicy
-from tallystick.ledger.notices import instead, is_given_up, notices
+from tallystick.ledger.notices import Notice, instead, is_given_up, notices, released
 from tallystick.ledger.outbox import Waiting, find
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.routing import Monitor, Routing
@@ -34,20 +40,25 @@ def asked(**more: Any) -> TaskCreated:
 class Announced(Story):
     """A story whose messages are in it. Whoever tells it knows the routing and which way a session was reached on."""
 
-    def __init__(self, *told: TaskFact, routing: Routing = SERVED, stored: Stored | None = None, **more: Any) -> None:
+    def __init__(self, *told: AnyFact, routing: Routing = SERVED, stored: Stored | None = None, **more: Any) -> None:
         self.routing = routing
         self.stored: Stored = stored or {}
         super().__init__(*told, **more)
 
-    def happen(self, facts: Sequence[TaskFact], *, actor: str = "agent", occurred_at: int | None = None) -> None:
+    def happen(self, facts: Sequence[AnyFact], *, actor: str = "agent", occurred_at: int | None = None) -> None:
         for data in facts:
             before = self.record_or_none
             super().happen((data,), actor=actor, occurred_at=occurred_at)
             for notice in self._notices(self.events[-1], before):
                 super().happen((notice,), actor="outbox")
 
-    def _notices(self, event: Event, before: TaskRecord | None) -> list[DeliveryQueued]:
+    def _notices(self, event: Event, before: TaskRecord | None) -> list[Notice]:
         data = event.data
+        if isinstance(data, DeliveryReleased):
+            assert before is not None, "something was released before anything was created"
+            withheld = find(before.outbox, data.delivery)
+            assert withheld is not None, "only what waits can be released"
+            return [released(self.withheld(withheld), data, self.record, self.routing, self.stored.get)]
         if not (isinstance(data, DeliveryFailed | DeliveryUnknown) and is_given_up(data)):
             return list(notices(event, self.record, self.routing, self.stored.get))
         assert before is not None, "something failed before anything was created"
@@ -84,6 +95,12 @@ class Announced(Story):
         """The message of something that waits, from where the log has it."""
         [data] = [event.data for event in self.events if event.position == waiting.position]
         assert isinstance(data, DeliveryQueued)
+        return data
+
+    def withheld(self, waiting: Waiting) -> DeliveryWithheld:
+        """The message of something that is withheld, from where the log has it."""
+        [data] = [event.data for event in self.events if event.position == waiting.position]
+        assert isinstance(data, DeliveryWithheld)
         return data
 
 

@@ -9,7 +9,7 @@ from tallystick.ledger import intake
 from tallystick.ledger.commands import Command
 from tallystick.ledger.decide import decide
 from tallystick.ledger.errors import TallystickError
-from tallystick.ledger.events import Event, TaskFact
+from tallystick.ledger.events import AnyFact, Event
 from tallystick.ledger.evolve import evolve
 from tallystick.ledger.facts.tasks import TaskCreated, TaskLateSignal
 from tallystick.ledger.ids import id_text
@@ -52,7 +52,7 @@ def evidence(answer: Facts | Refusal) -> TaskLateSignal | None:
 class Story:
     """One task, told command by command as a task actor would do it, a second apart unless told otherwise."""
 
-    def __init__(self, *told: TaskFact, stream: bytes = STREAM, position: int = 0, begin_ms: int = BEGIN_MS) -> None:
+    def __init__(self, *told: AnyFact, stream: bytes = STREAM, position: int = 0, begin_ms: int = BEGIN_MS) -> None:
         self.stream = stream
         self.events: list[Event] = []
         self.now_ms = begin_ms
@@ -82,12 +82,12 @@ class Story:
         return self._record
 
     @property
-    def facts(self) -> list[TaskFact]:
+    def facts(self) -> list[AnyFact]:
         return [event.data for event in self.events]
 
     def ask(
         self,
-        data: TaskFact,
+        data: AnyFact,
         *,
         actor: str = "agent",
         occurred_at: int | None = None,
@@ -99,7 +99,7 @@ class Story:
 
     def tell(
         self,
-        data: TaskFact,
+        data: AnyFact,
         *,
         actor: str = "agent",
         occurred_at: int | None = None,
@@ -117,7 +117,7 @@ class Story:
             self.happen(answer, actor=actor, occurred_at=occurred_at)
         return answer
 
-    def happen(self, facts: Sequence[TaskFact], *, actor: str = "agent", occurred_at: int | None = None) -> None:
+    def happen(self, facts: Sequence[AnyFact], *, actor: str = "agent", occurred_at: int | None = None) -> None:
         """Write the facts, allowed or not."""
         for data in facts:
             event = self.next_event(data, actor=actor, occurred_at=occurred_at)
@@ -125,7 +125,7 @@ class Story:
             self.events.append(event)
             self.position = event.position
 
-    def next_event(self, data: TaskFact, *, actor: str = "agent", occurred_at: int | None = None) -> Event:
+    def next_event(self, data: AnyFact, *, actor: str = "agent", occurred_at: int | None = None) -> Event:
         """Return the event that a fact would be if it were written now."""
         return Event(
             position=self.position + 1,
@@ -138,7 +138,7 @@ class Story:
         )
 
 
-def differences(story: Story, data: TaskFact, *, occurred_at: int | None = None) -> dict[str, object]:
+def differences(story: Story, data: AnyFact, *, occurred_at: int | None = None) -> dict[str, object]:
     """Return what one more fact changes in a record, besides its version and its position, which count on."""
     before = story.record
     event = story.next_event(data, occurred_at=occurred_at)

@@ -6,12 +6,13 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tallystick.ledger.events import TaskFact
+from tallystick.ledger.events import AnyFact
 from tallystick.ledger.facts.deliveries import (
     DeliveryAttempted,
     DeliveryDelivered,
     DeliveryDismissed,
     DeliveryFailed,
+    DeliveryReleased,
     DeliveryRetried,
     DeliveryUnknown,
 )
@@ -51,9 +52,11 @@ from tallystick.ledger.limits import COUNT_MAX, TIME_MS_MAX, TIMEOUT_MS_MAX
 from tallystick.ledger.outbox import Waiting
 from tallystick.ledger.routing import Monitor, Routing
 from tests.announced import CHAT, MONITORS, OPS, SERVED, WATCHED, Announced
+from tests.leftovers import cleanups, closings, openings
 from tests.story import BEGIN_MS, Story, created
 
 TASK_IDS = ("0198c2f0-7b7e-7cc3-8a53-1f0a9d8e4b21", "0198c2f0-7b7f-7000-8000-000000000001")
+FLOW_IDS = ("0198c2f0-7b7e-7cc3-8a53-0000000000f1", "0198c2f0-7b7e-7cc3-8a53-0000000000f2")
 
 words = st.one_of(
     st.sampled_from(["", "done", "boom", "two\nlines", "ein Strich für jede Aufgabe", "🪵"]), st.text(max_size=12)
@@ -110,7 +113,7 @@ _BLANKS: dict[str, st.SearchStrategy[Any]] = {
     "source_id": keys,
     "parent": st.sampled_from(TASK_IDS),
     "root": st.sampled_from(TASK_IDS),
-    "flow": keys,
+    "flow": st.sampled_from(FLOW_IDS),
     "agent": keys,
     "requester_agent": keys,
     "origin": origins,
@@ -118,6 +121,7 @@ _BLANKS: dict[str, st.SearchStrategy[Any]] = {
     "backing": backings,
     "metadata": metadata,
     "idempotency_key": keys,
+    "request_key": keys,
 }
 
 
@@ -193,10 +197,10 @@ late_signals = st.builds(
     content=st.dictionaries(keys, st.one_of(words, numbers, evidence, st.lists(words, max_size=2)), max_size=2),
 )
 
-outcomes: st.SearchStrategy[TaskFact] = st.one_of(successes, failures, time_outs, cancellations)
+outcomes: st.SearchStrategy[AnyFact] = st.one_of(successes, failures, time_outs, cancellations)
 """What a runtime observes at the end of a run."""
 
-reports: st.SearchStrategy[TaskFact] = st.one_of(
+reports: st.SearchStrategy[AnyFact] = st.one_of(
     starts,
     starts,  # twice, so that not most stories end before they begin
     progress,
@@ -213,10 +217,13 @@ reports: st.SearchStrategy[TaskFact] = st.one_of(
     holds,
     releases,
     recoveries,
+    openings,
+    closings,
+    cleanups,
 )
 """What somebody may tell of a task that is there, except its pruning."""
 
-unfinished: st.SearchStrategy[TaskFact] = st.one_of(
+unfinished: st.SearchStrategy[AnyFact] = st.one_of(
     starts, progress, misses, restorations, leases, policies, holds, releases, creations()
 )
 """What leaves a task active."""
@@ -244,10 +251,11 @@ _of_a_message = st.one_of(
     _retries,
     _retries,
     st.builds(DeliveryDismissed, delivery=st.sampled_from(["", "", None]), reason=maybe(words)),
+    st.builds(DeliveryReleased, delivery=_any, as_of=st.integers(1, 9), output=maybe(words), reason=maybe(words)),
 )
 
 
-def deliveries(names: st.SearchStrategy[str] = delivery_names) -> st.SearchStrategy[TaskFact]:
+def deliveries(names: st.SearchStrategy[str] = delivery_names) -> st.SearchStrategy[AnyFact]:
     """What may be told of messages with these names: by who sends them, by who takes them, by an operator."""
     return st.builds(named, _of_a_message, names)
 
@@ -257,7 +265,7 @@ def named(fact: Any, delivery: str) -> Any:
     return fact if fact.delivery is None else replace(fact, delivery=delivery)
 
 
-def delivered(story: Announced) -> st.SearchStrategy[TaskFact]:
+def delivered(story: Announced) -> st.SearchStrategy[AnyFact]:
     """What may be told of a story's messages: mostly of those that wait."""
     return deliveries(st.sampled_from([*story.names * 3, *_NAMES]))
 
@@ -278,16 +286,23 @@ monitors = st.builds(
     owner=maybe(keys),
 )
 
+_waiting: dict[str, st.SearchStrategy[Any]] = {
+    "delivery": st.text("abc", max_size=2),
+    "position": st.integers(1, 99),
+    "queued_at": st.integers(BEGIN_MS, BEGIN_MS + 3),
+    "due_at": maybe(st.integers(BEGIN_MS, BEGIN_MS + 3)),
+}
 outboxes = st.lists(
-    st.builds(
-        Waiting,
-        delivery=st.text("abc", max_size=2),
-        position=st.integers(1, 99),
-        status=st.sampled_from(DeliveryStatus),
-        queued_at=st.integers(BEGIN_MS, BEGIN_MS + 3),
-        route=maybe(routes),
-        session=maybe(keys),
-        due_at=maybe(st.integers(BEGIN_MS, BEGIN_MS + 3)),
+    st.one_of(
+        st.builds(
+            Waiting,
+            status=st.sampled_from(sorted(set(DeliveryStatus) - {DeliveryStatus.WITHHELD})),
+            route=maybe(routes),
+            session=maybe(keys),
+            until=maybe(times),
+            **_waiting,
+        ),
+        st.builds(Waiting, status=st.just(DeliveryStatus.WITHHELD), **_waiting),
     ),
     max_size=6,
     unique_by=lambda waiting: waiting.delivery,
@@ -298,13 +313,13 @@ outboxes = st.lists(
 class Telling(Struct, frozen=True):
     """One report in its time."""
 
-    data: TaskFact
+    data: AnyFact
     occurred_at: int | None = None
     after_ms: int = 1
     others: int = 0
 
 
-def tellings(data: st.SearchStrategy[TaskFact] = reports) -> st.SearchStrategy[Telling]:
+def tellings(data: st.SearchStrategy[AnyFact] = reports) -> st.SearchStrategy[Telling]:
     """Reports now or of some other time, with the events of other tasks in between."""
     return st.builds(
         Telling,
@@ -317,7 +332,7 @@ def tellings(data: st.SearchStrategy[TaskFact] = reports) -> st.SearchStrategy[T
 
 @st.composite
 def stories(
-    draw: st.DrawFn, told: st.SearchStrategy[TaskFact] = reports, *, most: int = 12, pruned: bool = True
+    draw: st.DrawFn, told: st.SearchStrategy[AnyFact] = reports, *, most: int = 12, pruned: bool = True
 ) -> Story:
     """A task after everything that was told of it, each report admitted, kept as a late signal or refused.
 
@@ -340,7 +355,7 @@ def stories(
 
 @st.composite
 def announced(
-    draw: st.DrawFn, told: st.SearchStrategy[TaskFact] = reports, *, most: int = 12, pruned: bool = True
+    draw: st.DrawFn, told: st.SearchStrategy[AnyFact] = reports, *, most: int = 12, pruned: bool = True
 ) -> Announced:
     """A task after everything that was told of it and of its messages, each report admitted, late or refused."""
     story = Announced(routing=draw(routings), stored=draw(stored_routes))
@@ -360,7 +375,7 @@ def told_creations(draw: st.DrawFn) -> TaskCreated:
         runtime=draw(st.sampled_from(Runtime)),
         notify=draw(st.sampled_from(sorted(set(NotifyPolicy) - {NotifyPolicy.SILENT}))),
         origin=draw(st.one_of(st.just(CHAT), st.just(Origin("telegram", 5)), origins)),
-        child_session=draw(maybe(keys)),
+        child_session=draw(maybe(st.just("agent:child") | keys)),
         kind=draw(st.sampled_from([None, None, "image_generation"])),
     )
 

@@ -1,6 +1,6 @@
 """The courier: the actor that sends what waits in outboxes, and has recorded what became of it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
@@ -8,9 +8,9 @@ from msgspec import Struct
 from tallystick.actors.actor import DispatchedActor
 from tallystick.actors.courier.alarm import Alarm
 from tallystick.actors.courier.askers import Askers
+from tallystick.actors.courier.backlog import AGAIN_MS, Backlog
 from tallystick.actors.courier.endpoint import Endpoint, Job
 from tallystick.actors.courier.errands import Errand, Finish, Heard, Served, Settled
-from tallystick.actors.courier.jobs import Jobs
 from tallystick.actors.courier.outcomes import Arrived, Doubtful, Outcome, fact_of, understood, why_not_tried
 from tallystick.actors.courier.pacing import Pacing
 from tallystick.actors.courier.recorder import Key, Recorder, Send, Written
@@ -25,13 +25,14 @@ from tallystick.actors.watching.crew import Crew, Unanswered
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.delivery import Permanent
 from tallystick.ledger.errors import Closed
-from tallystick.ledger.facts.deliveries import DeliveryFailed
+from tallystick.ledger.facts.deliveries import DeliveryDismissed, DeliveryFailed
 from tallystick.ledger.outbox import Waiting, sendable
-from tallystick.projections.change import Change
+from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.withholding import STALE
+from tallystick.projections.change import Change, Changes
 
 log = logger("actors")
 
-AGAIN_MS = 1_000  # until an outcome that could not be written is written again
 MS_PER_S = 1_000
 
 Secrets = Callable[[], tuple[str, ...]]
@@ -76,13 +77,21 @@ class Courier(DispatchedActor):
         self._recorder = Recorder(record, self._put)
         self.is_blind = False
         """Set when it could not be told of a commit: then it has to look into the index."""
-        self._jobs = Jobs()
         self._askers = Askers()
-        self._opened_at = self._looked_at = clock()
+        self._backlog = Backlog(
+            shelf, self._askers, pacing=pacing, clock=clock, is_recorded=self._recorder.holds, look_by=self._alarm.by
+        )
+        self._jobs = self._backlog.jobs
+        self._opened_at = clock()
         self._finishing = self._is_due = self._has_unconfirmed = False
 
     def _put(self, message: object) -> None:
         self.inbox.put_behind([Envelope(message)])  # admitted already: a bound would lose an answer
+
+    def concern(self, batch: Committed) -> Committed | None:
+        """Return what of a commit is about messages."""
+        told = {stream: change for stream, change in batch.changes.tasks.items() if _is_about_messages(change)}
+        return Committed(batch.first, batch.last, Changes(told)) if told else None
 
     def begin(self) -> None:
         """Begin to send. Called once, on the dispatcher's thread."""
@@ -111,7 +120,7 @@ class Courier(DispatchedActor):
             if self.is_blind:
                 self.is_blind = False
                 self._see_again()
-            if self._is_due and self._is_ready():
+            if self._is_due and self._backlog.is_ready():
                 self._recorder.rewrite()
                 self._look(self._clock())
                 self._is_due = False
@@ -130,7 +139,7 @@ class Courier(DispatchedActor):
         """Take note of commits, answers and orders."""
         match message:
             case Committed():
-                for stream, change in message.changes.items():
+                for stream, change in message.changes.tasks.items():
                     self._note(stream, change)
             case _Sent():
                 self._sent(message)
@@ -159,62 +168,20 @@ class Courier(DispatchedActor):
 
     # What is heard of.
 
-    def _note(self, stream: bytes, change: Change) -> None:
+    def _note(self, stream: bytes, change: Change[TaskRecord]) -> None:
         before = () if change.before is None else change.before.outbox
         now = self._clock()
-        may_go = list(sendable(change.after.outbox))
-        self._jobs.drop(stream, but=[waiting.delivery for waiting in may_go])
-        for waiting in may_go:
-            if self._pacing.is_due(now, waiting):
-                self._offer(stream, waiting)
-            else:
-                assert waiting.route is not None, "what is sent has a route"
-                self._shelf.endpoint(waiting.route).expect(waiting.due_at)
-                self._alarm.by(waiting.due_at)
+        self._backlog.heard(stream, list(sendable(change.after.outbox)), now)
         for waiting in change.after.outbox:
             if waiting.session is not None and waiting not in before:
                 self._waker.wake(waiting.session)
                 if waiting.due_at is not None:
                     self._alarm.by(waiting.due_at)
 
-    def _offer(self, stream: bytes, waiting: Waiting) -> None:
-        """Take up a message that was heard of, unless the index has others that are before it."""
-        assert waiting.route is not None, "what is sent has a route"
-        endpoint = self._shelf.endpoint(waiting.route)
-        if endpoint.has_more:
-            self._askers.left(endpoint, waiting)
-        else:
-            self._take_up(stream, waiting)
-
-    def _is_known(self, key: Key) -> bool:
-        return key in self._jobs or self._recorder.holds(key)
-
-    def _take_up(self, stream: bytes, waiting: Waiting) -> None:
-        assert waiting.route is not None, "what is sent has a route"
-        key = (stream, waiting.delivery)
-        if self._is_known(key):
-            return
-        endpoint = self._shelf.endpoint(waiting.route)
-        if not endpoint.has_room() or endpoint.is_paused(self._clock()):
-            endpoint.has_more = True
-            self._askers.left(endpoint, waiting)
-            return
-        job = Job(stream, waiting, waiting.attempts + 1, endpoint)
-        self._jobs.add(job)
-        self._askers.took(key, waiting)
-        endpoint.queue.append(job)
-
-    def _is_ready(self) -> bool:
-        """Whether the index can be asked now; else it is asked a while later, unless somebody waits for it."""
-        if self._askers or self._shelf.is_ready():
-            return True
-        self._alarm.by(self._clock() + AGAIN_MS)
-        return False
-
     def _see_again(self) -> None:
         """Something was not heard of: what stands in the queues may not be true any more."""
         for endpoint in self._shelf.endpoints():
-            self._put_back(endpoint)
+            self._backlog.put_back(endpoint)
         self._waker.rouse(self._shelf.sessions)
         self._is_due = True
 
@@ -222,10 +189,7 @@ class Courier(DispatchedActor):
 
     def _look(self, now: int) -> None:
         """Take up what is due by the index: messages of every endpoint, and media that no session has confirmed."""
-        self._shelf.look()
-        for endpoint in self._shelf.endpoints():
-            endpoint.has_more |= endpoint.is_expecting(now) or bool(self._askers) or now < self._looked_at
-        self._looked_at = now
+        self._backlog.look(now)
         self._opened_at = min(self._opened_at, now)  # the clock may have been set back
         self._see_to_unconfirmed(now)
         self._alarm.by(self._shelf.next_unconfirmed(now))
@@ -264,12 +228,15 @@ class Courier(DispatchedActor):
     def _next(self, endpoint: Endpoint, now: int) -> bool:
         """Do something about the endpoint's next message; whether there was one."""
         while not endpoint.queue:
-            if not endpoint.has_more or not self._is_ready() or not self._fill(endpoint, now):
+            if not endpoint.has_more or not self._backlog.is_ready() or not self._backlog.fill(endpoint, now):
                 return False
         job = endpoint.queue.popleft()
         if job.is_dropped:
             self._jobs.remove(job)
-            self._reconsider(job.stream, now)
+            self._backlog.reconsider(job.stream, now)
+        elif job.waiting.until is not None and now >= job.waiting.until:
+            self._jobs.remove(job)
+            self._recorder.write(job.stream, DeliveryDismissed(delivery=job.waiting.delivery, reason=STALE))
         elif self._is_over(job, now):
             span = self._pacing.window // MS_PER_S
             error = f"not delivered within {span} s" + (f": {endpoint.error}" if endpoint.error else "")
@@ -295,34 +262,11 @@ class Courier(DispatchedActor):
         is_served = self._senders.serves(job.endpoint.channel)
         return not is_served and self._pacing.is_over(now, max(waiting.queued_at, self._opened_at))
 
-    def _fill(self, endpoint: Endpoint, now: int) -> bool:
-        """Fill an endpoint's queue from the index; whether anything was there."""
-        found, endpoint.has_more = self._shelf.due(endpoint, now, self._is_known)
-        for stream, waiting in found:
-            self._take_up(stream, waiting)
-        self._askers.filled(endpoint, found)
-        if not endpoint.has_more:
-            endpoint.next_at = self._shelf.next_due(endpoint, now)
-            self._alarm.by(endpoint.next_at)
-        return bool(endpoint.queue)
-
     def _leave(self, job: Job) -> None:
         """Leave a message, and those behind it, to the index until its endpoint may be tried again."""
         self._jobs.remove(job)
-        self._put_back(job.endpoint)
+        self._backlog.put_back(job.endpoint)
         self._tell_pause(job.endpoint)
-
-    def _put_back(self, endpoint: Endpoint) -> None:
-        for each in endpoint.queue:
-            self._jobs.remove(each)
-        endpoint.queue.clear()
-        endpoint.has_more = True
-
-    def _reconsider(self, stream: bytes, now: int, known: Iterable[Waiting] | None = None) -> None:
-        """Offer what may be sent next of a task; without what is known of it, the index is asked."""
-        for waiting in self._shelf.sendable_of(stream) if known is None else known:
-            if self._pacing.is_due(now, waiting):
-                self._offer(stream, waiting)
 
     def _hand_out(self, job: Job) -> None:
         job.endpoint.begin()
@@ -345,7 +289,7 @@ class Courier(DispatchedActor):
             self._recorder.write(job.stream, fact_of(job, Doubtful(str(answer)), now, self._pacing))
         elif isinstance(answer, Dropped) and not job.has_begun:
             self._jobs.remove(job)
-            self._reconsider(job.stream, now)
+            self._backlog.reconsider(job.stream, now)
         elif not job.has_begun and isinstance(answer, BaseException) and not isinstance(answer, Permanent):
             if not self._crew.is_closed():  # nobody has tried
                 endpoint.hold(now, now + self._pacing.first, why_not_tried(answer))
@@ -373,7 +317,7 @@ class Courier(DispatchedActor):
         self._askers.recorded(written)
         if self._recorder.written(written):
             known = None if written.record is None else list(sendable(written.record.outbox))
-            self._reconsider(written.stream, self._clock(), known)
+            self._backlog.reconsider(written.stream, self._clock(), known)
         elif self._recorder.is_behind():
             self._alarm.by(self._clock() + AGAIN_MS)
 
@@ -397,3 +341,8 @@ class Courier(DispatchedActor):
 
         if not (self._has_unconfirmed and may_begin):
             self._askers.answer(is_busy, lambda each: each.has_more and may_begin and each.goes_on(now))
+
+
+def _is_about_messages(change: Change[TaskRecord]) -> bool:
+    after = change.after.outbox
+    return bool(after) if change.before is None else after is not change.before.outbox

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from tallystick.actors.courier.endpoint import Job
 from tallystick.actors.courier.pacing import Pacing
-from tallystick.actors.telling import stripper
+from tallystick.actors.redaction import stripper
 from tallystick.actors.watching.crew import Unanswered
 from tallystick.actors.watching.supervision import in_words
 from tallystick.ledger import fields

@@ -12,12 +12,12 @@ from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Closed, Corrupt, NotFound, Refused
 from tallystick.ledger.events import TaskFact
 from tallystick.ledger.ids import id_text
+from tallystick.ledger.limits import OUTCOMES_AT_ONCE
 from tallystick.ledger.record import TaskRecord
 
 log = logger("actors")
 
 ACTOR = "courier"
-WRITES_MAX = 256  # outcomes that wait for the disk at the same time: more would keep writers waiting behind them
 
 Key: TypeAlias = tuple[bytes, str]
 """A task, and the name of one of its messages."""
@@ -77,7 +77,7 @@ class Recorder:
 
     def has_room(self) -> bool:
         """Whether there may be more outcomes: the disk keeps up."""
-        return len(self._held) < WRITES_MAX
+        return len(self._held) < OUTCOMES_AT_ONCE
 
     def is_writing(self) -> bool:
         """Whether something is on its way to the disk."""

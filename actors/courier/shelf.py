@@ -6,14 +6,13 @@ from tallystick.actors.courier.endpoint import Endpoint, Line
 from tallystick.actors.courier.pacing import Pacing
 from tallystick.actors.courier.recorder import Key
 from tallystick.ledger.facts.fact import Origin
-from tallystick.ledger.limits import DELIVERIES_AT_ONCE, ENDPOINT_WINDOW, TIME_MS_MAX
+from tallystick.ledger.limits import DELIVERIES_AT_ONCE, ENDPOINT_WINDOW, TIME_MS_MAX, VIEWS_LAG_MAX
 from tallystick.ledger.outbox import Waiting, endpoint_of, line_of, sendable
 from tallystick.projections.keys import ENDPOINT, SESSION, UNCONFIRMED, outbox_heading
 from tallystick.projections.outbox import Slot, endpoint_heading, session_heading
 from tallystick.projections.reader import Reader
 
 PAGE = ENDPOINT_WINDOW + DELIVERIES_AT_ONCE  # those under way stand there, too
-LAG_MAX = 20_000  # events that the views have not seen
 
 
 class Shelf:
@@ -27,7 +26,7 @@ class Shelf:
 
     def is_ready(self) -> bool:
         """Whether the index can be asked: not when most of the log would have to be folded for each answer."""
-        return self._reader.lag() <= LAG_MAX
+        return self._reader.lag() <= VIEWS_LAG_MAX
 
     def endpoints(self) -> Sequence[Endpoint]:
         """Return the endpoints that are known."""

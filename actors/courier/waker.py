@@ -13,7 +13,7 @@ from tallystick.actors.log import logger
 from tallystick.actors.watching.crew import Crew, Unanswered
 from tallystick.actors.watching.supervision import in_words
 from tallystick.ledger.clock import Clock
-from tallystick.ledger.limits import DELIVERY_LIMIT_MS, WAKE_COALESCED_MS
+from tallystick.ledger.limits import DELIVERY_LIMIT_MS, ROUSED_AT_ONCE, SESSIONS_KEPT, WAKE_COALESCED_MS
 
 log = logger("actors")
 
@@ -21,8 +21,6 @@ OnWake: TypeAlias = Callable[[str], Awaitable[None] | None]
 """Is told the key of a session in which something waits."""
 
 MS_PER_S = 1_000
-SESSIONS_KEPT = 10_000
-ROUSED_AT_ONCE = 64  # sessions
 
 
 class _Call(Struct, eq=False):

@@ -1,17 +1,16 @@
 """The crew: threads that call what may block, each call with a time limit, so that nobody else waits for it."""
 
-import heapq
 import inspect
-import itertools
+import math
 import threading
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tallystick.actors.courtesy import Courtesy
 from tallystick.actors.log import logger
+from tallystick.actors.watching.gang import HEED_S, Call, Done, Gang
 from tallystick.ledger.limits import PROBES_AT_ONCE
 
 if TYPE_CHECKING:  # loaded when somebody hands over a coroutine function
@@ -24,10 +23,8 @@ QUICK_S = 0.01
 """Who takes up the next call sooner needs no help. More threads that only compute would not do more, and would keep the
 embedder's loop waiting: each may keep the interpreter for some milliseconds."""
 
-HEED_S = 1.0  # how long a coroutine that is cancelled may take to end
-
-Done = Callable[[Any], None]
-"""What is called with the answer of a call, or with the exception that took its place."""
+LINGER_S = 0.2
+"""How long a thread waits for its next call: to begin another one costs more than most calls."""
 
 
 class Unanswered(Exception):
@@ -41,75 +38,52 @@ class Unanswered(Exception):
         self.hangs = hangs
 
 
-class _Call:
-    __slots__ = ("argument", "done", "function", "gang", "is_awaited", "is_over", "key", "limit_s", "until")
-
-    def __init__(
-        self, gang: "_Gang", key: bytes, function: Callable[[Any], Any], argument: Any, *, limit_s: float, done: Done
-    ) -> None:
-        self.gang, self.key, self.function, self.argument = gang, key, function, argument
-        self.limit_s, self.done, self.is_over = limit_s, done, False
-        self.is_awaited, self.until = False, 0.0
-
-
-class _Gang:
-    """The calls of one kind: who waits, who works, and who hangs."""
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        self.waiting: deque[_Call] = deque()
-        self.keys: set[bytes] = set()
-        self.working = self.hanging = 0
-        self.taken_at = 0.0
-        self.is_crowded = False
-
-    def strand(self) -> list[_Call]:
-        """Return those who wait in vain, and let them wait no more."""
-        stranded = list(self.waiting)
-        self.waiting.clear()
-        self.keys.difference_update(call.key for call in stranded)
-        return stranded
-
-
 class Crew:
     """Calls functions on threads of its own, plain ones and coroutine functions.
 
     Of each kind at most `at_once` calls are under way, and no more than it takes: one thread serves those that answer
-    quickly, and others join it while it is kept waiting. A call that takes longer than its limit is answered with
-    `Unanswered` and left alone: its thread cannot be stopped, so another takes its place, up to `at_once` of a kind;
-    when that many hang, further calls of the kind are answered with `Unanswered` at once. No key is called again while
-    its last call hangs. So one that hangs delays nobody else, and many that hang delay only their own kind.
+    quickly, and others join it while one is kept waiting for longer than `quick_s`. A call that takes longer than its
+    limit is answered with `Unanswered` and left alone: its thread cannot be stopped, so another takes its place, up to
+    `at_once` of a kind; when that many hang, further calls of the kind are answered with `Unanswered` at once. No key
+    is called again while its last call hangs. So one that hangs delays nobody else, and many that hang delay only
+    their own kind.
     Coroutines run on `loop`, else on one that the crew makes; they are cancelled at their limit, and hang when they do
     not heed that. The limits are real time, whatever the ledger's clock.
-    When nothing is under way, no thread stays longer than the last limit, but the loop's.
+    A thread without a call stays for LINGER_S: when nothing is under way, none stays longer, but the loop's.
     `done` is called on one of the crew's threads, and must not block.
     """
 
-    def __init__(self, *, at_once: int = PROBES_AT_ONCE, loop: "asyncio.AbstractEventLoop | None" = None) -> None:
-        self._at_once, self._loop, self._own_loop = at_once, loop, False
-        self._lock = threading.Condition()
-        self._gangs: dict[str, _Gang] = {}
-        self._limits: list[tuple[float, int, _Call]] = []
-        self._counter = itertools.count()
+    def __init__(
+        self,
+        *,
+        at_once: int = PROBES_AT_ONCE,
+        quick_s: float = QUICK_S,
+        loop: "asyncio.AbstractEventLoop | None" = None,
+    ) -> None:
+        self._at_once, self._quick_s, self._loop, self._own_loop = at_once, quick_s, loop, False
+        self._lock = threading.RLock()
+        self._gangs: dict[str, Gang] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._warden: threading.Thread | None = None
+        self._sooner = threading.Condition(self._lock)
+        self._look_at = math.inf
+        """When the warden looks, unless it is told of something `_sooner`."""
         self._closed = False
 
     def call(
         self, kind: str, key: bytes, function: Callable[[Any], Any], argument: Any, *, limit_s: float, done: Done
     ) -> None:
         """Call `function(argument)` soon; `done` gets what it returns or raises, or `Unanswered`, exactly once."""
-        stranded: list[_Call] = []
+        stranded: list[Call] = []
         with self._lock:
-            gang = self._gangs.setdefault(kind, _Gang(kind))
+            gang = self._gangs.get(kind)
+            if gang is None:
+                gang = self._gangs[kind] = Gang(kind, self._at_once)
             problem = self._problem(gang, key)
             if problem is None:
                 gang.keys.add(key)
-                gang.waiting.append(_Call(gang, key, function, argument, limit_s=limit_s, done=done))
+                gang.waiting.append(Call(key, function, argument, limit_s=limit_s, done=done))
                 stranded = self._fill(gang)
-                if gang.waiting and not gang.is_crowded:
-                    gang.is_crowded = True
-                    self._lock.notify_all()  # the warden sees to it that they do not wait for long
         if problem is not None:
             _tell(done, problem)
         for each in stranded:
@@ -131,7 +105,9 @@ class Crew:
             left = [call for gang in self._gangs.values() for call in gang.waiting]
             for gang in self._gangs.values():
                 gang.waiting.clear()
-            self._lock.notify_all()
+                while gang.idle:
+                    gang.rouse()
+            self._sooner.notify()
             loop, self._loop = self._loop, None
             own, self._own_loop = self._own_loop, False
         for call in left:
@@ -140,7 +116,7 @@ class Crew:
             with suppress(RuntimeError):  # an embedder may have closed his
                 loop.call_soon_threadsafe(loop.stop if own else self._cancel_tasks)
 
-    def _problem(self, gang: _Gang, key: bytes) -> Unanswered | None:
+    def _problem(self, gang: Gang, key: bytes) -> Unanswered | None:
         if self._closed:
             return Unanswered("the ledger was closed")
         if key in gang.keys:
@@ -149,11 +125,19 @@ class Crew:
             return Unanswered(f"{gang.hanging} calls of {gang.kind} have not come back")
         return None
 
-    def _fill(self, gang: _Gang) -> list[_Call]:
-        """Put a thread on what waits, if one may be had; return who waits in vain. Called with the lock."""
-        if not gang.waiting or gang.working >= self._at_once:
+    def _fill(self, gang: Gang) -> list[Call]:
+        """Put a thread on what waits, if that helps; return who waits in vain. Called with the lock."""
+        if not gang.waiting or not gang.may_grow():
             return []
-        if gang.working and time.monotonic() < gang.taken_at + QUICK_S:
+        now = time.monotonic()
+        if gang.is_busy() and now < gang.taken_at + self._quick_s:
+            self._look_by(gang.taken_at + self._quick_s)
+            return []
+        gang.taken_at = now
+        if len(gang.waiting) > 1:
+            self._look_by(now + self._quick_s)
+        if gang.idle:
+            gang.rouse()
             return []
         try:
             if self._warden is None:
@@ -163,24 +147,13 @@ class Crew:
             threading.Thread(target=self._work, args=(gang,), name=f"tallystick-{gang.kind}", daemon=True).start()
         except RuntimeError:  # the machine has none left; whoever is at work takes up what waits
             log.exception("no_thread", kind=gang.kind)
-            return [] if gang.working else gang.strand()
-        gang.working += 1
+            return [] if gang.threads else gang.strand()
+        gang.threads += 1
         return []
 
-    def _work(self, gang: _Gang) -> None:
+    def _work(self, gang: Gang) -> None:
         courtesy = Courtesy()
-        while True:
-            courtesy.pause()
-            with self._lock:
-                if not gang.waiting:
-                    gang.working -= 1
-                    if self._closed or not self._limits:
-                        self._lock.notify_all()  # the warden may go, too
-                    return
-                call = gang.waiting.popleft()
-                gang.taken_at = time.monotonic()
-                call.until = gang.taken_at + call.limit_s
-                self._limit(call, call.until)
+        while call := self._taken(gang):
             answer = self._answer_of(call)
             with self._lock:
                 gang.keys.discard(call.key)
@@ -188,9 +161,29 @@ class Crew:
                     gang.hanging -= 1
                     return
                 call.is_over = True
+                gang.called.discard(call)
             _tell(call.done, answer)
+            courtesy.pause()
 
-    def _answer_of(self, call: _Call) -> Any:
+    def _taken(self, gang: Gang) -> Call | None:
+        """Take the next call, when there is one within LINGER_S; else the thread has to go."""
+        is_in_vain = False
+        while True:
+            with self._lock:
+                call = gang.take()
+                if call is not None:
+                    self._look_by(call.until)
+                    return call
+                if is_in_vain or self._closed:
+                    gang.threads -= 1
+                    self._look_by(0)  # the warden may go, too
+                    return None
+                turn = gang.linger()
+            turn.acquire(timeout=LINGER_S)
+            with self._lock:
+                is_in_vain = gang.linger_no_more(turn)
+
+    def _answer_of(self, call: Call) -> Any:
         try:
             answer = call.function(call.argument)
             if inspect.isawaitable(answer):
@@ -201,7 +194,7 @@ class Crew:
 
     # Coroutines.
 
-    def _awaited(self, answer: Any, call: _Call) -> Any:
+    def _awaited(self, answer: Any, call: Call) -> Any:
         """Wait until it is really over: a coroutine that does not heed its cancellation hangs like any other call."""
         import asyncio  # noqa: PLC0415 - most probes are plain functions
 
@@ -259,46 +252,48 @@ class Crew:
 
     # What takes too long.
 
-    def _limit(self, call: _Call, at: float) -> None:
-        """Look at a call when its time is over. Called with the lock."""
-        heapq.heappush(self._limits, (at, next(self._counter), call))
-        if self._limits[0][2] is call:
-            self._lock.notify_all()
+    def _look_by(self, at: float) -> None:
+        """Let the warden look at that moment, if not before. Called with the lock."""
+        if at < self._look_at:
+            self._look_at = at
+            self._sooner.notify()
 
     def _watch(self) -> None:
         while True:
             with self._lock:
-                while self._limits and self._limits[0][2].is_over:
-                    heapq.heappop(self._limits)
-                if not self._limits and not any(gang.working for gang in self._gangs.values()):
-                    self._warden = None
-                    return
-                is_crowded = self._help()
-                left = self._limits[0][0] - time.monotonic() if self._limits else None
-                if left is None or left > 0:
-                    self._lock.wait(min(left or QUICK_S, QUICK_S) if is_crowded else left)
+                late = self._late()
+                if late is None:
+                    if not any(each.threads for each in self._gangs.values()):
+                        self._warden = None
+                        return
+                    self._sooner.wait(None if self._look_at == math.inf else self._look_at - time.monotonic())
                     continue
-                at, _, call = heapq.heappop(self._limits)
-                if call.is_awaited and at == call.until:  # it is being cancelled
-                    self._limit(call, at + HEED_S)
-                    continue
-                call.is_over = True
-                stranded = self._give_up(call.gang)
+                gang, call = late
+                stranded = self._give_up(gang, call)
             _tell(call.done, Unanswered(_too_long(call)))
             for other in stranded:
-                _tell(other.done, Unanswered(f"too many calls of {call.gang.kind} have not come back"))
+                _tell(other.done, Unanswered(f"too many calls of {gang.kind} have not come back"))
 
-    def _help(self) -> bool:
-        """Put another thread on what has been waiting for long; whether anybody still waits. Called with the lock."""
-        for gang in self._gangs.values():
-            if gang.working:  # else nobody waits
-                self._fill(gang)
-            gang.is_crowded = bool(gang.waiting) and gang.working < self._at_once
-        return any(gang.is_crowded for gang in self._gangs.values())
+    def _late(self) -> tuple[Gang, Call] | None:
+        """Return a call that is to be given up; without one, help those who wait, and note when to look again.
 
-    def _give_up(self, gang: _Gang) -> list[_Call]:
+        Called with the lock.
+        """
+        now = time.monotonic()
+        calls = [(gang, call) for gang in self._gangs.values() for call in gang.called]
+        late = next((each for each in calls if each[1].is_late(now)), None)
+        if late is None:
+            self._look_at = min((call.look_at for _, call in calls), default=math.inf)
+            for gang in self._gangs.values():
+                if gang.threads:  # else nobody waits
+                    self._fill(gang)
+        return late
+
+    def _give_up(self, gang: Gang, call: Call) -> list[Call]:
         """Leave a thread to its call; return who waits for a thread in vain, because no more may hang."""
-        gang.working -= 1
+        call.is_over = True
+        gang.called.discard(call)
+        gang.threads -= 1
         gang.hanging += 1
         log.error("call_hangs", kind=gang.kind, hanging=gang.hanging)
         return self._fill(gang) if gang.hanging < self._at_once else gang.strand()
@@ -311,7 +306,7 @@ def _tell(done: Done, answer: Any) -> None:
         log.exception("answer_not_taken")
 
 
-def _too_long(call: _Call) -> str:
+def _too_long(call: Call) -> str:
     return f"no answer within {call.limit_s:g} s"
 
 

@@ -22,8 +22,9 @@ from tallystick.actors.watching.wheel import Wheel
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.errors import Closed, Refused
 from tallystick.ledger.lifecycle import Runtime, Status
-from tallystick.ledger.limits import TIME_MS_MAX
+from tallystick.ledger.limits import TIME_MS_MAX, VIEWS_LAG_MAX
 from tallystick.ledger.record import TaskRecord
+from tallystick.projections.change import Changes
 from tallystick.projections.due import DueKind, DueRules, names_its_backing
 from tallystick.projections.query import Query
 from tallystick.projections.reader import Reader
@@ -34,7 +35,6 @@ SLICE = 128  # tasks that are taken up in one turn: others have mail, too
 WRITES_MAX = 128  # inferences that wait for the disk at the same time: more would keep writers waiting behind them
 WRITES_AT_OPENING_MAX = 1_024  # then nobody else writes
 DUES_MAX = 4_096  # taken from the index in one look
-LAG_MAX = 20_000  # events that the views have not seen: to fold more at each question would be in everybody's way
 LAG_MS = 1_000  # how soon to ask again
 SILENCES = 3  # intervals without a look: this process was stopped, and nobody watched
 WATCHED = frozenset({DueKind.DEADLINE, DueKind.GRACE, DueKind.CANCEL})
@@ -106,6 +106,12 @@ class Supervisor(DispatchedActor):
     def _put(self, message: object) -> None:
         self.inbox.put_behind([Envelope(message)])  # admitted already: a bound would lose an answer
 
+    def concern(self, batch: Committed) -> Committed | None:
+        """Return what of a commit is about tasks that it follows."""
+        concerns = self.supervision.concerns
+        told = {stream: change for stream, change in batch.changes.tasks.items() if concerns(change.after)}
+        return Committed(batch.first, batch.last, Changes(told)) if told else None
+
     def begin(self) -> None:
         """Begin to look by the clock. Called once, on the dispatcher's thread."""
         if self.judges:
@@ -164,7 +170,7 @@ class Supervisor(DispatchedActor):
     # What is heard of.
 
     def _note(self, batch: Committed) -> None:
-        for stream, change in batch.changes.items():
+        for stream, change in batch.changes.tasks.items():
             before, after = change.before, change.after
             if after.ended_at is not None:
                 self._forget(stream, after)
@@ -201,7 +207,7 @@ class Supervisor(DispatchedActor):
 
     def _settle(self) -> None:
         """Judge what names its backing; later, when the views have to be made anew first."""
-        if self._reader.lag("board", "due") > LAG_MAX:
+        if self._reader.lag("board", "due") > VIEWS_LAG_MAX:
             self.is_blind = True
         else:
             self._is_opening = True
@@ -225,7 +231,7 @@ class Supervisor(DispatchedActor):
         if not self.judges:
             return
         now = self.vigil.look()
-        if self._reader.lag("board", "due") > LAG_MAX:
+        if self._reader.lag("board", "due") > VIEWS_LAG_MAX:
             self._tick_by(now + LAG_MS)
             return
         self._tick_by(now + self._pace.interval)  # first: whatever fails below, there is another look

@@ -1,5 +1,7 @@
 """The facts of a message: who is to be told, and what became of it. They stand among those of its task."""
 
+from typing import TypeAlias, get_args
+
 from tallystick.ledger.facts.fact import Fact, Origin
 from tallystick.ledger.lifecycle import DeliveryKind
 
@@ -7,7 +9,8 @@ from tallystick.ledger.lifecycle import DeliveryKind
 class DeliveryQueued(Fact, frozen=True, kw_only=True, tag="delivery-queued.1"):
     """Somebody is to be told: the message is frozen here. It goes over `route`, or waits in `session` to be taken.
 
-    `delivery` names it among those of its task. What nobody has confirmed `until` then goes over the origin's route.
+    `delivery` names it among those of its task. What a session has not confirmed `until` then goes over the origin's
+    route; what is sent over a route is not sent any more from then on.
     """
 
     delivery: str
@@ -17,6 +20,34 @@ class DeliveryQueued(Fact, frozen=True, kw_only=True, tag="delivery-queued.1"):
     session: str | None = None
     artifacts: tuple[str, ...] = ()
     until: int | None = None
+
+
+class DeliveryWithheld(Fact, frozen=True, kw_only=True, tag="delivery-withheld.1"):
+    """Somebody is to be told, and not yet: an isolated cron run may have work below it that goes on.
+
+    The message is frozen here as the run itself would tell it. Whether anything is sent, and what, is judged later;
+    from `until` (ms) on it is too old to be sent.
+    """
+
+    delivery: str
+    kind: DeliveryKind
+    text: str
+    until: int
+    artifacts: tuple[str, ...] = ()
+
+
+class DeliveryReleased(Fact, frozen=True, kw_only=True, tag="delivery-released.1"):
+    """What was withheld is told now: by `output`, the final output of the tasks `sources`, else in the run's own words.
+
+    `reason` says why it is the run's own words although there was work below it. `as_of` is the position as of which
+    nothing below it was at work.
+    """
+
+    delivery: str
+    as_of: int
+    output: str | None = None
+    sources: tuple[str, ...] = ()
+    reason: str | None = None
 
 
 class DeliveryAttempted(Fact, frozen=True, kw_only=True, tag="delivery-attempted.1"):
@@ -65,3 +96,14 @@ class DeliveryDismissed(Fact, frozen=True, kw_only=True, tag="delivery-dismissed
 
     delivery: str | None = None
     reason: str | None = None
+
+
+DeliveryOutcome: TypeAlias = (
+    DeliveryAttempted | DeliveryUnknown | DeliveryDelivered | DeliveryFailed | DeliveryRetried | DeliveryDismissed
+)
+"""What may become of a message."""
+
+OF_DELIVERIES: frozenset[type[Fact]] = frozenset(
+    {DeliveryQueued, DeliveryWithheld, DeliveryReleased, *get_args(DeliveryOutcome)}
+)
+"""The facts that are about telling, and not about the work."""

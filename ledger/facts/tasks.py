@@ -29,6 +29,7 @@ class TaskCreated(Fact, frozen=True, kw_only=True, tag="task-created.1"):
     backing: Evidence | None = None
     metadata: dict[str, str] | None = None
     idempotency_key: str | None = None
+    request_key: str | None = None
 
 
 class TaskAmended(Fact, frozen=True, kw_only=True, tag="task-amended.1"):
@@ -189,3 +190,9 @@ class TaskReleased(Fact, frozen=True, kw_only=True, tag="task-released.1"):
     """The hold is over."""
 
     reason: str | None = None
+
+
+class TaskLinked(Fact, frozen=True, kw_only=True, tag="task-linked.1"):
+    """The task is one of this flow's from now on; it does not have a flow of its own any more."""
+
+    flow: str

@@ -10,9 +10,11 @@ from msgspec import Struct
 
 from tallystick.ledger import errors
 from tallystick.ledger.errors import StoreError, TallystickError
+from tallystick.ledger.flows.record import FlowRecord
+from tallystick.ledger.folding import Record
 from tallystick.ledger.record import TaskRecord
 
-Answer: TypeAlias = TaskRecord | TallystickError
+Answer: TypeAlias = Record | TallystickError
 
 
 class _Bytes(Struct, array_like=True):
@@ -23,6 +25,8 @@ class _Bytes(Struct, array_like=True):
     args: tuple[Any, ...] = ()
     data: dict[str, Any] = {}
     records: dict[str, TaskRecord] = {}
+    flow: FlowRecord | None = None
+    flows: dict[str, FlowRecord] = {}
 
 
 _encode = msgspec.msgpack.Encoder(enc_hook=str).encode
@@ -33,10 +37,13 @@ def encode(answer: Answer) -> bytes:
     """Return the bytes of an answer."""
     if isinstance(answer, TaskRecord):
         return _encode(_Bytes(answer))
+    if isinstance(answer, FlowRecord):
+        return _encode(_Bytes(None, flow=answer))
     data = answer.data
     records = {name: value for name, value in data.items() if isinstance(value, TaskRecord)}
-    others = {name: value for name, value in data.items() if name not in records}
-    return _encode(_Bytes(None, type(answer).__name__, answer.args, others, records))
+    flows = {name: value for name, value in data.items() if isinstance(value, FlowRecord)}
+    others = {name: value for name, value in data.items() if name not in records and name not in flows}
+    return _encode(_Bytes(None, type(answer).__name__, answer.args, others, records, None, flows))
 
 
 def decode(stored: bytes) -> Answer:
@@ -47,12 +54,14 @@ def decode(stored: bytes) -> Answer:
         return StoreError(f"The answer of the ledger's owner cannot be read: {error}")
     if answer.record is not None:
         return answer.record
+    if answer.flow is not None:
+        return answer.flow
     kind = getattr(errors, answer.error or "", None)
     if not (isinstance(kind, type) and issubclass(kind, TallystickError)):
         kind = StoreError  # of a later version
     refusal = kind.__new__(kind)
     refusal.args = answer.args
-    refusal.__dict__.update(answer.data, **answer.records)
+    refusal.__dict__.update(answer.data, **answer.records, **answer.flows)
     return refusal
 
 

@@ -32,7 +32,7 @@ else:
 
 _T = TypeVar("_T")
 
-DATABASES_MAX = 16
+DATABASES_MAX = 32
 READS_END_S_MAX = 5.0  # how long a growing map waits for the read transactions of this process
 
 

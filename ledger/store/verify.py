@@ -10,10 +10,9 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from tallystick.ledger.claims import claims_of
+from tallystick.ledger.claims import claims_in
 from tallystick.ledger.errors import Corrupt
 from tallystick.ledger.events import Event
-from tallystick.ledger.facts.tasks import TaskCreated
 from tallystick.ledger.ids import ID_BYTES
 from tallystick.ledger.limits import PROBLEMS_KEPT_MAX
 from tallystick.ledger.store.codec import MISSING, decode, read_records
@@ -249,22 +248,20 @@ class _Audit:
 
     def _hold_claims(self, events: Sequence[Event]) -> None:
         """Hold the creations of a slice to the claims that are stored."""
-        owed = {
-            claim: event for event in events if isinstance(event.data, TaskCreated) for claim in claims_of(event.data)
-        }
+        owed = {claim: event for event in events for claim in claims_in(event.data)}
         held = self.log.claimed_all(list(owed)) if owed else {}
         for claim, event in owed.items():
             holder = held.get(claim)
             if holder != event.stream and (holder is None or not self._owes(holder, claim)):
                 name = "nobody" if holder is None else holder.hex()
-                self._add(event.position, Kind.CLAIM, f"the claim {claim.hex()} of this task has {name}")
+                self._add(event.position, Kind.CLAIM, f"the claim {claim.hex()} of this creation has {name}")
 
     def _owes(self, stream: bytes, claim: bytes) -> bool:
         """Whether a stream was created with a claim: then a later creation took it over, as it may."""
         if len(stream) != ID_BYTES:
             return False
         created = [record.data for record in self.log.stream(stream) if isinstance(record, Event)][:1]
-        return any(isinstance(data, TaskCreated) and claim in claims_of(data) for data in created)
+        return any(claim in claims_in(data) for data in created)
 
     def _claims(self) -> None:
         """Hold the claims that are stored to the streams that are there."""

@@ -12,8 +12,7 @@ from msgspec import Struct
 
 from tallystick.channels.speech import Speech
 from tallystick.ledger.delivery import Permanent, Retryable, Unconfirmed
-
-AFTER_MS_MAX = 24 * 3_600_000  # whoever asks for more patience is asked again after a day
+from tallystick.ledger.limits import PATIENCE_MS_MAX
 
 # The server says that it did not look at the request, or not at all of it.
 _NOT_TAKEN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
@@ -74,7 +73,7 @@ def seconds_ms(value: object) -> int | None:
         return None
     if not math.isfinite(seconds) or seconds < 0:
         return None
-    return math.ceil(min(seconds * 1_000, AFTER_MS_MAX))
+    return math.ceil(min(seconds * 1_000, PATIENCE_MS_MAX))
 
 
 def retry_after_ms(value: str | None, now_s: Callable[[], float]) -> int | None:

@@ -15,10 +15,10 @@ from tallystick.channels.sender import Sender
 from tallystick.channels.settings import nearest, url
 from tallystick.channels.speech import HIDDEN, Speech
 from tallystick.ledger.errors import InvalidInput
+from tallystick.ledger.limits import SIGNING_KEY_BYTES_MAX, SIGNING_KEY_BYTES_MIN
 
 EXTRA = "pip install 'tallystick[notify]'"
-KEY_BYTES_MIN, KEY_BYTES_MAX = 24, 64  # of a webhook's secret, as Standard Webhooks has it
-_SIGNING = f'"whsec_" and {KEY_BYTES_MIN} to {KEY_BYTES_MAX} bytes in base64'
+_SIGNING = f'"whsec_" and {SIGNING_KEY_BYTES_MIN} to {SIGNING_KEY_BYTES_MAX} bytes in base64'
 
 
 def check(name: str, settings: Mapping[str, object]) -> None:
@@ -104,6 +104,32 @@ def secrets_of(
     return _forms(values)
 
 
+def missing(
+    name: str, settings: Mapping[str, object], environment: Mapping[str, str] | None = None
+) -> tuple[InvalidInput, ...]:
+    """Return all that keeps `build` from making a sender, in this process: secrets, a library, the place of a file."""
+    field = f"channel.{name}"
+    kind = _kind(field, settings)
+    known = os.environ if environment is None else environment
+    accounts: Any = settings.get("accounts", {})
+    found: list[InvalidInput] = []
+    for place, given in [(field, settings), *((f"{field}.accounts.{each}", said) for each, said in accounts.items())]:
+        for what in kind.secrets:
+            try:
+                _secrets(place, (what,), given, known)
+            except InvalidInput as error:
+                found.append(error)
+    if not found:
+        try:
+            sender = build(name, settings, known)
+        except InvalidInput as error:
+            found.append(error)
+        else:
+            if sender is not None:
+                sender.close()
+    return tuple(found)
+
+
 def _forms(values: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     return tuple(sorted({form for what, value in values for form in secret.forms(what, value)}))
 
@@ -157,7 +183,7 @@ def _check_key(field: str, value: str) -> None:
             size = len(base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True))
         except binascii.Error:
             size = 0
-        if KEY_BYTES_MIN <= size <= KEY_BYTES_MAX:
+        if SIGNING_KEY_BYTES_MIN <= size <= SIGNING_KEY_BYTES_MAX:
             return
     raise InvalidInput(field, HIDDEN, _SIGNING)
 

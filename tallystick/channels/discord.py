@@ -10,14 +10,13 @@ import msgspec
 
 from tallystick.channels.answer import Answer, failure, seconds_ms
 from tallystick.channels.message import cut, target
-from tallystick.channels.settings import TIMEOUT_MS
 from tallystick.channels.speech import Speech
 from tallystick.channels.wire import Wire
 from tallystick.ledger.delivery import Delivery, Permanent, Receipt, Unconfirmed
+from tallystick.ledger.limits import CHANNEL_TIMEOUT_MS, DISCORD_CHARACTERS_MAX
 
 BASE = "https://discord.com/api/v10"
 AGENT = "DiscordBot (https://pypi.org/project/tallystick, {})"  # Discord asks for this form, and blocks others
-CHARACTERS_MAX = 2_000
 NONCE_CHARACTERS = 25
 
 # "There was not a gateway available to process your request. Wait a bit and retry."
@@ -36,7 +35,7 @@ class DiscordSender:
         self.secrets: tuple[str, ...] = speech.secrets
         self._headers = {"authorization": f"Bot {secrets['token']}"}
         self._wire = Wire(
-            settings.get("base", BASE), speech, timeout_ms=settings.get("timeout", TIMEOUT_MS), agent=AGENT
+            settings.get("base", BASE), speech, timeout_ms=settings.get("timeout", CHANNEL_TIMEOUT_MS), agent=AGENT
         )
 
     def send(self, delivery: Delivery) -> Receipt:
@@ -45,7 +44,7 @@ class DiscordSender:
         if not _ID.fullmatch(place):  # it becomes a part of the path
             raise Permanent(self._speech(f"not sent: {place!r} is no id of a channel or a thread; ids are digits"))
         question = {
-            "content": cut(delivery.text, CHARACTERS_MAX),
+            "content": cut(delivery.text, DISCORD_CHARACTERS_MAX),
             "nonce": hashlib.sha256(delivery.id.encode()).hexdigest()[:NONCE_CHARACTERS],
             "enforce_nonce": True,
             "allowed_mentions": {"parse": []},

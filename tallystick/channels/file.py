@@ -13,6 +13,7 @@ import msgspec
 from tallystick.channels.message import data_of
 from tallystick.channels.speech import Speech
 from tallystick.ledger.delivery import Delivery, Permanent, Receipt, Retryable, Unconfirmed
+from tallystick.ledger.errors import InvalidInput
 
 MODE = 0o600  # what tasks say is nobody else's business
 
@@ -30,6 +31,18 @@ class FileSender:
         del secrets
         self._speech, self._path = speech, Path(settings["path"]).expanduser()
         self.secrets: tuple[str, ...] = speech.secrets
+        self._look(f"channel.{speech.channel}.path", settings["path"])
+
+    def _look(self, field: str, said: str) -> None:
+        """Look whether lines can be written. Makes nothing. Raises `InvalidInput`."""
+        place = self._path if self._path.exists() else self._path.parent
+        if place is self._path and not place.is_file():
+            raise InvalidInput(field, said, "the path of a regular file, or of none")
+        if place is not self._path and not place.is_dir():
+            raise InvalidInput(field, said, "a file in a folder that is there: make the folder, or name another")
+        needed = os.R_OK | os.W_OK if place is self._path else os.W_OK | os.X_OK
+        if not os.access(place, needed):
+            raise InvalidInput(field, said, f"a file that this user may write; see who may write {place}")
 
     def send(self, delivery: Delivery) -> Receipt:
         line = line_of(delivery)

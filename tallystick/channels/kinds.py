@@ -7,6 +7,7 @@ from msgspec import Struct
 from tallystick.channels import settings
 from tallystick.channels.settings import Check
 from tallystick.ledger import fields
+from tallystick.ledger.errors import InvalidInput
 
 
 class Kind(Struct, frozen=True, kw_only=True):
@@ -53,3 +54,23 @@ TABLE: Mapping[str, Kind] = {
 
 KINDS: tuple[str, ...] = tuple(TABLE)
 """The names of the kinds."""
+
+
+def check_account(field: str, account: str | None, name: str, settings: Mapping[str, object]) -> None:
+    """Look whether the channel of this name has the account that a route names; None is the channel's own.
+
+    Raises `InvalidInput` with those that it has.
+    """
+    kind = TABLE[str(settings["kind"])]
+    if kind.passes_on_account:
+        return
+    accounts = settings.get("accounts", {})
+    assert isinstance(accounts, Mapping), "the settings were looked at"
+    has_own = any(key.partition("_")[0] in kind.required for key in settings)
+    if account in accounts or (account is None and has_own):
+        return
+    if not accounts:
+        raise InvalidInput(field, account, f"no account: [channel.{name}] has none")
+    listed = ", ".join(sorted(accounts))
+    how = ", as ?account=NAME" if account is None else ""
+    raise InvalidInput(field, account, f"an account of [channel.{name}]{how}: {listed}")

@@ -11,11 +11,9 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from tallystick.channels.speech import HIDDEN
 from tallystick.ledger.errors import InvalidInput
+from tallystick.ledger.limits import SECRET_CHARACTERS_MIN, SECRET_FILE_BYTES_MAX, TOKEN_LIKE_CHARACTERS_MIN
 
 WAYS = ("", "_env", "_file")
-SECRET_CHARACTERS_MIN = 8  # what is shorter is no secret, and taking it out of messages would garble them
-SECRET_FILE_BYTES_MAX = 65_536
-TOKEN_LIKE_CHARACTERS_MIN = 16  # a part of an address that is as long as this may be a token
 
 
 def ways(what: str) -> tuple[str, ...]:

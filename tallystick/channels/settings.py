@@ -6,17 +6,14 @@ from urllib.parse import SplitResult, urlsplit
 from tallystick.channels.speech import HIDDEN
 from tallystick.ledger import fields
 from tallystick.ledger.errors import InvalidInput
-
-TIMEOUT_MS = 10_000
-TIMEOUT_MS_MAX = 20_000  # with the time to connect before it, less than the caller waits for a sender
-PATH_BYTES_MAX = 4_096
+from tallystick.ledger.limits import CHANNEL_PATH_BYTES_MAX, CHANNEL_TIMEOUT_MS_MAX
 
 Check = Callable[[str, object], object]
 
-_TIMEOUT = f'a time from 1 ms to "{TIMEOUT_MS_MAX // 1000}s"'
+_TIMEOUT = f'a time from 1 ms to "{CHANNEL_TIMEOUT_MS_MAX // 1000}s"'
 _BASE = 'an address such as "https://example.org/api", without user, query and fragment'
 _URL = 'an address that begins with "https://" or "http://", without a fragment'
-_PATH = f"the path of a file, at most {PATH_BYTES_MAX} bytes in UTF-8"
+_PATH = f"the path of a file, at most {CHANNEL_PATH_BYTES_MAX} bytes in UTF-8"
 
 
 def nearest(name: object, known: Iterable[str]) -> str:
@@ -30,12 +27,12 @@ def nearest(name: object, known: Iterable[str]) -> str:
 
 def timeout(field: str, value: object) -> int:
     """Return how many milliseconds the receiver has to answer."""
-    return fields.whole(field, value, least=1, most=TIMEOUT_MS_MAX, allowed=_TIMEOUT)
+    return fields.whole(field, value, least=1, most=CHANNEL_TIMEOUT_MS_MAX, allowed=_TIMEOUT)
 
 
 def path(field: str, value: object) -> str:
     """Return the path of a file."""
-    kept = fields.text(field, value, bytes_max=PATH_BYTES_MAX, allowed=_PATH)
+    kept = fields.text(field, value, bytes_max=CHANNEL_PATH_BYTES_MAX, allowed=_PATH)
     if not kept.strip() or kept.endswith("/"):
         raise InvalidInput(field, value, _PATH)
     return kept

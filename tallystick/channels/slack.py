@@ -14,11 +14,10 @@ from slack_sdk.errors import SlackApiError
 
 from tallystick.channels.answer import failure, retry_after_ms
 from tallystick.channels.message import cut, target
-from tallystick.channels.settings import TIMEOUT_MS
 from tallystick.channels.speech import Speech
 from tallystick.ledger.delivery import Delivery, Permanent, Receipt, Retryable, Unconfirmed
+from tallystick.ledger.limits import CHANNEL_TIMEOUT_MS, SLACK_CHARACTERS_MAX
 
-CHARACTERS_MAX = 40_000  # Slack cuts there by itself, without a sign
 MESSAGES = uuid.UUID("6f6b1f2c-3a3e-5c0e-9d0a-5a1f4f0f7c11")  # whose names are ids of deliveries
 
 # `ok: false` says that nothing was posted, and why. Of these it says that nothing is wrong with the message:
@@ -50,7 +49,7 @@ class SlackSender:
         self._client = WebClient(
             secrets["token"],
             base_url=settings.get("base", WebClient.BASE_URL),
-            timeout=settings.get("timeout", TIMEOUT_MS) / 1_000,
+            timeout=settings.get("timeout", CHANNEL_TIMEOUT_MS) / 1_000,
             logger=logging.Logger("slack_sdk", logging.CRITICAL + 1),  # noqa: LOG001 - silent: what it would log is raised
             retry_handlers=[],  # those that come with it send again after a reset, which may be a second message
         )
@@ -60,7 +59,7 @@ class SlackSender:
         try:
             response = self._client.chat_postMessage(
                 channel=str(target(self._speech, delivery, self._settings)),
-                text=_literal(cut(delivery.text, CHARACTERS_MAX)),
+                text=_literal(cut(delivery.text, SLACK_CHARACTERS_MAX)),
                 thread_ts=None if thread is None else str(thread),
                 mrkdwn=False,
                 client_msg_id=str(uuid.uuid5(MESSAGES, delivery.id)),

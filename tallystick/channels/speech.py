@@ -3,8 +3,8 @@
 from msgspec import Struct
 
 from tallystick.ledger import fields
+from tallystick.ledger.limits import CHANNEL_WORDS_BYTES_MAX
 
-WORDS_BYTES_MAX = 400  # of one message: what a service says of a mistake is a sentence, the rest is a page of HTML
 HIDDEN = "[hidden]"
 
 
@@ -27,5 +27,5 @@ class Speech(Struct, frozen=True):
         for secret in sorted({*self.secrets, *self.private}, key=len, reverse=True):
             text = text.replace(secret, HIDDEN)
         line = " ".join(text.split())
-        kept = fields.report("message", line, bytes_max=WORDS_BYTES_MAX, controls=False)
+        kept = fields.report("message", line, bytes_max=CHANNEL_WORDS_BYTES_MAX, controls=False)
         return f"channel {self.channel} ({self.kind}): {kept or 'nothing was said'}"

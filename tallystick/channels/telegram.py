@@ -8,13 +8,12 @@ import msgspec
 
 from tallystick.channels.answer import failure, seconds_ms
 from tallystick.channels.message import cut, target
-from tallystick.channels.settings import TIMEOUT_MS
 from tallystick.channels.speech import Speech
 from tallystick.channels.wire import Wire
 from tallystick.ledger.delivery import Delivery, Receipt, Unconfirmed
+from tallystick.ledger.limits import CHANNEL_TIMEOUT_MS, TELEGRAM_CHARACTERS_MAX
 
 BASE = "https://api.telegram.org"
-CHARACTERS_MAX = 4_096
 
 
 class TelegramSender:
@@ -27,12 +26,12 @@ class TelegramSender:
         self._speech, self._settings = speech, settings
         self.secrets: tuple[str, ...] = speech.secrets
         self._method = f"/bot{quote(secrets['token'], safe=':')}/sendMessage"
-        self._wire = Wire(settings.get("base", BASE), speech, timeout_ms=settings.get("timeout", TIMEOUT_MS))
+        self._wire = Wire(settings.get("base", BASE), speech, timeout_ms=settings.get("timeout", CHANNEL_TIMEOUT_MS))
 
     def send(self, delivery: Delivery) -> Receipt:
         question: dict[str, str | int] = {
             "chat_id": target(self._speech, delivery, self._settings),
-            "text": cut(delivery.text, CHARACTERS_MAX),
+            "text": cut(delivery.text, TELEGRAM_CHARACTERS_MAX),
         }
         if delivery.route.thread is not None:
             question["message_thread_id"] = delivery.route.thread

@@ -1,26 +1,28 @@
 """The webhook: a POST to an endpoint, signed as Standard Webhooks says (standardwebhooks.com)."""
 
+import base64
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 from standardwebhooks import Webhook
-from urllib3.util import make_headers, parse_url
 
 from tallystick.channels.answer import failure
 from tallystick.channels.message import data_of
-from tallystick.channels.settings import TIMEOUT_MS
 from tallystick.channels.speech import Speech
 from tallystick.channels.wire import Wire
 from tallystick.ledger.delivery import Delivery, Permanent, Receipt
+from tallystick.ledger.limits import CHANNEL_TIMEOUT_MS
 
 # An endpoint of Standard Webhooks says by anything but a 2xx that it did not take the message, and knows it again by
 # its id if it did. 502 and 504 are not its own words: they come from what stands before it.
 _NOT_TAKEN = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE})
+
+_SPELLED = "/?%:@!$&'()*+,;=~"  # what goes over the wire as it stands in an address; the rest in percent signs
 
 
 class WebhookSender:
@@ -39,12 +41,14 @@ class WebhookSender:
         self._speech, self._now_s = speech, now_s
         self.secrets: tuple[str, ...] = speech.secrets
         self._key = Webhook(secrets["secret"]) if "secret" in secrets else None
-        parts, url = urlsplit(secrets["url"]), parse_url(secrets["url"])
+        parts = urlsplit(secrets["url"])
         user = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
-        self._headers = make_headers(basic_auth=user) if parts.username else {}
-        self._target = url.request_uri
-        address = f"{url.scheme}://{url.netloc}"
-        self._wire = Wire(address, speech, timeout_ms=settings.get("timeout", TIMEOUT_MS))
+        basic = {"authorization": f"Basic {base64.b64encode(user.encode()).decode()}"}
+        self._headers = basic if parts.username else {}
+        query = f"?{parts.query}" if parts.query else ""
+        self._target = quote(f"{parts.path or '/'}{query}", safe=_SPELLED)
+        address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        self._wire = Wire(address, speech, timeout_ms=settings.get("timeout", CHANNEL_TIMEOUT_MS))
 
     def send(self, delivery: Delivery) -> Receipt:
         if not delivery.id.isascii() or not delivery.id.isprintable() or " " in delivery.id:

@@ -2,19 +2,18 @@
 
 What went wrong before the whole question was out did not arrive, whatever it was: a name that nobody knows, a refused
 connection, a certificate, a connection that broke half way. What went wrong afterwards leaves nobody who could tell.
-urllib3 does not say which of the two it was, so the connection notes it.
 """
 
-import threading
+import ssl
 import time
+from collections import deque
 from collections.abc import Mapping
-from http.client import HTTPException
+from functools import cache
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from importlib.metadata import version
+from select import POLLIN, poll
+from typing import Any
 from urllib.parse import urlsplit
-
-from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool, Timeout
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError
 
 from tallystick.channels.answer import Answer, retry_after_ms
 from tallystick.channels.speech import Speech
@@ -25,49 +24,68 @@ REST_S_MAX = 1.0  # a connection that has rested longer may have been closed at 
 ANSWER_BYTES_MAX = 1 << 20
 CONNECTIONS_MAX = 8  # kept open, as many as threads that send
 _PIECE_BYTES = 65_536
-_SHOWN = "/"  # what urllib3 believes that it asks for: it logs it, and the real one may be a secret
-
-
-class _Here(threading.local):
-    """What this thread asks for, and whether it has asked."""
-
-    target = _SHOWN
-    is_asked = False
-
-
-_here = _Here()
 
 
 class _Connection(HTTPConnection):
-    """A connection that notes when the whole question is out, and trusts nobody who has rested too long."""
+    """A connection that sends each question in one piece, and knows whether the whole of it is out."""
 
+    is_asked = False
+    _pieces: list[bytes] | None = None
     _rests_since = 0.0
 
-    @property
-    def is_connected(self) -> bool:
-        return time.monotonic() - self._rests_since < REST_S_MAX and super().is_connected
+    def __init__(self, host: str, port: int, *, answer_s: float, **more: Any) -> None:
+        super().__init__(host, port, timeout=min(answer_s, CONNECT_S_MAX), **more)
+        self._answer_s = answer_s
 
-    def putrequest(self, method: str, url: str, *rest: bool, **named: bool) -> None:
-        del url
-        super().putrequest(method, _here.target, *rest, **named)
+    def connect(self) -> None:
+        """Connect; from then on there is more time."""
+        super().connect()
+        self.sock.settimeout(self._answer_s)
 
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override] # as urllib3 has it
-        _here.is_asked = True
-        response = super().getresponse()
+    def ask(self, target: str, body: bytes, headers: Mapping[str, str]) -> HTTPResponse:
+        """Post this and return what is answered; `is_asked` says how far it got."""
+        self.is_asked, self._pieces = False, []
+        self.putrequest("POST", target)
+        for name, value in headers.items():
+            self.putheader(name, value)
+        self.putheader("content-length", str(len(body)))
+        self.endheaders(body)
+        pieces, self._pieces = self._pieces, None
+        self.send(b"".join(pieces))
+        self.is_asked = True
+        return self.getresponse()
+
+    def send(self, data: Any) -> None:
+        """Send it, or keep it until all of a question is there: two pieces would wake everybody twice."""
+        if self._pieces is None:
+            super().send(data)
+        else:
+            self._pieces.append(data)
+
+    def rest(self) -> None:
+        """Nobody asks anything for a while."""
         self._rests_since = time.monotonic()
-        return response
+
+    def is_fresh(self) -> bool:
+        """Whether the other end keeps it open, as far as anybody can tell: nothing has come, not even an end."""
+        if time.monotonic() - self._rests_since >= REST_S_MAX:
+            return False
+        looking = poll()
+        looking.register(self.sock, POLLIN)
+        return not looking.poll(0)
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """Return whose word is taken for who somebody is. Kept, for to read all these certificates takes a while."""
+    return ssl.create_default_context()
 
 
 class _TlsConnection(_Connection, HTTPSConnection):
-    """The same, encrypted."""
+    """The same, encrypted, with one who can prove who it is."""
 
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
+    def __init__(self, host: str, port: int, *, answer_s: float) -> None:
+        super().__init__(host, port, answer_s=answer_s, context=_trust())
 
 
 class Wire:
@@ -75,66 +93,70 @@ class Wire:
 
     def __init__(self, address: str, speech: Speech, *, timeout_ms: int, agent: str = "tallystick/{}") -> None:
         parts = urlsplit(address)
-        timeout_s = timeout_ms / 1_000
-        make = _TlsPool if parts.scheme == "https" else _Pool
-        self._pool = make(
-            parts.hostname or "",
-            parts.port,
-            timeout=Timeout(connect=min(timeout_s, CONNECT_S_MAX), read=timeout_s),
-            maxsize=CONNECTIONS_MAX,
-        )
-        self._speech, self._timeout_s, self._agent = speech, timeout_s, agent.format(version("tallystick"))
+        self._kind = _TlsConnection if parts.scheme == "https" else _Connection
+        self._host, self._port = parts.hostname or "", parts.port or self._kind.default_port
+        self._speech, self._timeout_s, self._agent = speech, timeout_ms / 1_000, agent.format(version("tallystick"))
         self._prefix = parts.path.rstrip("/")
-        self._host = f"{parts.hostname}:{self._pool.port}"
+        self._resting: deque[_Connection] = deque(maxlen=CONNECTIONS_MAX)
+        self._is_closed = False
 
     def post(self, target: str, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
         """Post JSON and return what was answered, whatever the status.
 
         `target` is the path below the address, and a query if there is one, spelled as it goes over the wire.
         """
-        _here.target, _here.is_asked = f"{self._prefix}{target}", False
         given = {"content-type": "application/json", "user-agent": self._agent, **(headers or {})}
         until = time.monotonic() + self._timeout_s
+        connection = self._rested() or self._kind(self._host, self._port, answer_s=self._timeout_s)
+        is_whole = False
         try:
-            response = self._pool.urlopen(
-                "POST", _SHOWN, body=body, headers=given, retries=False, redirect=False, preload_content=False
-            )
-        except (HTTPError, HTTPException, OSError, ValueError) as error:
-            raise self._broken(error) from None  # what is inside may show what must not be shown
+            response = connection.ask(f"{self._prefix}{target}", body, given)
+            said, is_whole = _body(response, until)
+        except (HTTPException, OSError, ValueError) as error:
+            raise self._broken(error, is_asked=connection.is_asked) from None  # inside is what must not be shown
         finally:
-            _here.target = _SHOWN
-        after_ms = retry_after_ms(response.headers.get("retry-after"), time.time)
-        return Answer(response.status, _body(response, until), after_ms)
+            if is_whole and connection.sock is not None and not self._is_closed:
+                connection.rest()
+                self._resting.append(connection)
+            else:
+                connection.close()
+        return Answer(response.status, said, retry_after_ms(response.headers.get("retry-after"), time.time))
 
     def close(self) -> None:
         """Close the connections that rest; those at work are closed when they have done it."""
-        self._pool.close()
+        self._is_closed = True
+        while self._resting:
+            self._resting.pop().close()
 
-    def _broken(self, error: Exception) -> Exception:
-        inner = error.args[-1] if error.args and isinstance(error.args[-1], Exception) else error
-        why = f"{type(inner).__name__}: {inner}"
-        if _here.is_asked:
-            return Unconfirmed(self._speech(f"no answer from {self._host}: {why}"))
-        return Retryable(self._speech(f"not sent to {self._host}: {why}"))
+    def _rested(self) -> _Connection | None:
+        """Return the connection that has rested least, if it can be trusted."""
+        try:
+            while not (connection := self._resting.pop()).is_fresh():
+                connection.close()
+        except IndexError:
+            return None
+        return connection
+
+    def _broken(self, error: Exception, *, is_asked: bool) -> Exception:
+        host, why = f"{self._host}:{self._port}", f"{type(error).__name__}: {error}"
+        if is_asked:
+            return Unconfirmed(self._speech(f"no answer from {host}: {why}"))
+        return Retryable(self._speech(f"not sent to {host}: {why}"))
 
 
-def _body(response: BaseHTTPResponse, until: float) -> bytes:
-    """Return what comes of a body in time; the connection is used again only if that was all of it.
+def _body(response: HTTPResponse, until: float) -> tuple[bytes, bool]:
+    """Return what comes of a body in time, and whether that is all of it: then the connection can be used again.
 
     What is missing is no error: the status has been said, and who needs the body sees that it makes no sense.
     """
-    if getattr(response, "length_remaining", None) == 0:  # as most endpoints answer: to read nothing costs much
-        response.release_conn()
-        return b""
-    kept = bytearray()
+    said = bytearray()
     try:
-        while piece := response.read1(_PIECE_BYTES):
-            kept += piece
-            if len(kept) > ANSWER_BYTES_MAX or time.monotonic() > until:
-                response.close()
-                break
-        else:
-            response.release_conn()
-    except (HTTPError, HTTPException, OSError, ValueError):
-        response.close()
-    return bytes(kept)
+        while response.length != 0 and (piece := response.read1(_PIECE_BYTES)):
+            said += piece
+            if len(said) > ANSWER_BYTES_MAX or time.monotonic() > until:
+                return bytes(said), False
+        is_whole = response.length == 0 or response.isclosed()
+    except (HTTPException, OSError, ValueError):
+        is_whole = False
+    response.close()
+    return bytes(said), is_whole

@@ -11,6 +11,7 @@ from tallystick.ledger.errors import InvalidInput
 
 if TYPE_CHECKING:  # loaded by the commands that open a ledger; `--help` and `completion` do without
     from tallystick.config import Config
+    from tallystick.projections.due import DueRules
     from tallystick.readings import Readings
 
 LEDGER_VARIABLE = "TALLYSTICK_LEDGER"
@@ -50,6 +51,17 @@ class Call:
 
         return load(self.folder, self.config)
 
+    @property
+    def rules(self) -> "DueRules":
+        """What the configuration says of when a task is due; its channels are nothing to who only reads.
+
+        Raises `InvalidInput`.
+        """
+        from tallystick.config import load
+        from tallystick.readings import due_rules
+
+        return due_rules(load(self.folder, self.config, channels=False))
+
     def require(self) -> Path:
         """Return the folder. Raises `InvalidInput` when it has no ledger, or none that may be looked at."""
         from tallystick.readings import LOG_FOLDER
@@ -70,15 +82,15 @@ class Call:
 
         `or_none_yet` takes the default ledger for an empty one while nobody has made it. Raises what opening raises.
         """
-        from tallystick.readings import LOG_FOLDER, Readings, due_rules
+        from tallystick.readings import LOG_FOLDER, Readings
 
         if or_none_yet and self.is_default and not (self.folder / LOG_FOLDER).exists():
             from tallystick.ledger.store.memory import MemoryLog
 
-            readings = Readings(MemoryLog(), None, rules=due_rules(self.settings), folder=self.folder)
+            readings = Readings(MemoryLog(), None, rules=self.rules, folder=self.folder)
         else:
             folder = self.require()
-            readings = Readings.open(folder, rules=due_rules(self.settings))
+            readings = Readings.open(folder, rules=self.rules)
         try:
             yield readings
         finally:

@@ -34,12 +34,13 @@ def task_named(call: Call, lookup: str, *, wait_ms: int = 0) -> Iterator["Task"]
 
     When that takes much longer than `wait_ms`, people are told for whom this waits.
     """
+    settings = call.settings  # before anything else: what cannot be must not wait for a task that is found
     with call.readings(or_none_yet=True) as readings:
         task_id = task_id_of(readings, lookup)
 
     from tallystick.joining import join
 
-    with impatient(call.folder, wait_ms), join(call.folder, config=call.settings) as ledger:
+    with impatient(call.folder, wait_ms), join(call.folder, config=settings) as ledger:
         yield ledger.get(task_id)
 
 

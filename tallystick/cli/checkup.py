@@ -3,15 +3,16 @@
 import os
 import stat
 from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Struct
 
-from tallystick.cli.messages import pause_words
-from tallystick.cli.times import MS_PER_S, S_PER_DAY, S_PER_HOUR, S_PER_MINUTE, now_ms
+from tallystick.cli.channel import channel_findings
+from tallystick.cli.finding import Finding, Level
+from tallystick.cli.messages import NOBODY_SENDS, are_left_waiting, pause_words
+from tallystick.cli.times import now_ms
+from tallystick.config import load, spelled
 from tallystick.ledger.errors import Corrupt, TallystickError
 from tallystick.ledger.store.port import Damaged
 from tallystick.owner import is_stopped, live_owner
@@ -33,28 +34,10 @@ MODE_FOLDER = 0o700
 MODE_FILE = 0o600
 
 
-class Level(StrEnum):
-    """How bad it is."""
-
-    OK = "ok"
-    WARN = "warn"
-    BAD = "bad"
-    DAMAGED = "damaged"
-
-
-class Finding(Struct, frozen=True, omit_defaults=True):
-    """What was looked at, what was found, and what to do about it."""
-
-    check: str
-    level: Level
-    detail: str
-    remedy: str | None = None
-
-
 def check_up(call: "Call") -> list[Finding]:
     """Look at everything, and go on whatever is found."""
     folder = call.folder
-    found = [*_place(folder), _configuration(call), *_versions()]
+    found = [*_place(folder), *_configuration(call), *_versions()]
     try:
         with call.readings() as readings:
             found.extend(_inside(readings, folder))
@@ -124,31 +107,22 @@ def file_system_of(path: Path) -> str:
 # What it is set to, and what reads it.
 
 
-def _configuration(call: "Call") -> Finding:
+def _configuration(call: "Call") -> Iterator[Finding]:
     try:
-        settings = call.settings
+        settings = load(call.folder, call.config, channels=False)
         due_rules(settings)
     except TallystickError as error:
-        return Finding("configuration", Level.BAD, str(error), "correct it")
+        yield Finding("configuration", Level.BAD, str(error), "correct it")
+        return
     values = msgspec.to_builtins(settings)
     spans = {
-        f"{section}.{name}": _span(value)
+        f"{section}.{name}": spelled(value)
         for section in ("grace", "retention")
         for name, value in values[section].items()
     }
     spans["actors.live"] = str(settings.actors.live)
-    return Finding("configuration", Level.OK, ", ".join(f"{name} = {value}" for name, value in spans.items()))
-
-
-def _span(ms: int) -> str:
-    """A duration as the configuration spells it."""
-    seconds, rest = divmod(ms, MS_PER_S)
-    if rest or not seconds:
-        return f"{ms}ms"
-    for unit, length in (("d", S_PER_DAY), ("h", S_PER_HOUR), ("m", S_PER_MINUTE)):
-        if seconds % length == 0:
-            return f"{seconds // length}{unit}"
-    return f"{seconds}s"
+    yield Finding("configuration", Level.OK, ", ".join(f"{name} = {value}" for name, value in spans.items()))
+    yield from channel_findings(call)
 
 
 def _versions() -> Iterator[Finding]:
@@ -240,6 +214,11 @@ def _messages(status: LedgerStatus) -> Iterator[Finding]:
         yield Finding("messages", Level.WARN, said, remedy)
     else:
         yield Finding("messages", Level.OK, "none is stuck")
+    if are_left_waiting(status):
+        outbox = status.outbox
+        said = f"{outbox.pending:,} to be sent, {outbox.queued:,} waiting in sessions"
+        said += f", {outbox.withheld:,} withheld" if outbox.withheld else ""
+        yield Finding("sending", Level.WARN, f"{said}. {NOBODY_SENDS}", "start the program that opens the ledger")
     for standing in status.paused:
         remedy = "correct what it says; what waits follows as soon as one message arrives"
         yield Finding("paused", Level.WARN, pause_words(standing, now), remedy)

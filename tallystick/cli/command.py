@@ -1,6 +1,6 @@
 """The command: what all of them have in common, and the kinds of values that their options take."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from inspect import cleandoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,13 +50,16 @@ def common_options() -> list[click.Parameter]:
 
 
 class LedgerCommand(click.Command):
-    """A command with the common options; its first line of help is the menu's, its last the shape of its JSON."""
+    """A command with the common options; its first line of help is the menu's, its last the shape of its JSON.
 
-    def __init__(self, name: str, *, json: str = "", **attributes: Any) -> None:
+    `menu` is that of the group that it is one of.
+    """
+
+    def __init__(self, name: str, *, json: str = "", menu: Mapping[str, str] = HELP, **attributes: Any) -> None:
         self.json = cleandoc(json)
         attributes["epilog"] = f"\b\nJSON: {self.json}" if json else None
         attributes["params"] = [*attributes.get("params", ()), *common_options()]
-        attributes["help"] = "\n\n".join(filter(None, (HELP.get(name), cleandoc(attributes.get("help") or ""))))
+        attributes["help"] = "\n\n".join(filter(None, (menu.get(name), cleandoc(attributes.get("help") or ""))))
         settings = {"help_option_names": ["-h", "--help"], **attributes.pop("context_settings", {})}
         super().__init__(name, context_settings=settings, **attributes)
 
@@ -108,4 +111,21 @@ class Lookup(click.ParamType[str]):
         return completions(ctx.ensure_object(Call), incomplete)
 
 
+class FlowLookup(click.ParamType[str]):
+    """What names a flow: completed with the ids of recent ones."""
+
+    name = "lookup"
+
+    def shell_complete(
+        self,
+        ctx: click.Context,
+        param: click.Parameter,
+        incomplete: str,
+    ) -> "list[CompletionItem]":
+        from tallystick.cli.flow_lookup import completions
+
+        return completions(ctx.ensure_object(Call), incomplete)
+
+
 LOOKUP = Lookup()
+FLOW_LOOKUP = FlowLookup()

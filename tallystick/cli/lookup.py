@@ -1,6 +1,7 @@
 """The lookup: from what people type, or copy from a list, to the task that they mean."""
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tallystick.cli.call import Call
@@ -26,10 +27,10 @@ _PART = re.compile(rf"[0-9a-f-]{{{PART_MIN},35}}")
 class Ambiguous(TallystickError):
     """A part of an id is part of several."""
 
-    def __init__(self, token: str, *, candidates: tuple[str, ...]) -> None:
+    def __init__(self, token: str, *, candidates: Sequence[str], of: str = "tasks") -> None:
         shown = ", ".join(candidates[:CANDIDATES_SHOWN])
         more = " …" if len(candidates) > CANDIDATES_SHOWN else ""
-        super().__init__(f"{token} means {len(candidates)} tasks: {shown}{more}. Give more of the id.")
+        super().__init__(f"{token} means {len(candidates)} {of}: {shown}{more}. Give more of the id.")
         self.token, self.candidates = token, candidates
 
 
@@ -39,21 +40,45 @@ def task_id_of(readings: "Readings", token: str) -> str:
     Parts of ids, from 6 characters on, are looked for among the newest tasks.
     Raises `NotFound`, or `Ambiguous` with the candidates. The id of a pruned task is an id.
     """
+    found = missing_or_id_of(readings, token)
+    if isinstance(found, str):
+        return found
+    raise _with_flow(readings, token, found)
+
+
+def missing_or_id_of(readings: "Readings", token: str) -> str | NotFound:
+    """Return the same, or the error when there is no such task. Raises `Ambiguous`."""
     try:
         return readings.find(token).task_id
     except Pruned:
         return token.strip()
-    except NotFound:
+    except NotFound as missing:
         candidates = _with_part(readings, token.strip().lower())
         if not candidates:
-            raise
+            return missing
     if len(candidates) > 1:
-        raise Ambiguous(token, candidates=tuple(candidates))
+        raise Ambiguous(token, candidates=candidates)
     return candidates[0]
 
 
+def _with_flow(readings: "Readings", token: str, missing: NotFound) -> NotFound:
+    """Return what somebody is told who takes a flow for a task; the same error when the token names no flow either."""
+    from tallystick.cli.flow_lookup import flow_id_of
+
+    try:
+        flow_id = flow_id_of(readings, token)
+    except TallystickError:
+        return missing
+    return NotFound(token, hint=f'It names a flow: "tally flow show {flow_id}", "tally flow cancel {flow_id}".')
+
+
+def is_part(text: str) -> bool:
+    """Whether a text may be the begin or the end of an id."""
+    return _PART.fullmatch(text) is not None
+
+
 def _with_part(readings: "Readings", part: str) -> list[str]:
-    if _PART.fullmatch(part) is None:
+    if not is_part(part):
         return []
     return [
         record.task_id

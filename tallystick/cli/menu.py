@@ -8,10 +8,11 @@ CHAPTERS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "Look": {
             "list": "List tasks, newest first.",
             "show": "Show one task: the whole record.",
-            "timeline": "Show every event of one task.",
+            "timeline": "Show every event of one task or flow.",
             "status": "Show how the ledger is.",
             "board": "Show the board of a session: at most 5 tasks.",
             "watch": "Follow the log live.",
+            "flow": "List, show or cancel flows: work of several steps.",
         },
         "Work": {
             "run": "Run a command as a task; exit as it does.",
@@ -26,7 +27,7 @@ CHAPTERS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
         "Prove": {
             "verify": "Recompute the log: is the past what it was?",
-            "replay": "Show tasks as they were, and what changed since.",
+            "replay": "Show tasks and flows as they were, and what changed since.",
         },
         "Keep": {
             "hold": "Keep a task from being pruned.",
@@ -45,4 +46,13 @@ CHAPTERS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 HELP: Mapping[str, str] = MappingProxyType({name: text for page in CHAPTERS.values() for name, text in page.items()})
 
 DEFAULT = "list"
-"""What `tally` alone is."""
+"""What `tally` alone is, and `tally flow`."""
+
+FLOW: Mapping[str, str] = MappingProxyType(
+    {
+        "list": "List flows, newest first.",
+        "show": "Show one flow: the whole record, and its tasks.",
+        "cancel": "Stop a flow and all its tasks.",
+    }
+)
+"""What `tally flow` can do."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tallystick.cli.screen import Screen
 from tallystick.cli.summary import ID_TAIL, WHOLE_IDS_FROM
@@ -10,14 +11,17 @@ from tallystick.cli.times import age, relative
 from tallystick.ledger.facts.fact import Origin
 from tallystick.ledger.lifecycle import DeliveryStatus
 from tallystick.ledger.told import DeliveryRecord
-from tallystick.owner import live_owner
+from tallystick.owner import OwnerInfo, live_owner
 from tallystick.plain import plain
 from tallystick.projections.pauses import Standing
+
+if TYPE_CHECKING:
+    from tallystick.readings import LedgerStatus
 
 WHERE_MOST = 36
 TEXT_MOST = 400
 
-NOBODY_SENDS = "Nobody owns the ledger now: whoever opens it next sends what is due."
+NOBODY_SENDS = "Nobody sends or wakes now: whoever opens the ledger next does, a process that only joins it does not."
 
 _COLOURS: Mapping[str, str] = {
     DeliveryStatus.PENDING: "blue",
@@ -26,13 +30,24 @@ _COLOURS: Mapping[str, str] = {
     DeliveryStatus.FAILED: "red",
     DeliveryStatus.UNKNOWN: "magenta",
     DeliveryStatus.DISMISSED: "yellow",
+    DeliveryStatus.WITHHELD: "blue",
 }
 
 
 def has_sender(folder: Path) -> bool:
     """Whether somebody sends what is due: a process that opened the ledger, not one that only writes beside others."""
-    owner = live_owner(folder)
+    return sends(live_owner(folder))
+
+
+def sends(owner: OwnerInfo | None) -> bool:
+    """Whether an owner sends and wakes."""
     return owner is not None and not owner.transient
+
+
+def are_left_waiting(status: "LedgerStatus") -> bool:
+    """Whether nobody does anything for messages that wait. In a session they may, as long as nobody owns the ledger."""
+    outbox, owner = status.outbox, status.owner
+    return not sends(owner) and bool(outbox.pending or outbox.withheld or (outbox.queued and owner is not None))
 
 
 def is_stuck(record: DeliveryRecord) -> bool:
@@ -46,7 +61,9 @@ def is_sent(record: DeliveryRecord) -> bool:
 
 
 def where(record: DeliveryRecord) -> str:
-    """Return where a message goes: telegram/123/77, or a session."""
+    """Return where a message goes: telegram/123/77, or a session; what is withheld goes nowhere yet."""
+    if record.status is DeliveryStatus.WITHHELD or (record.route is None and record.session is None):
+        return "-"
     if record.route is None:
         return plain(f"session {record.session}")
     return _route_words(record.route)
@@ -98,7 +115,8 @@ def message_table(screen: Screen, records: Sequence[DeliveryRecord], now: int) -
 def message_lines(screen: Screen, record: DeliveryRecord, now: int) -> Iterator[str]:
     """Yield one message in a few lines: how far it is, what went wrong, what it says."""
     tries = f", {record.attempts:,} {'try' if record.attempts == 1 else 'tries'}" if record.attempts else ""
-    head = f"{record.status.value}  {where(record)}{tries}, {_when_words(record, now)}"
+    place = "" if record.status is DeliveryStatus.WITHHELD else f"{where(record)}{tries}, "
+    head = f"{record.status.value}  {place}{_when_words(record, now)}"
     yield from screen.named("message", head, colour=_COLOURS.get(record.status))
     if record.error is not None:
         yield from screen.named("", plain(record.error), colour="red")
@@ -109,6 +127,8 @@ def _when_words(record: DeliveryRecord, now: int) -> str:
     said = when(record, now)
     if record.settled_at is not None or record.due_at is None:
         return said
+    if record.status is DeliveryStatus.WITHHELD:
+        return f"until what works below it has ended; skipped {said}"
     return f"next {said}" if record.route is not None else f"to be confirmed {said}"
 
 

@@ -16,6 +16,7 @@ INDENT = 16  # of what stands beside a name
 STATUS_COLOURS: Mapping[str, str] = {
     "queued": "cyan",
     "running": "blue",
+    "waiting": "cyan",
     "succeeded": "green",
     "failed": "red",
     "timed_out": "red",

@@ -14,7 +14,7 @@ CLOCK = slice(11, 23)  # of a stamp: hours to milliseconds
 
 
 def event_data(event: Event) -> dict[str, Any]:
-    """Return an event of one task as data."""
+    """Return an event of one task or flow as data."""
     return {
         "position": event.position,
         "version": event.version,
@@ -28,11 +28,16 @@ def event_data(event: Event) -> dict[str, Any]:
 
 def log_data(event: Event) -> dict[str, Any]:
     """Return an event of the log as data: the same, and whose it is."""
-    return {"taskId": event.task_id, **event_data(event)}
+    return {whose(event.is_of_flow): event.task_id, **event_data(event)}
+
+
+def whose(is_flow: bool) -> str:
+    """Return the name that an id has as data."""
+    return "flowId" if is_flow else "taskId"
 
 
 def event_line(screen: Screen, event: Event) -> str:
-    """Return an event on one line: position, time, task, what, by whom."""
+    """Return an event on one line: position, time, task or flow, what, by whom."""
     said = fact_words(event.data)
     head = f"{event.position:>8}  {stamp(event.recorded_at)[CLOCK]}  {event.task_id[-ID_TAIL:]}  "
     what = f"{verb(event.type)}: {said}" if said else verb(event.type)

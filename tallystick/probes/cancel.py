@@ -5,6 +5,7 @@ import signal
 
 from tallystick.ledger.limits import CANCEL_KILL_MS
 from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.resources import OpenResource
 from tallystick.ledger.stopped import Stopped
 from tallystick.ledger.verdict import Finding
 from tallystick.probes.group import ProcessGroup, SingleProcess, Stopping
@@ -29,7 +30,14 @@ class ProcessCanceller:
         self._kill_after_s = kill_after_ms / MS_PER_S
 
     def __call__(self, task: TaskRecord) -> Stopped:
-        backing = task.backing or {}
+        return self.stop(task.backing or {})
+
+    def close(self, resource: OpenResource) -> Stopped:
+        """Stop a process that a task left open: its evidence is what a backing would say."""
+        return self.stop(resource.evidence)
+
+    def stop(self, backing: Backing) -> Stopped:
+        """Stop what a backing names."""
         expected = process_in(backing)
         if expected is None:
             return _not_stopped("its backing names no process")

@@ -6,6 +6,7 @@ import hashlib
 import os
 import reprlib
 from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
@@ -30,7 +31,8 @@ from apscheduler.schedulers.base import BaseScheduler
 
 from tallystick.actors.log import logger
 from tallystick.aio import AsyncLedger
-from tallystick.ledger import fields
+from tallystick.ledger import fields, intake
+from tallystick.ledger.errors import NotFound
 from tallystick.ledger.limits import KEY_BYTES_MAX, LABEL_BYTES_MAX
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.verdict import Verdict
@@ -42,6 +44,7 @@ from tallystick.sync import Ledger
 log = logger("runtimes")
 
 CLOSE_S_MAX = 10.0
+BEGIN_S_MAX = 1.0  # until a scheduler has told that a run began which is at work already
 NAMES_MAX = 10_000  # of jobs, removed ones too: the last run of a job is told after its removal
 SUMMARY_BYTES_MAX = 400
 ERROR_BYTES_MAX = 4_096
@@ -59,6 +62,9 @@ _EVENTS = (
     | EVENT_JOB_MISSED
     | EVENT_JOB_MAX_INSTANCES
 )
+_OF_A_RUN = frozenset({"runtime", "task", "label", "source_id", "run_id", "metadata"})
+"""What is said of every run, and by nobody else."""
+
 _CANCELLED = (asyncio.CancelledError, concurrent.futures.CancelledError)
 
 _SHORT = reprlib.Repr()
@@ -75,6 +81,9 @@ class RecordedScheduler:
     With `history`, a folder, ends are written there before the ledger is told. What the ledger does not hear, because
     it is full or because the process is killed a moment too early, is found there by `probe`.
     `name` tells the schedulers of one ledger apart.
+
+    `about(job_id, run_id)` returns what else is said of a run when it is created, as `ledger.create` takes it: its
+    owner and its origin, for those who are to be told, and its `child_session`, for a run in a session of its own.
     """
 
     def __init__(
@@ -85,10 +94,12 @@ class RecordedScheduler:
         history: str | os.PathLike[str] | None = None,
         history_bytes_max: int = HISTORY_BYTES_MAX,
         name: str = "apscheduler",
+        about: Callable[[str, str], Mapping[str, Any]] | None = None,
     ) -> None:
         self._scheduler, self._ledger = scheduler, ledger
         self._name = _fitting(fields.required_key("name", name), KEY_BYTES_MAX // 8)
         self._names: OrderedDict[tuple[str, str], tuple[str, str]] = OrderedDict()
+        self._about = about
         self._is_closed = False
         reporter = Reporter(ledger)
         self._learn_all()
@@ -128,6 +139,25 @@ class RecordedScheduler:
     def settled(self, timeout_s: float = CLOSE_S_MAX) -> bool:
         """Wait until all that was heard so far is recorded or refused; whether that was in time. It blocks."""
         return self._runs.reporter.quiet(timeout_s)
+
+    def opened(
+        self,
+        job_id: str,
+        kind: str,
+        name: str,
+        *,
+        pid: int | None = None,
+        evidence: Mapping[str, object] | None = None,
+    ) -> None:
+        """The newest run of a job that is at work opened something that is to be closed when it ends: as `Task.opened`.
+
+        For the job itself to call, where it runs; it does not wait for the ledger. Raises `InvalidInput`, and
+        `NotFound` when no run of this job is at work.
+        """
+        run = self._runs.newest(_fitting(job_id, ID_BYTES_MAX), BEGIN_S_MAX)
+        if run is None or run.told is None:
+            raise NotFound(job_id, hint="No run of this job is at work.", of="Run")
+        run.told.opened(kind, name, pid=pid, evidence=evidence)
 
     def install(self) -> Self:
         """Make `probe` the ledger's probe for cron runs, instead of any before. Returns itself."""
@@ -221,15 +251,27 @@ class RecordedScheduler:
         # Only what was learned when the job was added: to ask the scheduler now could wait for a lock that it holds
         # while it waits, at its shutdown, for the very thread that tells this.
         label, task = self._names.get((event.jobstore, job), (job, job))
+        run_id = f"{'/'.join((*where, source))}@{scheduled}"
         return Run(
-            id=f"{'/'.join((*where, source))}@{scheduled}",
+            id=run_id,
             job=source,
             task=task,
             label=label,
             metadata=metadata,
             at=self._runs.reporter.now(),
             has_begun=has_begun,
+            more=self._more(job, run_id),
         )
+
+    def _more(self, job_id: str, run_id: str) -> Mapping[str, Any]:
+        """Return what else is said of a run; a program that cannot say it does not keep it from being recorded."""
+        try:
+            said = {} if self._about is None else dict(self._about(job_id, run_id))
+            intake.created(**{"runtime": "cron", "task": job_id, **said})
+        except Exception as error:  # noqa: BLE001 - others wrote it
+            log.error("run_not_described", run=run_id, error=str(error))  # noqa: TRY400
+            return {}
+        return {name: value for name, value in said.items() if name not in _OF_A_RUN}
 
     def _learn_all(self) -> None:
         for job in self._scheduler.get_jobs():

@@ -9,7 +9,7 @@ from typing import Any
 from tallystick.actors.log import logger
 from tallystick.ledger import fields
 from tallystick.ledger.errors import InvalidInput, Refused, TallystickError
-from tallystick.ledger.events import TaskFact
+from tallystick.ledger.events import AnyFact
 from tallystick.ledger.facts.tasks import TaskCreated, TaskProgressed
 from tallystick.ledger.verdict import Outcome, Verdict
 from tallystick.runtimes.reporter import Reported, Reporter
@@ -134,7 +134,7 @@ class Child:
             return False
         return True
 
-    def _heard(self, fact: TaskFact, error: BaseException | None) -> None:
+    def _heard(self, fact: AnyFact, error: BaseException | None) -> None:
         """Hear an answer, on the ledger's thread."""
         self._is_over |= isinstance(error, Refused)
         if error is None and not isinstance(fact, TaskCreated | TaskProgressed | Outcome):
@@ -142,7 +142,7 @@ class Child:
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(self._hear, fact, error)
 
-    def _hear(self, fact: TaskFact | None, error: BaseException | None) -> None:
+    def _hear(self, fact: AnyFact | None, error: BaseException | None) -> None:
         """Hear an answer, on the loop. That the task has ended in another way is no loss: the ledger knows its end."""
         if error is None or isinstance(error, Refused):
             self.is_recorded |= isinstance(fact, Outcome)

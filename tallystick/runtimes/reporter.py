@@ -12,7 +12,7 @@ from tallystick.aio import AsyncLedger
 from tallystick.facts import Addressee
 from tallystick.ledger import intake
 from tallystick.ledger.commands import Command
-from tallystick.ledger.events import TaskFact
+from tallystick.ledger.events import AnyFact
 from tallystick.ledger.facts.tasks import TaskCreated
 from tallystick.ledger.intake import Creation
 from tallystick.sync import Ledger
@@ -20,7 +20,7 @@ from tallystick.verbs import TaskVerbs
 
 log = logger("runtimes")
 
-Heard: TypeAlias = Callable[[TaskFact, BaseException | None], None]
+Heard: TypeAlias = Callable[[AnyFact, BaseException | None], None]
 """Hears the answer to each report: the fact, and why it was not recorded, or None when it is durable.
 
 Called on the ledger's thread, or within the report itself when the ledger refuses it at once.
@@ -106,7 +106,7 @@ class Reported(TaskVerbs[None]):
         if not self.is_refused:
             self._reporter.send(self._actor, command, self._hear)
 
-    def _hear(self, fact: TaskFact, error: BaseException | None) -> None:
+    def _hear(self, fact: AnyFact, error: BaseException | None) -> None:
         if error is not None and isinstance(fact, TaskCreated):
             self.is_refused = True
         self._heard(fact, error)
@@ -116,7 +116,7 @@ class _Answer(Struct, gc=False):
     """Where the answer to one report goes."""
 
     reporter: Reporter
-    fact: TaskFact
+    fact: AnyFact
     heard: Heard
 
     def set(self, _value: Any | None = None) -> None:

@@ -2,9 +2,9 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from msgspec import Struct
 
@@ -19,7 +19,7 @@ from tallystick.ledger.errors import (
     Refused,
     TallystickError,
 )
-from tallystick.ledger.events import TaskFact
+from tallystick.ledger.events import AnyFact
 from tallystick.ledger.verdict import Outcome
 from tallystick.runtimes.history import RunEnd, RunHistory
 from tallystick.runtimes.reporter import Reported, Reporter
@@ -48,6 +48,7 @@ class Run(Struct, eq=False):
     metadata: dict[str, str]
     at: int
     has_begun: bool = True
+    more: Mapping[str, Any] = {}
     end: RunEnd | None = None
     told: Reported | None = None
     is_refused: bool = False
@@ -66,6 +67,7 @@ class Runs:
         self.refusals = self.unremembered = 0
         self.last_error: BaseException | None = None
         self._changing = threading.RLock()  # held for moments: an answer may come while something is sent
+        self._begun = threading.Condition(self._changing)
         self._at_work: OrderedDict[str, Run] = OrderedDict()
         self._ended: OrderedDict[str, None] = OrderedDict()
         self._untold: OrderedDict[str, Run] = OrderedDict()
@@ -79,6 +81,7 @@ class Runs:
                 return
             _keep(self._at_work, run.id, run, AT_WORK_MAX)
             self._report(run)
+            self._begun.notify_all()
         self._again()
 
     def end(
@@ -110,6 +113,15 @@ class Runs:
     def at_work(self, run_id: str) -> bool:
         """Whether a run was begun and has not ended."""
         return run_id in self._at_work
+
+    def newest(self, job: str, timeout_s: float) -> Run | None:
+        """Return the run of a job that began last of those at work; wait for one that is just beginning."""
+        with self._begun:
+            self._begun.wait_for(lambda: self._newest(job) is not None, timeout_s)
+            return self._newest(job)
+
+    def _newest(self, job: str) -> Run | None:
+        return next((run for run in reversed(self._at_work.values()) if run.job == job), None)
 
     def ended(self, run_id: str) -> RunEnd | None:
         """Return how a run ended, as far as this process or the history knows."""
@@ -150,6 +162,7 @@ class Runs:
                 source_id=run.job,
                 run_id=run.id,
                 metadata=run.metadata,
+                **run.more,
             )
             if run.has_begun:
                 run.told.start(backing=own_backing(), occurred_at=run.at)
@@ -176,7 +189,7 @@ class Runs:
                 case "cancelled":
                     run.told.cancelled(end.error, stopped=end.summary, occurred_at=end.ended_at)
 
-    def _heard(self, run: Run, fact: TaskFact | None, error: BaseException | None) -> None:
+    def _heard(self, run: Run, fact: AnyFact | None, error: BaseException | None) -> None:
         """Hear what became of a report. That a task cannot do that any more is no loss: the ledger knows its end."""
         if error is None or isinstance(error, Refused):
             if isinstance(fact, Outcome):

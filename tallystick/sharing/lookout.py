@@ -9,9 +9,8 @@ from tallystick.actors.envelope import Reply
 from tallystick.actors.log import logger
 from tallystick.ledger.errors import Closed, NotFound, TallystickError
 from tallystick.ledger.events import Event
-from tallystick.ledger.evolve import fold
+from tallystick.ledger.folding import Record, fold_stream
 from tallystick.ledger.ids import id_text
-from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import EventLog
 
 log = logger("face")
@@ -19,7 +18,7 @@ log = logger("face")
 Listener = Callable[[int], None]
 
 
-def give(reply: Reply, answer: TaskRecord | BaseException) -> None:
+def give(reply: Reply, answer: Record | BaseException) -> None:
     """Answer one who waits; who has given up meanwhile is left alone."""
     with suppress(Answered):
         if isinstance(answer, BaseException):
@@ -29,7 +28,7 @@ def give(reply: Reply, answer: TaskRecord | BaseException) -> None:
 
 
 class Lookout:
-    """Who waits for the end of a task, and who listens. Any thread may join them; one thread looks."""
+    """Who waits for the end of a task or a flow, and who listens. Any thread may join them; one thread looks."""
 
     def __init__(self, event_log: EventLog) -> None:
         self._log = event_log
@@ -75,10 +74,10 @@ class Lookout:
             except Exception:  # the others are told all the same
                 log.exception("listener_failed", position=head)
 
-    def _end_of(self, stream: bytes) -> TaskRecord | TallystickError | None:
-        """Return the record of a task that has ended; None while it has not."""
+    def _end_of(self, stream: bytes) -> Record | TallystickError | None:
+        """Return the record of what has ended; None while it has not."""
         try:
-            record = fold([stored for stored in self._log.stream(stream) if isinstance(stored, Event)])
+            record = fold_stream([stored for stored in self._log.stream(stream) if isinstance(stored, Event)])
         except TallystickError as error:
             return error
         if record is None:

@@ -6,19 +6,19 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 from msgspec.structs import replace
 
 from tallystick.actors.envelope import Reply
 from tallystick.actors.log import logger
-from tallystick.actors.task import AwaitEnd
-from tallystick.facts import Facts
+from tallystick.actors.stream import AwaitEnd
 from tallystick.forks import leave_in_children
 from tallystick.ledger.claims import may_exist
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Busy, Closed, NotOwner, StoreError, TallystickError
+from tallystick.ledger.events import OF_FLOWS
+from tallystick.ledger.facts.flows import FlowCreated
 from tallystick.ledger.facts.tasks import TaskCreated
 from tallystick.ledger.lifecycle import Runtime
 from tallystick.ledger.limits import INBOX_COMMANDS_MAX
@@ -29,6 +29,7 @@ from tallystick.sharing.bell import DOOR_NAME, ring
 from tallystick.sharing.door import lease_message
 from tallystick.sharing.guest import NOT_KNOWN, Guest, Sending
 from tallystick.sharing.lookout import Listener, Lookout, give
+from tallystick.sharing.ownership import Ownership
 from tallystick.sharing.recipient import Identified, Recipient
 
 log = logger("face")
@@ -42,26 +43,6 @@ _LOOK_S = 0.25  # how often who waits for an answer looks whether there still is
 _SOON_S = 0.02  # while there is something to do that nobody rings for
 _AT_ONCE = 64  # commands that are handed on under one lock
 _FOLLOW_S = 0.1  # how often who waits for an event of others looks at the log
-
-
-class Ownership(Protocol):
-    """What the owner of a ledger has while it is that."""
-
-    def facts(self) -> Facts:
-        """Return what writes."""
-        ...
-
-    def keep_alive(self, stream: bytes, ttl_ms: int) -> bool:
-        """Take a sign of life; False when the log does not say yet that the task gives them."""
-        ...
-
-    def promised(self, record: TaskRecord) -> None:
-        """Take note of what the log says now: the work promised to be heard of again."""
-        ...
-
-    def close(self) -> None:
-        """Commit and answer what was accepted, and be the owner no more."""
-        ...
 
 
 class Member:
@@ -119,6 +100,14 @@ class Member:
         """Return whom commands for a task are sent to."""
         return Recipient(stream)
 
+    def newborn_flow(self, stream: bytes) -> Recipient:
+        """Return whom the creation of a flow under this fresh id is sent to."""
+        return Recipient(stream, is_newborn=True, of_flow=True)
+
+    def flow(self, stream: bytes) -> Recipient:
+        """Return whom commands for a flow are sent to."""
+        return Recipient(stream, of_flow=True)
+
     def send(self, actor: Recipient, message: Command | AwaitEnd, future: Reply) -> None:
         """Send a command; `future` gets the answer when it is durable. Raises `Busy` and `Closed`."""
         with self._lock:
@@ -131,7 +120,7 @@ class Member:
                     raise Busy("The inbox of one actor", depth=len(actor.held))
                 actor.held.append((message, future))
                 return
-            elif isinstance(message.data, TaskCreated) and may_exist(message.data):
+            elif isinstance(message.data, TaskCreated | FlowCreated) and may_exist(message.data):
                 self._send(actor, message, Identified(actor, future, self._identified))
                 actor.held = []
             else:
@@ -167,7 +156,10 @@ class Member:
     def _forward(self, actor: Recipient, command: Command, reply: Reply) -> None:
         assert self._house is not None, "only an owner decides itself"
         facts = self._house.facts()
-        addressee = facts.newborn(actor.stream) if actor.is_newborn else facts.actor(actor.stream)
+        if actor.of_flow:
+            addressee = facts.newborn_flow(actor.stream) if actor.is_newborn else facts.flow(actor.stream)
+        else:
+            addressee = facts.newborn(actor.stream) if actor.is_newborn else facts.actor(actor.stream)
         actor.is_newborn = False
         facts.send(addressee, command, reply)
 
@@ -342,7 +334,9 @@ class Member:
             with self._lock:  # not for long: an event loop may want to send
                 for _ in range(min(_AT_ONCE, len(self._queue))):
                     sending = self._queue.popleft()
-                    self._try_to_forward(Recipient(sending.stream), sending.command, sending.reply)
+                    of_flow = sending.command.data.__class__ in OF_FLOWS
+                    recipient = Recipient(sending.stream, of_flow=of_flow)
+                    self._try_to_forward(recipient, sending.command, sending.reply)
                 self._is_direct = not self._queue
         self._house.facts().listen(self._note_commit)
 

@@ -7,16 +7,17 @@ from msgspec import Struct
 
 from tallystick.actors.envelope import ExcInfo, Reply
 from tallystick.ledger.commands import Command
+from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.record import TaskRecord
 
 
 class Recipient:
-    """Whom a command for a task is sent to, whoever owns the ledger when it is."""
+    """Whom a command for a task or a flow is sent to, whoever owns the ledger when it is."""
 
-    __slots__ = ("held", "is_newborn", "stream")
+    __slots__ = ("held", "is_newborn", "of_flow", "stream")
 
-    def __init__(self, stream: bytes, *, is_newborn: bool = False) -> None:
-        self.stream, self.is_newborn = stream, is_newborn
+    def __init__(self, stream: bytes, *, is_newborn: bool = False, of_flow: bool = False) -> None:
+        self.stream, self.is_newborn, self.of_flow = stream, is_newborn, of_flow
         self.held: list[tuple[Command, Reply]] | None = None
         """What was sent before it was known whether another task stands for this one; None when that is known."""
 
@@ -30,7 +31,7 @@ class Identified(Struct, frozen=True):
 
     def set(self, value: Any | None = None) -> None:
         """Take the record."""
-        assert isinstance(value, TaskRecord), "a creation is answered with its task"
+        assert isinstance(value, TaskRecord | FlowRecord), "a creation is answered with what was created"
         self.recipient.stream = value.stream
         self.then(self.recipient)
         self.reply.set(value)

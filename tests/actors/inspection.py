@@ -12,7 +12,7 @@ from tallystick.actors.watching.leases import Leases
 from tallystick.actors.watching.supervision import Supervision
 from tallystick.actors.watching.vigil import Vigil
 from tallystick.ledger.commands import Command
-from tallystick.ledger.events import TaskFact
+from tallystick.ledger.events import AnyFact
 from tallystick.ledger.facts.tasks import TaskStarted
 from tallystick.ledger.lifecycle import Runtime
 from tallystick.ledger.record import TaskRecord
@@ -67,7 +67,7 @@ class Inspection:
         self.desk.tell(stream, TaskStarted())
         return stream
 
-    def told(self, stream: bytes, data: TaskFact) -> None:
+    def told(self, stream: bytes, data: AnyFact) -> None:
         """Let somebody report something else."""
         self.desk.tell(stream, data)
 

@@ -8,15 +8,18 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any, TypeAlias, TypeVar
 
-from tallystick.actors.directory import Directory
 from tallystick.actors.dispatcher import Dispatcher
 from tallystick.actors.envelope import Envelope
+from tallystick.actors.flow import FlowActor
+from tallystick.actors.flows import Flows
 from tallystick.actors.future import LightFuture
 from tallystick.actors.journal import Committed, Journal
-from tallystick.actors.task import AwaitEnd, TaskActor
+from tallystick.actors.stream import AwaitEnd
+from tallystick.actors.task import TaskActor
+from tallystick.actors.tasks import Tasks
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Full, TallystickError
-from tallystick.ledger.events import Event, TaskFact
+from tallystick.ledger.events import AnyFact, Event
 from tallystick.ledger.evolve import fold
 from tallystick.ledger.facts.tasks import TaskProgressed
 from tallystick.ledger.limits import BATCH_EVENTS_MAX
@@ -32,6 +35,9 @@ STREAMS = tuple(bytes.fromhex("0198c2f07b7e7cc38a531f0a9d8e4b") + bytes([number]
 
 Outcome: TypeAlias = Any
 """What became of a command: the record, or the error's class and data."""
+
+Addressed: TypeAlias = TaskActor | FlowActor | bytes
+"""An actor, or the id of a task."""
 
 T = TypeVar("T")
 
@@ -126,30 +132,33 @@ class Desk:
         self.told: list[Committed] = []
         self.journal = Journal(self.log, self.clock, self.told.append, events_max=events_max)
         self.dispatcher = HandDispatcher("hand", self.clock, end_turn=self._end_turn, is_full=self.journal.is_full)
-        self.directory = Directory(self.log, self.journal, self.dispatcher, live_max=live_max)
+        self.directory = Tasks(self.log, self.journal, self.dispatcher, live_max=live_max)
+        self.flows = Flows(self.log, self.journal, self.dispatcher, live_max=live_max)
+        self.directory.flows, self.flows.tasks = self.flows, self.directory
 
     def _end_turn(self) -> None:
         self.journal.end_turn()
         self.directory.end_turn()
+        self.flows.end_turn()
 
-    def send(self, to: TaskActor | bytes, data: TaskFact | AwaitEnd, actor: str = "agent", **more: Any) -> LightFuture:
+    def send(self, to: Addressed, data: AnyFact | AwaitEnd, actor: str = "agent", **more: Any) -> LightFuture:
         """Put a command into a task's inbox; nothing happens before a turn."""
         return send(self.directory.actor(to) if isinstance(to, bytes) else to, data, actor, **more)
 
-    def tell(self, to: TaskActor | bytes, data: TaskFact | AwaitEnd, actor: str = "agent", **more: Any) -> Outcome:
+    def tell(self, to: Addressed, data: AnyFact | AwaitEnd, actor: str = "agent", **more: Any) -> Outcome:
         """Send a command, run turns until nobody is ready, and return the outcome."""
         future = self.send(to, data, actor, **more)
         self.dispatcher.run()
         return outcome(future)
 
-    def create(self, stream: bytes, data: TaskFact) -> TaskActor:
+    def create(self, stream: bytes, data: AnyFact) -> TaskActor:
         """Create a task, and return the actor that has its id."""
         actor = self.directory.newborn(stream)
         assert isinstance(self.tell(actor, data), TaskRecord)
         return actor
 
 
-def send(actor: TaskActor, data: TaskFact | AwaitEnd, speaker: str = "agent", **more: Any) -> LightFuture:
+def send(actor: TaskActor | FlowActor, data: AnyFact | AwaitEnd, speaker: str = "agent", **more: Any) -> LightFuture:
     """Put a command into an actor's inbox."""
     future = LightFuture()
     message = data if isinstance(data, AwaitEnd) else Command(data, speaker, **more)
@@ -178,7 +187,7 @@ def history(log: EventLog, stream: bytes) -> list[Event]:
     return events
 
 
-def facts(log: EventLog, stream: bytes) -> list[TaskFact]:
+def facts(log: EventLog, stream: bytes) -> list[AnyFact]:
     """Return what a task's events say."""
     return [event.data for event in history(log, stream)]
 

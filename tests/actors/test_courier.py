@@ -11,7 +11,6 @@ import pytest
 from tallystick.actors.courier.endpoint import Endpoint, Job
 from tallystick.actors.courier.errands import Errand, Served, Settled
 from tallystick.actors.courier.pacing import Pacing
-from tallystick.actors.courier.recorder import WRITES_MAX
 from tallystick.actors.courier.shelf import Shelf
 from tallystick.actors.envelope import Envelope
 from tallystick.actors.future import LightFuture
@@ -25,9 +24,9 @@ from tallystick.ledger.facts.deliveries import DeliveryDismissed, DeliveryQueued
 from tallystick.ledger.facts.fact import Origin
 from tallystick.ledger.facts.tasks import TaskSucceeded
 from tallystick.ledger.lifecycle import DeliveryStatus
-from tallystick.ledger.limits import DELIVERIES_AT_ONCE, ENDPOINT_WINDOW, MEDIA_CONFIRM_MS
+from tallystick.ledger.limits import DELIVERIES_AT_ONCE, ENDPOINT_WINDOW, MEDIA_CONFIRM_MS, OUTCOMES_AT_ONCE
 from tallystick.ledger.outbox import Waiting
-from tallystick.projections.change import Change
+from tallystick.projections.change import Change, Changes
 from tallystick.projections.frozen import message_at
 from tallystick.projections.reader import Reader
 from tests.actors.parts import PATIENCE_S, FullLog, HandClock, full, history
@@ -330,7 +329,7 @@ def test_what_is_dismissed_before_its_channel_is_called_is_not_sent(*, hears_of_
     post.system.courier = real
     if not hears_of_all:
         head = log.head()
-        post.courier.inbox.put_behind([Envelope(Committed(head, head, {stream: Change(None, record)}))])
+        post.courier.inbox.put_behind([Envelope(Committed(head, head, Changes({stream: Change(None, record)})))])
     handled = LightFuture()
     post.courier.inbox.put_behind([Envelope(Served("other"), handled)])
     handled.get(timeout=PATIENCE_S)
@@ -347,7 +346,7 @@ def test_what_is_dismissed_before_its_channel_is_called_is_not_sent(*, hears_of_
 
 
 def test_while_nothing_can_be_written_few_media_are_given_up_and_all_are_sent_in_the_end(post: Post) -> None:
-    count = WRITES_MAX + 50
+    count = OUTCOMES_AT_ONCE + 50
     for number in range(count):
         stream = ids.new_id()
         post.tell(stream, created(runtime="cli", kind="image_generation", origin=Origin("chat", number)))
@@ -356,7 +355,7 @@ def test_while_nothing_can_be_written_few_media_are_given_up_and_all_are_sent_in
     post.log.failures.extend(full() for _ in range(2 * count))
     for _ in range(3):
         post.settled()
-        assert len(post.courier._recorder._unwritten) <= WRITES_MAX  # noqa: SLF001 - memory is what is asked about
+        assert len(post.courier._recorder._unwritten) <= OUTCOMES_AT_ONCE  # noqa: SLF001 - memory is what is asked about
     post.log.failures.clear()
     post.system.sweep()
     post.system.sweep()

@@ -129,6 +129,30 @@ def test_an_idle_crew_has_no_threads(desk: Called) -> None:
     desk.rest()
 
 
+def test_a_thread_that_has_answered_takes_the_next_call(desk: Called) -> None:
+    threads: set[threading.Thread] = set()
+    for key in range(20):
+        desk.call(lambda _: threads.add(threading.current_thread()), key=key)
+        desk.answer()
+
+    assert len(threads) <= 5  # and not one for each, however busy the machine is
+
+
+def test_a_thread_that_lingers_takes_a_call_while_another_is_kept_waiting(desk: Called) -> None:
+    for key in range(2):
+        desk.call(desk.hang, key=key)
+    assert {0, 1} == {desk.enter(), desk.enter()}
+    desk.gate.set()
+    assert {0: 0, 1: 1} == desk.answers(2)
+    desk.gate.clear()
+
+    for key in range(2, 4):
+        desk.call(desk.hang, key=key)
+    assert {2, 3} == {desk.enter(), desk.enter()}
+    desk.gate.set()
+    assert {2: 2, 3: 3} == desk.answers(2)
+
+
 def test_closing_answers_those_who_wait_and_lets_those_at_work_finish(desk: Called) -> None:
     for key in range(5):
         desk.call(desk.hang, key=key)

@@ -10,11 +10,12 @@ import pytest
 from tallystick.actors.envelope import Envelope
 from tallystick.actors.future import LightFuture
 from tallystick.actors.inbox import Inbox
+from tallystick.actors.stream import AwaitEnd
 from tallystick.actors.system import System
-from tallystick.actors.task import AwaitEnd, TaskActor
+from tallystick.actors.task import TaskActor
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import NotFound, Refused
-from tallystick.ledger.events import TaskFact
+from tallystick.ledger.events import AnyFact
 from tallystick.ledger.facts.tasks import TaskHeld, TaskProgressed, TaskReleased, TaskStarted, TaskSucceeded
 from tallystick.ledger.ids import id_text, new_id
 from tests.actors.parts import (
@@ -181,7 +182,7 @@ def test_of_tasks_that_ended_in_one_turn_all_are_let_go_whatever_else_they_were_
 
 @pytest.mark.parametrize("last", [DONE, TaskSucceeded(summary="otherwise"), START, AwaitEnd(), created()])
 def test_a_task_that_had_ended_before_is_not_remembered_whatever_it_is_told(
-    desk: Desk, last: TaskFact | AwaitEnd
+    desk: Desk, last: AnyFact | AwaitEnd
 ) -> None:
     desk.create(ONE, created())
     desk.tell(ONE, DONE)
@@ -205,7 +206,7 @@ def test_a_task_that_ended_stays_while_something_waits_and_goes_after_it(log: Fu
 
 
 @pytest.mark.parametrize("asked", [START, AwaitEnd(), DONE])
-def test_an_id_that_names_no_task_is_not_remembered(desk: Desk, asked: TaskFact | AwaitEnd) -> None:
+def test_an_id_that_names_no_task_is_not_remembered(desk: Desk, asked: AnyFact | AwaitEnd) -> None:
     answer = desk.tell(ONE, asked)
 
     assert refusal(NotFound(id_text(ONE))) == answer

@@ -15,7 +15,7 @@ from tallystick.actors.telling import Telling
 from tallystick.ledger.commands import Command
 from tallystick.ledger.decide import decide
 from tallystick.ledger.errors import TallystickError
-from tallystick.ledger.events import Event, TaskFact
+from tallystick.ledger.events import AnyFact, Event
 from tallystick.ledger.evolve import evolve
 from tallystick.ledger.facts.tasks import TaskCreated
 from tallystick.ledger.ids import id_text
@@ -47,7 +47,7 @@ class Step(Struct, frozen=True):
     """One command of a caller: to which of his tasks, and whether through an actor that he has kept."""
 
     task: int
-    data: TaskFact
+    data: AnyFact
     expected_version: int | None = None
     occurred_at: int | None = None
     kept: bool = False
@@ -61,15 +61,16 @@ class Said(Struct, frozen=True):
     answer: Outcome
 
 
-def without_claims(data: TaskFact) -> TaskFact:
-    """Return the fact as it is, but for the identities by which one creation finds the task of another."""
-    return replace(data, run_id=None, idempotency_key=None) if isinstance(data, TaskCreated) else data
+def by_itself(data: AnyFact) -> AnyFact:
+    """Return the fact as it is, but for what of a creation depends on others: identities, the lineage, the flow."""
+    alone = {"run_id": None, "idempotency_key": None, "parent": None, "root": None, "flow": None}
+    return replace(data, **alone) if isinstance(data, TaskCreated) else data
 
 
 steps = st.builds(
     Step,
     task=st.integers(0, 2),
-    data=st.one_of(st.just(created()), starts, progress, outcomes, reports).map(without_claims),
+    data=st.one_of(st.just(created()), starts, progress, outcomes, reports).map(by_itself),
     expected_version=maybe(st.integers(1, 4)),
     occurred_at=maybe(st.integers(BEGIN_MS - 5, BEGIN_MS + 5)),
     kept=st.booleans(),
@@ -136,7 +137,7 @@ class Book:
         self._followed: set[int] = set()
         self.places: dict[str, list[int]] = {}
         telling, speaker = Telling(log), ""
-        expected: list[TaskFact] = []
+        expected: list[AnyFact] = []
         for place, written in enumerate(self._events):
             assert place + 1 == written.version
             before = self._records[-1]
@@ -152,7 +153,7 @@ class Book:
             self.places.setdefault(speaker, []).append(place)
         assert [] == expected, "a message is missing"
 
-    def decided(self, version: int, command: Command) -> tuple[tuple[TaskFact, ...], TallystickError | None]:
+    def decided(self, version: int, command: Command) -> tuple[tuple[AnyFact, ...], TallystickError | None]:
         """Return what the rules make of a command that finds the task at this version: facts, and the refusal."""
         decision = decide(self._records[version], command, token=self._token)
         if not isinstance(decision, Refusal):

@@ -20,7 +20,7 @@ from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.store.environment import Environment
 from tallystick.ledger.store.port import NO_CLAIMS, NO_NOTES
-from tallystick.projections.change import Change
+from tallystick.projections.change import Change, Changes
 from tests.actors.parts import (
     PATIENCE_S,
     STREAMS,
@@ -180,7 +180,7 @@ def test_those_who_follow_are_told_what_a_commit_changed(desk: Desk, log: FullLo
     first, second = folded(log, STREAMS[0]), folded(log, STREAMS[1])
     assert first is not None
     assert second is not None
-    changes = {STREAMS[0]: Change(before, first), STREAMS[1]: Change(None, second)}
+    changes = Changes({STREAMS[0]: Change(before, first), STREAMS[1]: Change(None, second)})
     assert [Committed(2, 4, changes)] == desk.told
 
 

@@ -12,7 +12,7 @@ from tallystick.actors.porter import NOTE, Porter
 from tallystick.actors.system import System
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Corrupt, Full, NotFound, Refused, StoreError, TallystickError
-from tallystick.ledger.events import Event, TaskFact
+from tallystick.ledger.events import AnyFact, Event
 from tallystick.ledger.facts.tasks import TaskProgressed, TaskStarted, TaskSucceeded
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.record import TaskRecord
@@ -67,7 +67,7 @@ class Office:
             self.porter.carry()
         assert self.system.close(PATIENCE_S)
 
-    def send(self, *commands: tuple[bytes, TaskFact]) -> list[int]:
+    def send(self, *commands: tuple[bytes, AnyFact]) -> list[int]:
         return self.inbox.send(ME, [(stream, Command(fact, "me", 5)) for stream, fact in commands], heard=())
 
     def hear(self, places: list[int]) -> list[object]:
@@ -75,7 +75,7 @@ class Office:
         answers = self.inbox.answered(places)
         return [shown(answers.get(place)) for place in places]
 
-    def tell(self, *commands: tuple[bytes, TaskFact]) -> list[object]:
+    def tell(self, *commands: tuple[bytes, AnyFact]) -> list[object]:
         places = self.send(*commands)
         while self.porter.carry():
             pass
@@ -281,7 +281,7 @@ steps = st.lists(
 
 
 def command(kind: str, number: int) -> Command:
-    fact: dict[str, TaskFact] = {
+    fact: dict[str, AnyFact] = {
         "create": created(),
         "same run": created(run_id="run-1"),
         "start": START,

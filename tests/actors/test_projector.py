@@ -10,7 +10,7 @@ from tallystick.actors.future import LightFuture
 from tallystick.actors.journal import Committed
 from tallystick.actors.projector import ProjectorActor, Standing, reach
 from tallystick.actors.system import System
-from tallystick.ledger.events import TaskFact
+from tallystick.ledger.events import AnyFact
 from tallystick.ledger.facts.tasks import TaskProgressed, TaskStarted, TaskSucceeded
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.memory import MemoryLog
@@ -41,7 +41,7 @@ class Shelf:
     def apply(self, changes: Changes, *, first: int, last: int) -> None:
         self._check()
         assert first == self._position + 1, f"a gap before {first}"
-        for stream, change in changes.items():
+        for stream, change in changes.tasks.items():
             assert self.records.get(stream) == change.before
             self.records[stream] = change.after
         self._position = last
@@ -50,7 +50,7 @@ class Shelf:
     def catch_up(self, event_log: EventLog, until: int) -> None:
         self._check()
         changes = changes_of(event_log.read(self._position, until), self.records.get).changes
-        self.records.update({stream: change.after for stream, change in changes.items()})
+        self.records.update({stream: change.after for stream, change in changes.tasks.items()})
         self.way.append(("caught up", self._position + 1, until))
         self._position = until
 
@@ -73,7 +73,7 @@ class Reading:
         self.dispatcher = HandDispatcher("views", HandClock())
         self.projector = ProjectorActor(self.dispatcher, self.shelf, self.desk.log)
 
-    def write(self, stream: bytes, *data: TaskFact) -> None:
+    def write(self, stream: bytes, *data: AnyFact) -> None:
         """Commit facts, each in a turn of its own."""
         for fact in data:
             assert isinstance(self.desk.tell(stream, fact), TaskRecord)
@@ -291,7 +291,7 @@ def test_a_parked_model_keeps_nothing_in_memory_of_what_it_missed(reading: Readi
         reading.hear()
         reading.turn()
 
-    assert {} == reading.projector._pending  # noqa: SLF001 - what else could tell
+    assert Changes() == reading.projector._pending  # noqa: SLF001 - what else could tell
 
 
 def test_other_messages_are_pykkas(reading: Reading, caplog: pytest.LogCaptureFixture) -> None:
@@ -390,4 +390,4 @@ def test_a_batch_says_what_became_of_each_task() -> None:
 
     record = folded(reading.desk.log, ONE)
     assert record is not None
-    assert Committed(1, 2, {ONE: Change(None, record)}) == batch
+    assert Committed(1, 2, Changes({ONE: Change(None, record)})) == batch

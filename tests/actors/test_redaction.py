@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallystick.actors.telling import REDACTED
-from tallystick.ledger.events import TaskFact
+from tallystick.actors.redaction import REDACTED
+from tallystick.ledger.events import AnyFact
 from tallystick.ledger.facts.deliveries import DeliveryFailed
 from tallystick.ledger.facts.tasks import TaskFailed, TaskProgressed, TaskStarted, TaskSucceeded
 from tallystick.ledger.lifecycle import DeliveryStatus
@@ -31,8 +31,8 @@ def test_no_message_has_what_a_hook_names_or_a_channel_keeps_to_itself(
 ) -> None:
     desk = telling_desk()
     telling = desk.directory.telling
-    telling.secrets = tuple(kept)
-    telling.redact(lambda _text: named)
+    telling.redaction.secrets = tuple(kept)
+    telling.redaction.add(lambda _text: named)
     desk.create(STREAM, asked())
     desk.tell(STREAM, TaskSucceeded(summary=summary))
 
@@ -57,7 +57,7 @@ def test_no_message_has_what_a_hook_names_or_a_channel_keeps_to_itself(
 )
 def test_secrets_are_named_to_the_letter_and_the_longest_goes_first(named: Iterable[str], expected: str) -> None:
     desk = telling_desk()
-    desk.directory.telling.redact(lambda _text: named)
+    desk.directory.telling.redaction.add(lambda _text: named)
     desk.create(STREAM, asked())
     desk.tell(STREAM, TaskSucceeded(summary="the key is hunter2, the user hunter"))
 
@@ -73,7 +73,7 @@ def test_every_hook_hears_all_that_a_message_may_have_a_part_of() -> None:
 
     desk = telling_desk(monitors=[Monitor("ops", OPS)])
     for _ in range(2):
-        desk.directory.telling.redact(hook)
+        desk.directory.telling.redaction.add(hook)
     desk.create(STREAM, asked(label="Tallies", run_id="run-1", notify="state_changes"))
     desk.tell(STREAM, TaskStarted())
     desk.tell(STREAM, TaskProgressed(message="half of it"))
@@ -98,15 +98,15 @@ def test_every_hook_hears_all_that_a_message_may_have_a_part_of() -> None:
 )
 @pytest.mark.parametrize("by_hook", [True, False])
 def test_no_part_of_a_secret_is_told_however_a_text_is_cut(
-    outcome: TaskFact,
+    outcome: AnyFact,
     more: dict[str, str],
     by_hook: bool,  # noqa: FBT001
 ) -> None:
     desk = telling_desk()
     if by_hook:
-        desk.directory.telling.redact(lambda text: [SECRET] if SECRET in text else [])
+        desk.directory.telling.redaction.add(lambda text: [SECRET] if SECRET in text else [])
     else:
-        desk.directory.telling.secrets = (SECRET,)
+        desk.directory.telling.redaction.secrets = (SECRET,)
     desk.create(STREAM, asked(**more))
     desk.tell(STREAM, outcome)
 
@@ -117,9 +117,9 @@ def test_no_part_of_a_secret_is_told_however_a_text_is_cut(
 
 
 @pytest.mark.parametrize("fact", [TaskStarted(), TaskProgressed(message=SECRET), TaskFailed(error=SECRET)])
-def test_steps_are_told_without_secrets_too(fact: TaskFact) -> None:
+def test_steps_are_told_without_secrets_too(fact: AnyFact) -> None:
     desk = telling_desk(monitors=MONITORS)
-    desk.directory.telling.secrets = (SECRET,)
+    desk.directory.telling.redaction.secrets = (SECRET,)
     desk.create(STREAM, asked(label=f"Use {SECRET}", notify="state_changes"))
     desk.tell(STREAM, fact)
 
@@ -139,7 +139,7 @@ def test_a_hook_that_fails_withholds_the_text_and_the_message_goes_out(
         return answer  # type: ignore[return-value]
 
     desk = telling_desk()
-    desk.directory.telling.redact(hook)
+    desk.directory.telling.redaction.add(hook)
     actor = desk.create(STREAM, asked())
     with caplog.at_level(logging.ERROR):
         record = desk.tell(STREAM, TaskFailed(error="hunter2", artifacts=("file:///hunter2",)))
@@ -155,7 +155,7 @@ def test_media_that_go_to_the_channel_in_the_end_have_no_secrets_either() -> Non
     desk = telling_desk()
     desk.create(STREAM, asked(runtime="cli", kind="image_generation"))
     desk.tell(STREAM, TaskSucceeded(summary="42", artifacts=("https://x/?key=hunter2",)))
-    desk.directory.telling.secrets = ("hunter2",)
+    desk.directory.telling.redaction.secrets = ("hunter2",)
     desk.tell(STREAM, DeliveryFailed(delivery="wake:succeeded:default", attempt=0, error="not confirmed"))
 
     assert f"Background task done: Count the tallies. 42\nhttps://x/?key={REDACTED}" == messages(desk)[-1].text
@@ -163,7 +163,7 @@ def test_media_that_go_to_the_channel_in_the_end_have_no_secrets_either() -> Non
 
 def test_a_text_that_grows_by_redaction_is_still_not_too_long() -> None:
     desk = telling_desk()
-    desk.directory.telling.secrets = ("x",)
+    desk.directory.telling.redaction.secrets = ("x",)
     desk.create(STREAM, asked())
     desk.tell(STREAM, TaskSucceeded(summary="x" * 16_000))
 
@@ -174,7 +174,7 @@ def test_a_text_that_grows_by_redaction_is_still_not_too_long() -> None:
 
 def test_references_that_grow_by_redaction_still_fit_a_record() -> None:
     desk = telling_desk()
-    desk.directory.telling.redact(lambda _text: ["12"])
+    desk.directory.telling.redaction.add(lambda _text: ["12"])
     desk.create(STREAM, asked())
     record = desk.tell(STREAM, TaskSucceeded(artifacts=tuple("12" * 500 for _ in range(14))))
 
@@ -192,7 +192,7 @@ def test_a_hook_that_wants_to_end_the_program_keeps_no_end_from_being_recorded(
         raise error
 
     desk = telling_desk()
-    desk.directory.telling.redact(hook)
+    desk.directory.telling.redaction.add(hook)
     desk.create(STREAM, asked())
     with caplog.at_level(logging.ERROR):
         record = desk.tell(STREAM, TaskFailed(error="hunter2"))
@@ -206,7 +206,7 @@ def test_what_a_hook_fails_with_is_not_logged_for_it_may_repeat_the_secret(caplo
         raise ValueError(f"cannot parse {text}")
 
     desk = telling_desk()
-    desk.directory.telling.redact(hook)
+    desk.directory.telling.redaction.add(hook)
     desk.create(STREAM, asked())
     with caplog.at_level(logging.ERROR):
         desk.tell(STREAM, TaskFailed(error="hunter2"))

@@ -12,7 +12,7 @@ from tallystick.actors.watching.crew import Crew
 from tallystick.actors.watching.leases import Leases
 from tallystick.actors.watching.stopping import Purpose, StopAnswered, Stopping
 from tallystick.actors.watching.supervision import Canceller, Supervision
-from tallystick.ledger.events import TaskFact
+from tallystick.ledger.events import AnyFact
 from tallystick.ledger.facts.tasks import TaskCancelled, TaskCancelRequested, TaskStarted, TaskTimedOut
 from tallystick.ledger.lifecycle import Runtime
 from tallystick.ledger.limits import ERROR_BYTES_MAX
@@ -44,13 +44,13 @@ class Stops:
     def canceller(self, answer: Any) -> None:
         self.supervision.set_canceller(Runtime.SUBAGENT, self.by("registered", answer))
 
-    def ask(self, purpose: Purpose, record: TaskRecord) -> TaskFact | None:
+    def ask(self, purpose: Purpose, record: TaskRecord) -> AnyFact | None:
         return self.stopping.stop(STREAM, record, purpose)
 
-    def answer(self) -> TaskFact | None:
+    def answer(self) -> AnyFact | None:
         return self.stopping.answered(self.messages.get(timeout=PATIENCE_S))
 
-    def whole(self, purpose: Purpose, record: TaskRecord) -> TaskFact | None:
+    def whole(self, purpose: Purpose, record: TaskRecord) -> AnyFact | None:
         """Ask, and wait for the canceller if there is one."""
         fact = self.ask(purpose, record)
         return self.answer() if self.stopping.is_busy() else fact
@@ -112,7 +112,7 @@ FAILED = "the canceller failed: ValueError: no"
     ],
 )
 def test_what_is_recorded_follows_from_the_answer_and_the_purpose(
-    stops: Stops, answer: Any, purpose: Purpose, expected: TaskFact | None
+    stops: Stops, answer: Any, purpose: Purpose, expected: AnyFact | None
 ) -> None:
     if answer is not NOBODY:
         stops.canceller(answer)

@@ -10,11 +10,11 @@ import pytest
 from pykka import ActorRegistry
 
 from tallystick.actors.future import LightFuture
+from tallystick.actors.stream import AwaitEnd
 from tallystick.actors.system import System
-from tallystick.actors.task import AwaitEnd
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Busy, Closed, NotFound
-from tallystick.ledger.events import TaskFact
+from tallystick.ledger.events import AnyFact
 from tallystick.ledger.facts.tasks import TaskProgressed, TaskStarted, TaskSucceeded
 from tallystick.ledger.ids import new_id
 from tallystick.ledger.limits import INBOX_DEPTH_MAX, PROGRESS_MS_MIN
@@ -69,7 +69,7 @@ def slow() -> Iterator[tuple[GatedLog, System]]:
     assert system.close(PATIENCE_S) in (True, False)
 
 
-def put(system: System, stream: bytes, data: TaskFact | AwaitEnd, *, newborn: bool = False) -> LightFuture:
+def put(system: System, stream: bytes, data: AnyFact | AwaitEnd, *, newborn: bool = False) -> LightFuture:
     """Send through the system, as the faces do."""
     future = LightFuture()
     actor = system.newborn(stream) if newborn else system.actor(stream)
@@ -181,7 +181,7 @@ def test_a_close_that_takes_too_long_says_so_and_everybody_is_answered_in_the_en
 
 def test_closing_writes_the_progress_that_was_held_back(system: System, log: FullLog) -> None:
     progress = [TaskProgressed(message=str(number)) for number in range(3)]
-    told: list[TaskFact] = [created(), START, *progress]
+    told: list[AnyFact] = [created(), START, *progress]
     for data in told:
         outcome(put(system, ONE, data))
     assert system.close(PATIENCE_S)
@@ -194,7 +194,7 @@ def test_closing_writes_the_progress_that_came_behind_it_too(slow: tuple[GatedLo
     log, system = slow
     log.gate.set()
     progress = [TaskProgressed(message=str(number)) for number in range(2)]
-    begin: list[TaskFact] = [created(), START, progress[0]]
+    begin: list[AnyFact] = [created(), START, progress[0]]
     for data in begin:
         outcome(put(system, ONE, data))
     log.gate.clear()

@@ -12,10 +12,11 @@ from pykka.messages import ProxyCall
 
 from tallystick.actors.envelope import Envelope
 from tallystick.actors.future import LightFuture
-from tallystick.actors.task import AwaitEnd, TaskActor
+from tallystick.actors.stream import AwaitEnd
+from tallystick.actors.task import TaskActor
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Corrupt, NotFound, Pruned, Refused, WrongVersion
-from tallystick.ledger.events import Event, TaskFact
+from tallystick.ledger.events import AnyFact, Event
 from tallystick.ledger.facts.tasks import (
     TaskCancelRequested,
     TaskLost,
@@ -213,7 +214,7 @@ def test_a_command_that_nobody_waits_for_is_decided(desk: Desk, log: FullLog) ->
 
 
 def test_a_history_that_contradicts_itself_hurts_its_own_task_alone(desk: Desk, log: FullLog) -> None:
-    events: list[TaskFact] = [created(), START, START]
+    events: list[AnyFact] = [created(), START, START]
     log.append([Event(place, ONE, place, 5, 5, "somebody", data) for place, data in enumerate(events, 1)])
     desk.journal.position = log.head()
     futures = [desk.send(stream, data) for stream in (ONE, TWO) for data in (created(), AwaitEnd(), DONE)]

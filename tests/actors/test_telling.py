@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tallystick.actors.task import OUTBOX_ACTOR
 from tallystick.actors.telling import CHANNELS_NOTE, Telling
 from tallystick.ledger.errors import StoreError
-from tallystick.ledger.events import TaskFact
+from tallystick.ledger.events import AnyFact
 from tallystick.ledger.facts.deliveries import DeliveryDelivered, DeliveryFailed, DeliveryQueued, DeliveryRetried
 from tallystick.ledger.facts.fact import Origin
 from tallystick.ledger.facts.tasks import (
@@ -67,6 +67,7 @@ def test_actors_leave_in_the_log_what_the_story_has(story: Announced) -> None:
         noted(desk.log, desk.directory.telling.reach(session, route))
     creation, *told = story.facts
     assert isinstance(creation, TaskCreated)
+    creation = replace(creation, parent=None, root=None, flow=None)  # others would have to be there
     twin = Announced(
         creation, routing=story.routing, stored=story.stored, stream=STREAM, begin_ms=desk.clock() - STEP_MS
     )
@@ -263,7 +264,7 @@ def test_a_policy_that_changes_tells_what_nobody_was_told() -> None:
 
 
 @pytest.mark.parametrize("data", [TaskStarted(), TaskSucceeded(), TaskFailed(error="x")])
-def test_a_task_of_which_nobody_is_told_costs_no_look_at_its_route(data: TaskFact) -> None:
+def test_a_task_of_which_nobody_is_told_costs_no_look_at_its_route(data: AnyFact) -> None:
     class Unread(FullLog):
         def note(self, name: bytes) -> bytes | None:
             assert name == CHANNELS_NOTE

@@ -9,7 +9,7 @@ from tallystick.actors.future import LightFuture
 from tallystick.actors.task import OUTBOX_ACTOR
 from tallystick.ledger.commands import Command
 from tallystick.ledger.decide import decide
-from tallystick.ledger.events import Event, TaskFact
+from tallystick.ledger.events import AnyFact, Event
 from tallystick.ledger.evolve import evolve
 from tallystick.ledger.facts.tasks import TaskFailed, TaskNotifyChanged, TaskProgressed, TaskStarted, TaskSucceeded
 from tallystick.ledger.ids import id_text
@@ -32,7 +32,7 @@ class Send(Struct, frozen=True):
     """A command is sent."""
 
     task: int
-    data: TaskFact
+    data: AnyFact
     force: bool = False
     expected_version: int | None = None
 
@@ -63,7 +63,7 @@ progress = st.builds(
     tools=st.integers(0, 1),
     count=st.integers(1, 2),
 )
-told: st.SearchStrategy[TaskFact] = st.one_of(
+told: st.SearchStrategy[AnyFact] = st.one_of(
     progress,
     progress,
     progress,
@@ -102,7 +102,7 @@ class Book(Struct):
 
     token: str
     record: TaskRecord | None = None
-    written: tuple[tuple[TaskFact, str, int], ...] = ()
+    written: tuple[tuple[AnyFact, str, int], ...] = ()
     held: Held | None = None
 
     def tell(self, command: Command, now_ms: int) -> object:
@@ -125,7 +125,7 @@ class Book(Struct):
             held, self.held = self.held, None
             self._write(held.command.data, held.command, now_ms)
 
-    def _holds(self, data: TaskFact, command: Command, now_ms: int) -> bool:
+    def _holds(self, data: AnyFact, command: Command, now_ms: int) -> bool:
         record = self.record
         if not isinstance(data, TaskProgressed) or command.force or record is None:
             return False
@@ -140,12 +140,12 @@ class Book(Struct):
             self.held = Held(replace(command, data=merged(before, data)), self.held.until_ms)
         return True
 
-    def _write(self, data: TaskFact, command: Command, now_ms: int) -> None:
+    def _write(self, data: AnyFact, command: Command, now_ms: int) -> None:
         record, event = self._wrote(data, command.actor, now_ms)
         for notice in notices(event, record, Routing(), lambda _session: None):
             self._wrote(notice, OUTBOX_ACTOR, now_ms)
 
-    def _wrote(self, data: TaskFact, actor: str, now_ms: int) -> tuple[TaskRecord, Event]:
+    def _wrote(self, data: AnyFact, actor: str, now_ms: int) -> tuple[TaskRecord, Event]:
         version = len(self.written) + 1
         event = Event(version, bytes(16), version, now_ms, now_ms, actor, data)
         self.record = evolve(self.record, event)

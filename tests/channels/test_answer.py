@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallystick.channels.answer import AFTER_MS_MAX, Answer, failure, retry_after_ms, seconds_ms
+from tallystick.channels.answer import Answer, failure, retry_after_ms, seconds_ms
 from tallystick.channels.message import cut
 from tallystick.channels.speech import Speech
 from tallystick.ledger.delivery import Permanent, Retryable, Unconfirmed
+from tallystick.ledger.limits import PATIENCE_MS_MAX
 
 NOON_S = 1_445_412_480.0  # Wed, 21 Oct 2015 07:28:00 GMT
 
@@ -22,7 +23,7 @@ NOON_S = 1_445_412_480.0  # Wed, 21 Oct 2015 07:28:00 GMT
         ("-1", None),
         ("nan", None),
         ("inf", None),
-        ("1e300", AFTER_MS_MAX),
+        ("1e300", PATIENCE_MS_MAX),
         ("soon", None),
         ("Wed, 21 Oct 2015 07:28:30 GMT", 30_000),
         ("Wed, 21 Oct 2015 07:28:30 -0000", 30_000),
@@ -38,7 +39,7 @@ def test_a_time_to_ask_again_is_seconds_or_a_date(said: str | None, after_ms: in
 def test_whatever_is_said_of_seconds_is_a_time_that_can_be_waited_for(value: object) -> None:
     after_ms = seconds_ms(value)
 
-    assert after_ms is None or 0 <= after_ms <= AFTER_MS_MAX
+    assert after_ms is None or 0 <= after_ms <= PATIENCE_MS_MAX
 
 
 @given(st.binary())

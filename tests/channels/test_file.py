@@ -11,6 +11,7 @@ import pytest
 
 from tallystick.channels import Sender, build
 from tallystick.ledger.delivery import Permanent, Receipt, Retryable
+from tallystick.ledger.errors import InvalidInput
 from tests.channels.parts import ID, TASK, delivery, outcome
 from tests.face.parts import at_once, said
 
@@ -96,17 +97,31 @@ def test_a_file_that_was_moved_away_is_followed_by_a_new_one(tmp_path: Path) -> 
     assert [["a"], ["b"]] == [[line["id"] for line in lines(each)] for each in (tmp_path / "out.1", path)]
 
 
-def test_a_place_where_nothing_can_be_written_is_permanent(tmp_path: Path) -> None:
+def test_a_place_where_nothing_can_be_written_any_more_is_permanent(tmp_path: Path) -> None:
+    places = {"gone/x": "No such file or directory", "folder": "Is a directory", "pipe": "is no regular file"}
+    (tmp_path / "gone").mkdir()
+    senders = {place: writer(tmp_path / place) for place in places}
+    (tmp_path / "gone").rmdir()
+    (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
-    for place, why in (
-        ("no/such/folder/x", "No such file or directory"),
-        ("", "Is a directory"),
-        ("pipe", "is no regular file"),
-    ):
-        error = outcome(writer(tmp_path / place), delivery())
+    for place, why in places.items():
+        error = outcome(senders[place], delivery())
 
         assert isinstance(error, Permanent)
         assert why in str(error)
+
+
+def test_a_place_where_nothing_can_be_written_makes_no_channel(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place, why in (
+        ("no/such/folder/x", "a file in a folder that is there"),
+        ("", "a regular file"),
+        ("pipe", "a regular file"),
+    ):
+        with pytest.raises(InvalidInput, match=why) as refused:
+            writer(tmp_path / place)
+        assert "channel.ops.path" == refused.value.field
+    assert ["pipe"] == [path.name for path in tmp_path.iterdir()]
 
 
 def test_a_line_that_does_not_fit_leaves_nothing_behind_and_can_be_tried_again(tmp_path: Path) -> None:
@@ -130,4 +145,5 @@ def test_a_line_that_does_not_fit_leaves_nothing_behind_and_can_be_tried_again(t
 
 @pytest.mark.skipif(not Path("/dev/full").exists() or sys.platform != "linux", reason="needs a device that is full")
 def test_a_device_is_no_file_to_append_to() -> None:
-    assert isinstance(outcome(writer(Path("/dev/full")), delivery()), Permanent)
+    with pytest.raises(InvalidInput, match="a regular file"):
+        writer(Path("/dev/full"))

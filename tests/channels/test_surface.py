@@ -35,7 +35,7 @@ def test_looking_at_settings_loads_no_library_and_no_network() -> None:
         from tallystick.channels import check
         check("ops", {"kind": "telegram", "token_env": "TOKEN"})
         check("hook", {"kind": "webhook", "url": "https://example.org/hook", "signed": False})
-        heavy = ("apprise", "asyncio", "http.client", "slack_sdk", "socket", "ssl", "standardwebhooks", "urllib3")
+        heavy = ("apprise", "asyncio", "http.client", "slack_sdk", "socket", "ssl", "standardwebhooks")
         print([name for name in heavy if name in sys.modules])
     """
 
@@ -44,7 +44,7 @@ def test_looking_at_settings_loads_no_library_and_no_network() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "library"),
-    [("apprise", "apprise"), ("discord", "urllib3"), ("slack", "slack_sdk"), ("webhook", "standardwebhooks")],
+    [("apprise", "apprise"), ("slack", "slack_sdk"), ("webhook", "standardwebhooks")],
 )
 def test_a_library_that_is_not_installed_is_named_with_what_installs_it(kind: str, library: str) -> None:
     script = """

@@ -174,7 +174,7 @@ def test_a_status_counts_what_has_not_arrived_and_names_what_is_paused(folder: s
     )
     assert paused["until"] >= BEGIN_MS + 10 * MINUTE_MS
     said = 'messages        1 to be sent · 1 stuck · 2 waiting in sessions; "tally deliveries" says which'
-    assert said == lines[-2]
+    assert [said, NOBODY_SENDS] == [lines[-3], lines[-2].strip()]
     assert lines[-1].startswith("paused          slack:123 for ")
 
 
@@ -209,9 +209,18 @@ def test_a_timeline_says_in_words_what_became_of_each_message(folder: str) -> No
 def test_what_happens_to_a_message_has_words() -> None:
     words = {verb(name) for name in BY_NAME if name.startswith("delivery-")}
 
-    assert {"queued", "not delivered", "in doubt", "delivered", "failed", "retried", "dismissed"} == {
-        word.removeprefix("message ") for word in words
+    said = {
+        "queued",
+        "withheld",
+        "released",
+        "not delivered",
+        "in doubt",
+        "delivered",
+        "failed",
+        "retried",
+        "dismissed",
     }
+    assert said == {word.removeprefix("message ") for word in words}
 
 
 def test_who_is_told_after_the_end_is_told_then(tmp_path: Path) -> None:
@@ -280,3 +289,26 @@ def test_a_pause_says_since_when_until_when_and_why() -> None:
     assert "slack/work for 5m after 5 failures in a row, a try is due: 503" == pause_words(
         standing, BEGIN_MS + 5 * MINUTE_MS
     )
+
+
+def test_a_message_that_is_withheld_is_listed_with_what_it_waits_for(tmp_path: Path) -> None:
+    where_ = ["--ledger", str(tmp_path / "ledger")]
+    own = "agent:main:cron:nightly"
+    with tallystick.open(tmp_path / "ledger") as ledger:
+        run = ledger.create(
+            runtime="cron", task="Sum up", run_id="nightly", owner=OWNER, child_session=own, notify="done_only"
+        )
+        run.opened("browser_tab", "tab-17")
+        ledger.create(runtime="subagent", task="Read", owner=own, notify="silent").start()
+        run.succeed("on it")
+        ledger.settled()
+
+    listed, shown, lived = (tally(*words, *where_).out for words in (["deliveries"], ["show", run.id], ["status"]))
+    told = tally("timeline", run.id, *where_).out
+
+    assert "1 message · 1 withheld" in listed
+    assert "withheld  until what works below it has ended; skipped in" in shown
+    assert "1 withheld" in lived
+    assert "message withheld" in told
+    assert "cleaned up" in told
+    assert "nobody closes what is a browser_tab" in told

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import tallystick
-from tallystick.cli.checkup import Finding, Level, file_system_of, worst
+from tallystick.cli.checkup import file_system_of, worst
+from tallystick.cli.finding import Finding, Level
 from tests.cli.damage import change_record, set_format
 from tests.cli.support import make_stories, process, tally
 
@@ -28,6 +29,7 @@ CHECKS = [
     "counts",
     "due",
     "outbox",
+    "flows",
     "messages",
 ]
 

@@ -16,9 +16,15 @@ import tallystick
 from tallystick.cli import menu
 from tallystick.cli.command import LedgerCommand
 from tallystick.cli.failure import failure_of
+from tallystick.cli.group import LedgerGroup
 from tallystick.cli.program import program
 from tests.cli.damage import set_format
 from tests.cli.support import COMMAND, OWNER, make_stories, process, tally
+
+GROUPS = {"flow": menu.FLOW}
+"""The commands that are several."""
+
+EVERY = {**menu.HELP, **{f"{group} {name}": text for group, texts in GROUPS.items() for name, text in texts.items()}}
 
 # Help.
 
@@ -33,22 +39,23 @@ def test_help_names_every_command_by_chapter() -> None:
     assert all(f"  {name} " in said.out for name in menu.HELP)
 
 
-@pytest.mark.parametrize("name", menu.HELP)
+@pytest.mark.parametrize("name", EVERY)
 def test_every_command_helps_and_takes_the_common_options(name: str) -> None:
-    said = tally(name, "--help")
+    said = tally(*name.split(), "--help")
 
     assert (0, f"Usage: tally {name}") == (said.code, said.out.splitlines()[0][: len(f"Usage: tally {name}")])
-    assert menu.HELP[name] in said.out
+    assert EVERY[name] in said.out
     assert all(option in said.out for option in ("--ledger PATH", "--config FILE", "--json", "--help"))
-    assert "JSON: " in said.out
+    assert ("JSON: " in said.out) == (name not in GROUPS)
 
 
 def test_the_menu_is_what_there_is() -> None:
     folder = Path(menu.__file__).parent / "commands"
     found = {path.stem for path in folder.glob("*.py")} - {"__init__"}
 
-    assert set(menu.HELP) == found
-    assert all(isinstance(program.get_command(click.Context(program), name), LedgerCommand) for name in menu.HELP)
+    assert {name.replace(" ", "_") for name in EVERY} == found
+    kinds = {name: type(program.get_command(click.Context(program), name)) for name in menu.HELP}
+    assert {name: LedgerGroup if name in GROUPS else LedgerCommand for name in menu.HELP} == kinds
 
 
 def test_the_version_is_that_of_the_distribution() -> None:

@@ -25,6 +25,7 @@ def test_every_command_and_every_option_is_in_the_reference() -> None:
         assert f"### tally {name}\n" in told
         options = [word for word in tally(name, "--help").out.split() if word.startswith("--")]
         assert [] == [option for option in options if option.strip(".,;") not in told and option != "--help"]
+    assert all(f"### tally flow {name}\n" in told for name in menu.FLOW)
 
 
 # Completion.

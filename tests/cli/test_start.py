@@ -2,8 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import tallystick
 
 NEVER = (
     "asyncio",
@@ -16,6 +19,39 @@ NEVER = (
     "tallystick.actors",
     "tallystick.bench",
 )
+OF_WRITERS = (
+    "subprocess",
+    "tallystick.channels",
+    "tallystick.ledger.commands",
+    "tallystick.ledger.decide",
+    "tallystick.ledger.deliveries",
+    "tallystick.ledger.flows.decide",
+    "tallystick.ledger.flows.intake",
+    "tallystick.ledger.refusal",
+    "tallystick.ledger.store.verify",
+    "tallystick.monitors",
+    "tallystick.projections.follower",
+    "tallystick.run",
+    "tallystick.sync",
+)
+"""What only who writes, sends or verifies needs."""
+
+OF_OTHERS = (
+    "shlex",
+    "tallystick.cli.facts",
+    "tallystick.projections.flow_history",
+    "tallystick.flow_readings",
+    "tallystick.flows",
+    "tallystick.forks",
+    "tallystick.ledger.told",
+    "tallystick.messages",
+    "tallystick.owner",
+    "tallystick.projections.flow_list",
+    "tallystick.projections.flow_query",
+    "tallystick.projections.pauses",
+)
+"""What other commands that read need, and a list does not."""
+
 PROGRAM = """
 import sys
 from tallystick.cli.program import run
@@ -44,9 +80,11 @@ def bare() -> set[str]:
     ("words", "never", "most"),
     [
         (["--help"], ("lmdb", "tallystick.projections", "tallystick.readings", "tallystick.run"), 100),
-        (["list"], ("subprocess", "tallystick.run", "tallystick.sync", "tallystick.ledger.store.verify"), 190),
-        (["status"], ("subprocess", "tallystick.run", "tallystick.sync", "tallystick.ledger.store.verify"), 190),
-        (["show", "run-7"], ("subprocess", "tallystick.run", "tallystick.sync", "tallystick.ledger.store.verify"), 190),
+        (["list"], (*OF_WRITERS, *OF_OTHERS), 165),
+        (["status"], OF_WRITERS, 175),
+        (["show", "run-7"], OF_WRITERS, 175),
+        (["flow", "list"], OF_WRITERS, 175),
+        (["timeline", "run-7"], OF_WRITERS, 175),
     ],
 )
 def test_a_command_that_reads_loads_little(
@@ -57,3 +95,10 @@ def test_a_command_that_reads_loads_little(
     heavy = [module for module in modules if any(f"{module}.".startswith(f"{name}.") for name in (*NEVER, *never))]
     assert [] == heavy
     assert len(modules) <= most
+
+
+def test_a_command_that_reads_loads_no_channels_where_some_are_configured(tmp_path: Path) -> None:
+    tallystick.open(tmp_path).close()
+    (tmp_path / "tallystick.toml").write_text('[channel.log]\nkind = "file"\npath = "out"\n', "utf-8")
+
+    assert not {"tallystick.channels", "tallystick.monitors"} & loaded("--ledger", str(tmp_path), "list")

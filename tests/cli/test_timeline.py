@@ -14,19 +14,21 @@ from hypothesis import strategies as st
 import tallystick
 from tallystick.cli.facts import fact_data, fact_words, verb
 from tallystick.cli.times import took
-from tallystick.ledger.events import BY_NAME, TaskFact
+from tallystick.ledger.events import BY_NAME, AnyFact
 from tallystick.ledger.facts.tasks import TaskAmended
 from tallystick.plain import plain
 from tests import strategies
 from tests.cli.support import COMMAND, OWNER, process, tally
+from tests.ledger.flows.some import moves as flow_facts
 
 pytestmark = pytest.mark.usefixtures("ledger")
 
-FACTS: st.SearchStrategy[TaskFact] = st.one_of(
+FACTS: st.SearchStrategy[AnyFact] = st.one_of(
     strategies.reports,
     strategies.creations(),
     strategies.recoveries,
     strategies.late_signals,
+    flow_facts,
     st.builds(TaskAmended, metadata=strategies.metadata, timeout_ms=st.just(5_000), kind=strategies.keys),
 )
 
@@ -48,7 +50,7 @@ def leaves(name: str, value: Any) -> Iterator[str]:
 
 
 @given(FACTS)
-def test_a_fact_in_words_says_all_that_it_says_as_data(fact: TaskFact) -> None:
+def test_a_fact_in_words_says_all_that_it_says_as_data(fact: AnyFact) -> None:
     said = fact_words(fact)
 
     assert [] == [leaf for name, value in fact_data(fact).items() for leaf in leaves(name, value) if leaf not in said]

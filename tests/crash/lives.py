@@ -30,9 +30,11 @@ US_PER_S = NS_PER_MS = 1_000_000
 class Life:
     """One process that owns the ledger in a folder. It is there at once, and opens the ledger when it may begin."""
 
+    program = WRITER
+
     def __init__(self, folder: Path, mode: str, seed: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, WRITER, folder, mode, seed], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+            [sys.executable, self.program, folder, mode, seed], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
         )
         assert self._process.stdout is not None
         self._output = self._process.stdout.fileno()

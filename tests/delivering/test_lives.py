@@ -9,14 +9,13 @@ import pytest
 
 import tallystick
 from tallystick import Config, InvalidInput
-from tallystick.actors.courier.recorder import WRITES_MAX
 from tallystick.actors.system import System
 from tallystick.house import assemble
 from tallystick.ledger.delivery import Receipt, Retryable
 from tallystick.ledger.events import Event
 from tallystick.ledger.facts.deliveries import DeliveryDelivered
 from tallystick.ledger.lifecycle import DeliveryStatus
-from tallystick.ledger.limits import DELIVERIES_AT_ONCE, ENDPOINT_FAILURES_MAX
+from tallystick.ledger.limits import DELIVERIES_AT_ONCE, ENDPOINT_FAILURES_MAX, OUTCOMES_AT_ONCE
 from tallystick.ledger.store.port import NO_CLAIMS, NO_NOTES
 from tallystick.readings import Readings, due_rules
 from tallystick.sync import Ledger
@@ -317,7 +316,7 @@ class BrokenDisk(FullLog):
 @pytest.mark.slow
 def test_while_outcomes_cannot_be_written_few_messages_are_sent_and_each_once(clock: HandClock) -> None:
     """What is sent and not recorded would be sent again after a crash."""
-    log, count = BrokenDisk(), 2 * WRITES_MAX + 50
+    log, count = BrokenDisk(), 2 * OUTCOMES_AT_ONCE + 50
     with ledger_on(log, clock) as ledger:
         chat = Channel(Retryable("down", after_ms=MINUTE))
         ledger.channel("chat", chat)
@@ -333,8 +332,8 @@ def test_while_outcomes_cannot_be_written_few_messages_are_sent_and_each_once(cl
         ledger.sweep()
         for _ in range(3):
             ledger.sweep()
-            assert len(chat.given) <= WRITES_MAX + DELIVERIES_AT_ONCE
-        assert len(chat.given) >= WRITES_MAX
+            assert len(chat.given) <= OUTCOMES_AT_ONCE + DELIVERIES_AT_ONCE
+        assert len(chat.given) >= OUTCOMES_AT_ONCE
         log.is_broken = False
         until_dealt_with(ledger, lambda: not ledger.deliveries(), lambda: None, rounds=9)
 

@@ -1,7 +1,10 @@
 """An operator's part: to have messages sent again that are stuck, or to give them up."""
 
+from pathlib import Path
+
 import pytest
 
+import tallystick
 from tallystick import InvalidInput, NotFound, Refused
 from tallystick.ledger.delivery import Permanent, Retryable
 from tallystick.ledger.lifecycle import DeliveryStatus
@@ -103,6 +106,41 @@ def test_nothing_that_is_stuck_is_a_refusal_and_the_others_are_sent_all_the_same
     assert DeliveryStatus.DELIVERED == how(ledger, stuck)
     with pytest.raises(Refused):
         ledger.retry(stuck.id)
+
+
+def test_a_refusal_says_how_the_messages_are_and_what_to_do_also_to_who_joined(folder: Path, clock: HandClock) -> None:
+    chat = Channel()
+    with tallystick.open(folder, clock=clock) as ledger, tallystick.join(folder, clock=clock) as joined:
+        ledger.channel("chat", chat)
+        fine, waits, quiet = ended(ledger), ended(ledger, origin=None), ended(ledger, notify="silent")
+        ledger.settled()
+        chat.answer = Retryable("busy")
+        sent = ended(ledger)
+        ledger.settled()
+        for verb, task, said in (
+            ("retry", fine, f'its delivery is delivered. See "tally deliveries {fine.id}".'),
+            ("dismiss", fine, f'its delivery is delivered. See "tally deliveries {fine.id}".'),
+            (
+                "retry",
+                waits,
+                f"its message waits in the session {SESSION}. It is done with when the session takes",
+            ),
+            ("retry", quiet, f'it is silent, nobody was to be told. "tally notify {quiet.id} done_only" has it told.'),
+            (
+                "retry",
+                sent,
+                f'its message is being sent. It goes on by itself; "tally deliveries {sent.id}"',
+            ),
+        ):
+            for asked in (ledger, joined):
+                with pytest.raises(Refused) as refused:
+                    getattr(asked, verb)(task.id)
+                assert f"Task {task.id} has nothing to {verb}: {said}" in str(refused.value)
+                assert (task.id, "succeeded", verb) == (
+                    refused.value.token,
+                    refused.value.status,
+                    refused.value.attempted,
+                )
 
 
 @pytest.mark.parametrize("verb", ["retry", "dismiss"])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import tallystick
 from tallystick import InvalidInput
-from tallystick.actors.telling import REDACTED
+from tallystick.actors.redaction import REDACTED
 from tallystick.ledger.delivery import Permanent, Retryable
 from tallystick.ledger.store.memory import MemoryLog
 from tallystick.probes.process import backing_of
@@ -92,7 +92,7 @@ def test_a_text_that_is_named_as_one_is_not_taken_letter_by_letter(ledger: Ledge
 def test_the_secrets_of_channels_are_in_no_error_and_no_message(
     ledger: Ledger, chat: Channel, kind: type[Exception]
 ) -> None:
-    system_of(ledger).directory.telling.secrets = (SECRET, SECRET[:8])
+    system_of(ledger).directory.telling.redaction.secrets = (SECRET, SECRET[:8])
     chat.answer = kind(f"POST https://example.org/{SECRET}: 401" + "x" * 5_000 + SECRET)
     tasks = [ended(ledger, f"it is {SECRET}") for _ in range(5)]
     ledger.settled()

@@ -14,9 +14,8 @@ from tallystick.actors.future import LightFuture
 from tallystick.ledger import intake
 from tallystick.ledger.commands import Command
 from tallystick.ledger.lifecycle import DeliveryStatus
-from tallystick.ledger.limits import SESSION_TAKE_MAX, TIME_MS_MAX
+from tallystick.ledger.limits import ACKNOWLEDGED_AT_ONCE, SESSION_TAKE_MAX, TIME_MS_MAX
 from tallystick.messages import PAGE
-from tallystick.session import ACKNOWLEDGED_AT_ONCE
 from tallystick.sync import Ledger
 from tallystick.testing import HandClock, memory_ledger
 from tests.delivering.parts import SESSION, ended, how, record

@@ -5,11 +5,13 @@ from hashlib import blake2b
 
 import msgspec
 
-from tallystick.ledger.claims import claims_of
+from tallystick.ledger.claims import claims_of, flow_claims_of
 from tallystick.ledger.events import Event
+from tallystick.ledger.facts.flows import FlowCreated
 from tallystick.ledger.facts.tasks import TaskCreated, TaskStarted
+from tallystick.ledger.guard import guards_of
 from tallystick.ledger.ids import id_bytes
-from tallystick.ledger.lifecycle import DeliveryStatus, NotifyPolicy, Runtime, Scope
+from tallystick.ledger.lifecycle import DeliveryStatus, FlowMode, NotifyPolicy, Runtime, Scope
 from tallystick.ledger.store import keys, layout
 from tallystick.ledger.store.codec import decode, encode
 from tallystick.ledger.store.tree import TILE_BYTES, Tree, leaf_hash
@@ -74,15 +76,26 @@ def test_the_fields_of_an_event_stand_in_the_order_in_which_they_are_listed() ->
 
 def test_claims_are_the_digests_that_are_described() -> None:
     prefixes = {row[0]: f"{row[1].split('`')[0]}\n".encode() for row in rows(PAGE.section("Claims"))}
-    made = msgspec.structs.replace(CREATION, run_id="run-1", idempotency_key="key-1")
+    made = msgspec.structs.replace(
+        CREATION, run_id="run-1", idempotency_key="key-1", kind="image_generation", request_key="call-7"
+    )
+    flow = FlowCreated(mode=FlowMode.MANAGED, owner="operator:ada", goal="release", idempotency_key="key-2")
     run = [made.run_id, made.runtime, made.owner, made.child_session, made.label, made.task]
-    values = {"a run": run, "a key": made.idempotency_key}
+    prompt = [made.owner, made.kind, made.task]
+    values = {
+        "a run": run,
+        "a key": made.idempotency_key,
+        "a flow key": flow.idempotency_key,
+        "a prompt": prompt,
+        "a request": [*prompt, made.request_key],
+    }
     described = [
         blake2b(prefixes[name] + msgspec.msgpack.encode(value), digest_size=16).digest()
         for name, value in values.items()
     ]
 
-    assert list(claims_of(made)) == described
+    assert [*claims_of(made), *flow_claims_of(flow), *guards_of(made)] == described
+    assert prefixes.keys() == values.keys()
 
 
 def test_every_table_of_the_views_is_named() -> None:

@@ -10,16 +10,24 @@ import pytest
 
 import tallystick
 from tallystick import run, testing
-from tallystick.aio import AsyncLedger, AsyncTask
+from tallystick.aio import AsyncLedger
 from tallystick.async_batch import AsyncBatch, AsyncBatchTask
+from tallystick.async_flows import AsyncFlow, AsyncFlows
 from tallystick.async_session import AsyncSession
+from tallystick.async_task import AsyncTask
 from tallystick.async_watch import AsyncSubscription
 from tallystick.batch import Batch, BatchTask
+from tallystick.flow_verbs import FlowVerbs
+from tallystick.flows import Flow, Flows
+from tallystick.ledger.flows.record import Claim, FlowRecord
 from tallystick.ledger.intake import Creation
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.verify import Problem, Verification
 from tallystick.projections.counts import Counts
+from tallystick.projections.flow_list import FlowCounts
+from tallystick.projections.flow_query import FlowPage, FlowQuery
 from tallystick.projections.query import Page, Query
+from tallystick.projections.tree import Branch, Totals, Tree
 from tallystick.readings import LedgerStatus, ProjectionStanding
 from tallystick.session import Session
 from tallystick.sync import Ledger, Task
@@ -28,12 +36,13 @@ from tallystick.watch import Subscription
 from tests.docs.pages import doc, rows
 
 PAGE = doc("reference/python.md")
-VERBS = "The verbs of a task"
+VERBS: dict[type, str] = {TaskVerbs: "The verbs of a task", FlowVerbs: "The verbs of a flow"}
 
 # How the parts of a face speak with each other; no program needs them.
 PLUMBING = {
     AsyncLedger: {"ask", "future", "house", "put"},
     AsyncTask: {"promised", "see"},
+    AsyncFlow: {"see"},
     Batch: {"put", "speaker"},
     AsyncBatch: {"put", "speaker"},
 }
@@ -48,6 +57,10 @@ CLASSES = (
     AsyncBatchTask,
     Session,
     AsyncSession,
+    Flows,
+    Flow,
+    AsyncFlows,
+    AsyncFlow,
     Subscription,
     AsyncSubscription,
     testing.HandClock,
@@ -60,7 +73,22 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "tallystick.run": run.run_command,
     "memory_ledger": testing.memory_ledger,
 }
-SHAPES = (TaskRecord, tallystick.Event, tallystick.Origin, Page, Counts, Verification, LedgerStatus, tallystick.Config)
+SHAPES = (
+    TaskRecord,
+    FlowRecord,
+    FlowPage,
+    FlowCounts,
+    tallystick.Event,
+    tallystick.Origin,
+    Page,
+    Tree,
+    Branch,
+    Totals,
+    Counts,
+    Verification,
+    LedgerStatus,
+    tallystick.Config,
+)
 
 
 def public(kind: type) -> list[str]:
@@ -100,7 +128,7 @@ def test_every_name_of_the_package_is_on_the_page_or_among_the_errors(name: str)
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
 def test_every_method_is_on_the_page_with_its_arguments(kind: type) -> None:
     section = PAGE.section(kind.__name__)
-    both = section + PAGE.section(VERBS) if issubclass(kind, TaskVerbs) else section
+    both = section + "".join(PAGE.section(heading) for verbs, heading in VERBS.items() if issubclass(kind, verbs))
     missing = []
     for name in public(kind):
         member = getattr(kind, name)
@@ -126,6 +154,7 @@ def test_everything_that_can_be_said_of_a_new_task_is_listed() -> None:
 
 def test_every_filter_of_a_list_is_listed() -> None:
     assert list(Query.__struct_fields__) == [row[0] for row in rows(PAGE.section("Filters"))]
+    assert list(FlowQuery.__struct_fields__) == [row[0] for row in rows(PAGE.section("Filters of flows"))]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
@@ -147,3 +176,11 @@ def test_the_record_is_listed_field_by_field_and_without_inventions() -> None:
     known = {*TaskRecord.__struct_fields__, "is_active", "shown_status", "stream"}
 
     assert sorted(known) == sorted(listed)
+
+
+def test_the_record_of_a_flow_is_listed_field_by_field_and_without_inventions() -> None:
+    listed = [name for row in rows(PAGE.section("FlowRecord")) for name in row[0].replace("`", "").split()]
+    known = {*FlowRecord.__struct_fields__, "is_active", "is_managed", "claim_of(step)", "stream", "version"}
+
+    assert sorted(known) == sorted(listed)
+    assert [] == [name for name in Claim.__struct_fields__ if f"`{name}`" not in PAGE.section("FlowRecord")]

@@ -24,6 +24,8 @@ ERRORS: list[TallystickError] = [
     errors.NotFound("x"),
     errors.Pruned("x", status="succeeded", ended_at=1),
     errors.Refused("x", status="failed", attempted="succeed"),
+    errors.FlowRefused("x", status="failed", attempted="resume", code="terminal", why="It has ended."),
+    errors.Ambiguous("x", candidates=["y", "z"]),
     errors.WrongVersion("x", expected=1, actual=2),
     errors.StoreError("it is gone"),
     errors.Corrupt("a record", position=1),

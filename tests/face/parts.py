@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 import tallystick
-from tallystick.aio import AsyncTask
+from tallystick.async_flows import AsyncFlow, AsyncFlows
+from tallystick.async_task import AsyncTask
 from tallystick.ledger.events import Event
 from tallystick.sync import Ledger
 from tallystick.testing import HandClock, memory_ledger
@@ -38,7 +39,7 @@ class Awaited:
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._thing, name)
         if not callable(value):
-            return value
+            return self._wrapped(value)
 
         def call(*args: Any, **kwargs: Any) -> Any:
             async def awaited() -> Any:  # called on the loop, as a coroutine would
@@ -79,7 +80,8 @@ class Awaited:
         self._runner.run(leave())
 
     def _wrapped(self, answer: Any) -> Any:
-        is_async = isinstance(answer, AsyncTask | AsyncIterator) or hasattr(answer, "__aenter__")
+        is_async = isinstance(answer, AsyncTask | AsyncFlow | AsyncFlows | AsyncIterator)
+        is_async = is_async or hasattr(answer, "__aenter__")
         is_async = is_async or type(answer).__name__ == "AsyncBatchTask"
         return Awaited(answer, self._runner) if is_async else answer
 

@@ -21,6 +21,7 @@ from tallystick import (
     Refused,
     TallystickError,
     Task,
+    TaskRecord,
     WrongVersion,
 )
 from tallystick.actors.future import LightFuture
@@ -60,7 +61,9 @@ def test_a_pruned_task_says_what_it_was_and_keeps_its_history(ledger: Ledger, cl
     assert other.id == ledger.find("run-1").id
     assert 1 == ledger.counts().total
     assert "task-pruned.1" == ledger.timeline(task.id)[-1].type
-    assert "done" == ledger.state_at(task.id, position=4).terminal_summary
+    then = ledger.state_at(task.id, position=4)
+    assert isinstance(then, TaskRecord)
+    assert "done" == then.terminal_summary
 
 
 @pytest.fixture

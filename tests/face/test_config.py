@@ -9,11 +9,12 @@ import pytest
 
 import tallystick
 from tallystick import Config, InvalidInput
-from tallystick.config import FILE_NAME, Actors, duration_ms, load
+from tallystick.config import Actors, duration_ms, load
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.lifecycle import Runtime, Status
 from tallystick.ledger.limits import ACTORS_LIVE_MAX, DURATION_MS_MAX, GRACE_MS, TIME_MS_MAX
 from tallystick.readings import due_rules
+from tallystick.sources import FILE_NAME
 from tallystick.testing import HandClock
 from tests.face.parts import ORDINARY
 
@@ -226,4 +227,4 @@ def test_the_name_of_a_channel_has_no_slash(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="no slash, which parts a channel from an account") as refused:
         loaded(tmp_path, '[channel."chat/ops"]\nkind = "registered"\n')
 
-    assert ("a name in channel", "'chat/ops'") == (refused.value.field, refused.value.value)
+    assert (f"a name in channel ({tmp_path / FILE_NAME})", "'chat/ops'") == (refused.value.field, refused.value.value)

@@ -135,7 +135,7 @@ def test_a_configuration_that_is_wrong_is_refused_before_anything_is_made(
 ) -> None:
     monkeypatch.setenv("TALLYSTICK_RETENTION_LOST", "soon")
 
-    with pytest.raises(InvalidInput, match=r"retention\.lost: 'soon'"):
+    with pytest.raises(InvalidInput, match=r"retention\.lost \(environment variable \w+\): 'soon'"):
         tallystick.open(folder)
 
     assert not folder.exists()

@@ -71,7 +71,7 @@ def test_progress_is_told_as_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None
     changes = replay.changes(progress=lambda done, total: told.append((done, total)))
 
     assert [(2, 3), (3, 3), (1, 1)] == told
-    assert [STREAMS[3]] == list(changes)
+    assert [STREAMS[3]] == list(changes.tasks)
 
 
 def test_a_task_that_changes_in_several_slices_has_one_change(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +81,7 @@ def test_a_task_that_changes_in_several_slices_has_one_change(monkeypatch: pytes
     story = Story(created(), started(None), succeeded("42 tallies"), stream=STREAMS[0])
     replay = Replay(log_of(story))
     replay.advance(1)
-    [change] = replay.changes().values()
+    [change] = replay.changes().tasks.values()
 
     assert change.before is not None
     assert ("queued", "succeeded") == (change.before.status, change.after.status)

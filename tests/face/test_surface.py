@@ -12,6 +12,9 @@ import tallystick
 from tests.face.parts import said
 
 NAMES = [
+    "Ambiguous",
+    "AsyncFlow",
+    "AsyncFlows",
     "AsyncLedger",
     "AsyncSession",
     "AsyncTask",
@@ -25,6 +28,11 @@ NAMES = [
     "Delivery",
     "DeliveryRecord",
     "Event",
+    "Flow",
+    "FlowPage",
+    "FlowRecord",
+    "FlowRefused",
+    "Flows",
     "ForkedStore",
     "Full",
     "InvalidInput",
@@ -32,6 +40,7 @@ NAMES = [
     "NewerFormat",
     "NotFound",
     "NotOwner",
+    "OpenResource",
     "Origin",
     "Permanent",
     "Pruned",

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tallystick.ledger.events import TaskFact
+from tallystick.ledger.events import AnyFact
 from tallystick.ledger.facts.deliveries import DeliveryQueued
 from tallystick.ledger.facts.fact import Origin
 from tallystick.ledger.facts.tasks import TaskCancelled, TaskFailed, TaskLost, TaskSettled, TaskSucceeded, TaskTimedOut
@@ -16,7 +16,7 @@ GROUP = "agent:main:telegram:group:-100123"
 DONE = TaskSucceeded(summary="42 tallies", artifacts=("file:///out",))
 LOST = TaskLost(rule="r", evidence={}, error="Its pid is gone")
 
-ENDS: list[tuple[TaskFact, Status, str | None]] = [
+ENDS: list[tuple[AnyFact, Status, str | None]] = [
     (DONE, Status.SUCCEEDED, None),
     (TaskSucceeded(outcome=BLOCKED), Status.SUCCEEDED, BLOCKED),
     (TaskFailed(error="boom"), Status.FAILED, None),
@@ -31,7 +31,7 @@ ENDS: list[tuple[TaskFact, Status, str | None]] = [
 
 
 def announced(
-    *facts: TaskFact, routing: Routing = SERVED, stored: dict[str, Origin] | None = None, **more: object
+    *facts: AnyFact, routing: Routing = SERVED, stored: dict[str, Origin] | None = None, **more: object
 ) -> Announced:
     """A task of which the one who asked is told directly."""
     return Announced(asked(**more), *facts, routing=routing, stored=stored)

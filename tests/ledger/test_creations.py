@@ -36,12 +36,12 @@ KEYS = {
     "run_id",
     "kind",
     "source_id",
-    "flow",
     "agent",
     "requester_agent",
     "idempotency_key",
+    "request_key",
 }
-IDS = {"parent", "root"}
+IDS = {"parent", "root", "flow"}
 
 
 def refused(make: Callable[[], object], field: str) -> InvalidInput:
@@ -79,7 +79,7 @@ def test_everything_that_may_be_said_about_a_task_is_kept() -> None:
         "source_id": "job-7",
         "parent": OTHER_ID,
         "root": TASK_ID,
-        "flow": "flow-1",
+        "flow": "0198c2f0-7b7e-7cc3-8a53-0000000000f1",
         "agent": "main",
         "requester_agent": "other",
         "origin": Origin(channel="telegram", to="123", account=None, thread=77),
@@ -87,6 +87,7 @@ def test_everything_that_may_be_said_about_a_task_is_kept() -> None:
         "backing": {"pid": 7},
         "metadata": {"repo": "a/b"},
         "idempotency_key": "key-1",
+        "request_key": "call-7",
     }
 
     fact = created(**said, notify="state_changes", scope="session")

@@ -3,7 +3,7 @@
 import pytest
 
 from tallystick.ledger.errors import Corrupt
-from tallystick.ledger.events import TaskFact
+from tallystick.ledger.events import AnyFact
 from tallystick.ledger.evolve import evolve, fold
 from tallystick.ledger.facts.tasks import (
     TaskBackingMissed,
@@ -60,7 +60,7 @@ def test_a_task_is_created_once_and_first() -> None:
         ((), TaskRecovered(status=Status.FAILED, corrects=1, signal="fail")),
     ],
 )
-def test_what_the_rules_never_write_is_damage(told: tuple[TaskFact, ...], data: TaskFact) -> None:
+def test_what_the_rules_never_write_is_damage(told: tuple[AnyFact, ...], data: AnyFact) -> None:
     story = Story(created(), *told)
 
     with pytest.raises(Corrupt, match="cannot follow") as damage:

@@ -7,7 +7,7 @@ import pytest
 from tallystick.ledger.commands import Command
 from tallystick.ledger.decide import decide
 from tallystick.ledger.errors import InvalidInput, NotFound, Pruned, Refused, WrongVersion
-from tallystick.ledger.events import TaskFact
+from tallystick.ledger.events import AnyFact
 from tallystick.ledger.facts.fact import Origin
 from tallystick.ledger.facts.tasks import (
     TaskAmended,
@@ -45,7 +45,7 @@ def running() -> Story:
     return Story(created(), TaskStarted(backing={"pid": 7}))
 
 
-def ended(outcome: TaskFact = DONE) -> Story:
+def ended(outcome: AnyFact = DONE) -> Story:
     return Story(created(), TaskStarted(), outcome)
 
 
@@ -75,7 +75,7 @@ def test_a_creation_again_fills_what_was_blank() -> None:
         source_id="job-7",
         parent=OTHER_ID,
         root=OTHER_ID,
-        flow="flow-1",
+        flow="0198c2f0-7b7e-7cc3-8a53-0000000000f1",
         agent="other",
         requester_agent="main",
         origin=Origin(channel="slack", to=7),
@@ -93,7 +93,7 @@ def test_a_creation_again_fills_what_was_blank() -> None:
             source_id="job-7",
             parent=OTHER_ID,
             root=OTHER_ID,
-            flow="flow-1",
+            flow="0198c2f0-7b7e-7cc3-8a53-0000000000f1",
             requester_agent="main",
             origin=Origin(channel="slack", to=7),
             timeout_ms=1_000,
@@ -151,12 +151,12 @@ def test_every_progress_of_running_work_counts() -> None:
 
 
 @pytest.mark.parametrize("report", [TaskProgressed(step=1), DONE])
-def test_only_started_work_gets_further_or_succeeds_so_the_start_is_written_too(report: TaskFact) -> None:
+def test_only_started_work_gets_further_or_succeeds_so_the_start_is_written_too(report: AnyFact) -> None:
     assert (TaskStarted(implied=True), report) == queued().tell(report)
 
 
 @pytest.mark.parametrize("outcome", [BOOM, TaskTimedOut(), TaskCancelled()])
-def test_work_that_never_started_can_end_badly(outcome: TaskFact) -> None:
+def test_work_that_never_started_can_end_badly(outcome: AnyFact) -> None:
     assert (outcome,) == queued().tell(outcome)
 
 
@@ -275,7 +275,7 @@ def test_neither_active_nor_held_tasks_are_pruned() -> None:
 
 @pytest.mark.parametrize("version", [None, 1, 4])
 @pytest.mark.parametrize("report", [DONE, BOOM, TaskHeld(), TaskPruned(), created(), TaskStarted()])
-def test_a_tombstone_says_what_it_was_whatever_it_is_told(report: TaskFact, version: int | None) -> None:
+def test_a_tombstone_says_what_it_was_whatever_it_is_told(report: AnyFact, version: int | None) -> None:
     story = Story(created(), TaskStarted(), DONE, TaskPruned())
 
     error = refusal(story.tell(report, expected_version=version), Pruned)
@@ -301,7 +301,7 @@ def test_a_stale_version_is_told_both_versions_and_the_record_as_it_is() -> None
 
 
 @pytest.mark.parametrize("report", [TaskStarted(), TaskProgressed(), BOOM, TaskHeld(), created(agent="main")])
-def test_a_stale_version_is_told_of_an_ended_task_too_and_leaves_no_late_signal(report: TaskFact) -> None:
+def test_a_stale_version_is_told_of_an_ended_task_too_and_leaves_no_late_signal(report: AnyFact) -> None:
     answer = ended().tell(report, expected_version=2)
 
     assert 3 == refusal(answer, WrongVersion).actual
@@ -322,7 +322,7 @@ def test_two_workers_that_claim_the_same_version_do_not_both_start() -> None:
         (TaskLateSignal(signal="fail", status=Status.SUCCEEDED, content={}), "late_signal"),
     ],
 )
-def test_nobody_can_ask_for_what_only_the_rules_write(rule: TaskFact, attempted: str) -> None:
+def test_nobody_can_ask_for_what_only_the_rules_write(rule: AnyFact, attempted: str) -> None:
     answer = ended().tell(rule)
 
     assert attempted == refusal(answer, Refused).attempted

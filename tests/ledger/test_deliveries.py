@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallystick.ledger.errors import Corrupt, Pruned, Refused, WrongVersion
-from tallystick.ledger.events import TaskFact
+from tallystick.ledger.events import AnyFact
 from tallystick.ledger.evolve import evolve
 from tallystick.ledger.facts.deliveries import (
     DeliveryAttempted,
@@ -15,9 +15,12 @@ from tallystick.ledger.facts.deliveries import (
     DeliveryDismissed,
     DeliveryFailed,
     DeliveryQueued,
+    DeliveryReleased,
     DeliveryRetried,
     DeliveryUnknown,
+    DeliveryWithheld,
 )
+from tallystick.ledger.facts.fact import Origin
 from tallystick.ledger.facts.tasks import (
     TaskCreated,
     TaskFailed,
@@ -36,6 +39,8 @@ from tests.story import BEGIN_MS, differences, refusal
 
 OF_DELIVERIES = (
     DeliveryQueued,
+    DeliveryWithheld,
+    DeliveryReleased,
     DeliveryAttempted,
     DeliveryUnknown,
     DeliveryDelivered,
@@ -57,7 +62,7 @@ def changed(before: TaskRecord, after: TaskRecord) -> set[str]:
     return {name for name in TaskRecord.__struct_fields__ if getattr(before, name) != getattr(after, name)}
 
 
-def done(*told: TaskFact, **more: object) -> Announced:
+def done(*told: AnyFact, **more: object) -> Announced:
     """A task that has succeeded, of which the one who asked is to be told directly."""
     return Announced(asked(**more), TaskStarted(), TaskSucceeded(summary="42"), *told)
 
@@ -88,27 +93,36 @@ def test_a_report_about_a_message_is_a_fact_or_nothing_or_a_refusal_and_never_ev
 
 @given(some.announced())
 def test_an_outbox_has_what_was_queued_and_is_not_done_with_in_the_order_in_which_it_was(story: Announced) -> None:
-    """An outbox in one page: what was queued waits, until it is delivered, dismissed, or not taken from a session."""
-    open_: list[DeliveryQueued] = []
+    """An outbox in one page: what was queued waits, until it is delivered, dismissed, or not taken from a session.
+
+    What was withheld waits, too, until it is dismissed, or released and queued behind the others.
+    """
+    open_: list[DeliveryQueued | DeliveryWithheld] = []
     for event, record in zip(story.events, known(story), strict=True):
         data = event.data
-        if isinstance(data, DeliveryQueued):
+        if isinstance(data, DeliveryQueued | DeliveryWithheld):
             open_.append(data)
-        elif isinstance(data, DeliveryDelivered | DeliveryDismissed):
+        elif isinstance(data, DeliveryDelivered | DeliveryDismissed | DeliveryReleased):
             open_ = [message for message in open_ if message.delivery != data.delivery]
         elif isinstance(data, DeliveryFailed):
-            open_ = [message for message in open_ if message.delivery != data.delivery or message.route is not None]
+            open_ = [message for message in open_ if message.delivery != data.delivery or way_of(message)[0]]
 
-        assert [(each.delivery, each.route, each.session) for each in open_] == [
+        assert [(each.delivery, *way_of(each)) for each in open_] == [
             (waiting.delivery, waiting.route, waiting.session) for waiting in record.outbox
         ]
         assert len(record.outbox) == len({waiting.delivery for waiting in record.outbox})
         for waiting in record.outbox:
-            assert waiting.delivery == story.message(waiting).delivery
+            message = story.withheld(waiting) if waiting.is_withheld else story.message(waiting)
+            assert waiting.delivery == message.delivery
+
+
+def way_of(message: DeliveryQueued | DeliveryWithheld) -> tuple[Origin | None, str | None]:
+    """Where a message goes: what is withheld goes nowhere yet."""
+    return (None, None) if isinstance(message, DeliveryWithheld) else (message.route, message.session)
 
 
 @given(some.announced(pruned=False), st.sampled_from([DELIVERED, DeliveryDismissed()]), st.data())
-def test_what_is_delivered_or_dismissed_is_gone_for_good(story: Announced, kind: TaskFact, data: st.DataObject) -> None:
+def test_what_is_delivered_or_dismissed_is_gone_for_good(story: Announced, kind: AnyFact, data: st.DataObject) -> None:
     if not story.outbox:
         return
     name = data.draw(st.sampled_from(story.names))
@@ -140,7 +154,8 @@ def test_the_status_of_telling_is_that_of_the_message_about_the_end_while_that_w
         of_end = [waiting for waiting in record.outbox if waiting.tells(record.status)]
         assert len(of_end) <= 1
         for waiting in of_end:
-            assert waiting.status is record.delivery_status
+            told = DeliveryStatus.PENDING if waiting.is_withheld else waiting.status
+            assert told is record.delivery_status
 
 
 @given(some.announced())
@@ -151,6 +166,7 @@ def test_what_waits_says_what_is_to_happen_to_it(story: Announced) -> None:
             DeliveryStatus.UNKNOWN: waiting.route is not None,
             DeliveryStatus.FAILED: waiting.is_stuck,
             DeliveryStatus.SESSION_QUEUED: waiting.route is None,
+            DeliveryStatus.WITHHELD: waiting.due_at is not None and not waiting.is_sent,
         }
         assert expected[waiting.status]
 
@@ -170,7 +186,7 @@ def test_a_task_that_somebody_is_still_to_be_told_of_is_not_pruned(story: Announ
 
     answer = story.tell(TaskPruned())
 
-    if is_on_its_way or before.is_active or before.held_at is not None:
+    if is_on_its_way or before.resources or before.is_active or before.held_at is not None:
         assert isinstance(answer, Refusal)
         assert before == story.record
     else:
@@ -194,7 +210,7 @@ def test_without_a_name_an_operator_means_all_that_it_can_be_done_with(
 
 @given(some.told_creations(), st.lists(st.one_of(*[some.deliveries()] * 3, some.reports), max_size=10))
 def test_reports_about_messages_that_were_never_there_change_nothing(
-    creation: TaskCreated, reports: list[TaskFact]
+    creation: TaskCreated, reports: list[AnyFact]
 ) -> None:
     story = Announced(creation)
     for report in reports:
@@ -202,7 +218,11 @@ def test_reports_about_messages_that_were_never_there_change_nothing(
             before = story.record
             answer = story.tell(report)
             assert before == story.record
-            assert answer == NOTHING if isinstance(report, DeliveryDelivered) else isinstance(answer, Refusal)
+            assert (
+                answer == NOTHING
+                if isinstance(report, DeliveryDelivered | DeliveryReleased)
+                else isinstance(answer, Refusal)
+            )
         else:
             story.tell(report)
 
@@ -245,7 +265,7 @@ def test_a_message_is_due_at_once_and_pending() -> None:
     ],
 )
 def test_a_message_that_did_not_arrive_waits_for_its_next_attempt_or_an_operator(
-    told: list[TaskFact], status: DeliveryStatus, attempts: int, due_at: int | None
+    told: list[AnyFact], status: DeliveryStatus, attempts: int, due_at: int | None
 ) -> None:
     story = done(*told)
 
@@ -267,7 +287,7 @@ def test_once_nobody_can_tell_a_failure_is_told_as_not_known() -> None:
 @pytest.mark.parametrize(
     "told", [[], [ATTEMPTED], [UNKNOWN], [UNKNOWN_FOR_GOOD], [FAILED], [FAILED, DeliveryRetried()]]
 )
-def test_a_message_that_arrives_is_done_with_wherever_it_was(told: list[TaskFact]) -> None:
+def test_a_message_that_arrives_is_done_with_wherever_it_was(told: list[AnyFact]) -> None:
     story = done(*told)
     story.tell(DELIVERED)
 
@@ -298,7 +318,7 @@ def test_what_becomes_of_telling_is_no_other_version_of_the_work() -> None:
 
 
 @pytest.mark.parametrize("stuck", [FAILED])
-def test_an_operator_has_a_message_sent_again_with_all_the_time_that_a_new_one_has(stuck: TaskFact) -> None:
+def test_an_operator_has_a_message_sent_again_with_all_the_time_that_a_new_one_has(stuck: AnyFact) -> None:
     story = done(stuck)
     attempts = story.waiting(MAIN).attempts
     for said in (ATTEMPTED, UNKNOWN, FAILED):
@@ -326,7 +346,7 @@ def test_what_arrives_on_one_way_is_not_waited_for_on_the_other() -> None:
 
 
 @pytest.mark.parametrize("told", [[], [ATTEMPTED], [UNKNOWN], [UNKNOWN_FOR_GOOD]])
-def test_an_operator_dismisses_a_message_wherever_it_is(told: list[TaskFact]) -> None:
+def test_an_operator_dismisses_a_message_wherever_it_is(told: list[AnyFact]) -> None:
     story = done(*told)
     story.tell(DeliveryDismissed(reason="told by phone"))
 
@@ -337,7 +357,7 @@ def test_an_operator_dismisses_a_message_wherever_it_is(told: list[TaskFact]) ->
 
 
 @pytest.mark.parametrize("said", [ATTEMPTED, UNKNOWN, FAILED, DeliveryRetried(delivery=MAIN)])
-def test_what_waits_in_a_session_without_an_end_of_waiting_is_taken_or_dismissed(said: TaskFact) -> None:
+def test_what_waits_in_a_session_without_an_end_of_waiting_is_taken_or_dismissed(said: AnyFact) -> None:
     story = done(origin=None)
     assert DeliveryStatus.SESSION_QUEUED == story.became()
 

@@ -5,7 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tallystick.ledger.events import TaskFact
+from tallystick.ledger.events import AnyFact
 from tallystick.ledger.evolve import fold
 from tallystick.ledger.facts.deliveries import (
     DeliveryAttempted,
@@ -35,7 +35,7 @@ class Deliveries(RuleBasedStateMachine):
         self.story.routing = routing
         self.story.tell(creation)
 
-    def _tell(self, data: TaskFact, after_ms: int = 1) -> None:
+    def _tell(self, data: AnyFact, after_ms: int = 1) -> None:
         before = self._positions()
         self.story.tell(data, after_ms=after_ms)
         self.gone |= before - self._positions()
@@ -45,7 +45,7 @@ class Deliveries(RuleBasedStateMachine):
         return {waiting.position for waiting in self.story.outbox}
 
     @rule(data=some.reports)
-    def tell_of_the_task(self, data: TaskFact) -> None:
+    def tell_of_the_task(self, data: AnyFact) -> None:
         self._tell(data)
 
     @rule(data=st.data())
@@ -58,7 +58,7 @@ class Deliveries(RuleBasedStateMachine):
         """As a courier does it: of what is sendable, with the attempt that comes next."""
         waiting = data.draw(st.sampled_from(list(sendable(self.story.outbox))))
         name, attempt = waiting.delivery, waiting.attempts + 1
-        answers: list[TaskFact] = [
+        answers: list[AnyFact] = [
             DeliveryAttempted(delivery=name, attempt=attempt, error=error, due_at=self.story.now_ms + 9),
             DeliveryUnknown(delivery=name, attempt=attempt, error=error),
             DeliveryFailed(delivery=name, attempt=attempt, error=error),

@@ -3,7 +3,7 @@
 import pytest
 
 from tallystick.ledger.errors import InvalidInput, Refused
-from tallystick.ledger.events import TaskFact
+from tallystick.ledger.events import AnyFact
 from tallystick.ledger.facts.tasks import (
     TaskBackingMissed,
     TaskBackingRestored,
@@ -32,7 +32,7 @@ def running() -> Story:
     return Story(created(), TaskStarted(backing={"pid": 7}))
 
 
-def ended(outcome: TaskFact = DONE) -> Story:
+def ended(outcome: AnyFact = DONE) -> Story:
     return Story(created(), TaskStarted(), outcome)
 
 
@@ -49,7 +49,7 @@ def ended(outcome: TaskFact = DONE) -> Story:
         GONE,
     ],
 )
-def test_an_end_told_twice_is_one_end(outcome: TaskFact) -> None:
+def test_an_end_told_twice_is_one_end(outcome: AnyFact) -> None:
     story = running()
     assert (outcome,) == story.tell(outcome, expected_version=2)
 
@@ -73,7 +73,7 @@ def test_an_end_told_twice_is_one_end(outcome: TaskFact) -> None:
         (DONE, TaskRecovered(status=Status.SUCCEEDED, corrects=3, signal="recover", evidence={})),
     ],
 )
-def test_an_end_told_differently_is_kept_as_a_late_signal(outcome: TaskFact, other: TaskFact) -> None:
+def test_an_end_told_differently_is_kept_as_a_late_signal(outcome: AnyFact, other: AnyFact) -> None:
     story = ended(outcome)
 
     late = evidence(story.tell(other))
@@ -115,7 +115,7 @@ def test_a_late_signal_is_recorded_once_and_its_repetition_answers_where() -> No
         (TaskSettled(status=Status.LOST, reason="old"), "settle"),
     ],
 )
-def test_whatever_else_reaches_an_ended_task_is_a_late_signal(report: TaskFact, signal: str) -> None:
+def test_whatever_else_reaches_an_ended_task_is_a_late_signal(report: AnyFact, signal: str) -> None:
     late = evidence(ended().tell(report))
 
     assert late is not None
@@ -190,7 +190,7 @@ def test_a_blocked_success_is_refused_under_the_name_that_people_see() -> None:
         ),
     ],
 )
-def test_an_observed_outcome_outranks_an_inferred_loss(outcome: TaskFact, recovered: TaskRecovered) -> None:
+def test_an_observed_outcome_outranks_an_inferred_loss(outcome: AnyFact, recovered: TaskRecovered) -> None:
     story = ended(GONE)
 
     assert (recovered,) == story.tell(outcome)

@@ -8,10 +8,12 @@ import pytest
 from tallystick.ledger import errors
 from tallystick.ledger.errors import (
     SHOWN_MAX,
+    Ambiguous,
     BatchFailed,
     Busy,
     Closed,
     Corrupt,
+    FlowRefused,
     ForkedStore,
     Full,
     InvalidInput,
@@ -24,9 +26,12 @@ from tallystick.ledger.errors import (
     TallystickError,
     WrongVersion,
 )
+from tallystick.ledger.flows.record import FlowRecord
+from tallystick.ledger.lifecycle import FlowMode, FlowStatus
 from tests.story import TASK_ID, Story, created
 
 RECORD = Story(created()).record
+FLOW = FlowRecord(TASK_ID, FlowMode.MANAGED, "o", FlowStatus.RUNNING, "a goal", 1, 0, 0, 1)
 REFUSED = Refused(TASK_ID, status="succeeded", attempted="fail", position=7)
 
 # Each error with the data that it must carry and what its message must say.
@@ -55,6 +60,35 @@ EXAMPLES: list[tuple[TallystickError, dict[str, object], str]] = [
         Refused(TASK_ID, status="running", attempted="prune"),
         {"token": TASK_ID, "status": "running", "attempted": "prune", "position": None},
         f"Task {TASK_ID} is running: prune is refused.",
+    ),
+    (
+        FlowRefused(
+            TASK_ID, status="running", attempted="claim", code="claimed", why="Step a was claimed.", current=FLOW
+        ),
+        {
+            "token": TASK_ID,
+            "status": "running",
+            "attempted": "claim",
+            "position": None,
+            "code": "claimed",
+            "current": FLOW,
+        },
+        f"Flow {TASK_ID} is running: claim is refused. Step a was claimed.",
+    ),
+    (
+        Ambiguous("o", candidates=["b", "a"]),
+        {"token": "o", "status": "ambiguous", "attempted": "find", "position": None, "candidates": ["b", "a"]},
+        "o has 2 flows that have not ended: b, a. Name one of them by its id.",
+    ),
+    (
+        NotFound("f", of="Flow", hint="Look."),
+        {"token": "f"},
+        "Flow not found: f. Look.",
+    ),
+    (
+        WrongVersion(TASK_ID, expected=1, actual=2, current=FLOW, of="Flow"),
+        {"token": TASK_ID, "expected": 1, "actual": 2, "current": FLOW},
+        f"Flow {TASK_ID}: expected revision 1, found 2. Read it again and decide anew.",
     ),
     (
         WrongVersion(TASK_ID, expected=1, actual=2, current=RECORD),
@@ -120,6 +154,8 @@ def test_the_tree_is_the_one_that_the_interface_draws() -> None:
         NotFound: TallystickError,
         Pruned: NotFound,
         Refused: TallystickError,
+        FlowRefused: Refused,
+        Ambiguous: Refused,
         WrongVersion: TallystickError,
         StoreError: TallystickError,
         Corrupt: StoreError,

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from tallystick.ledger.events import TaskFact
+from tallystick.ledger.events import AnyFact
 from tallystick.ledger.evolve import fold, signal_key
 from tallystick.ledger.facts.fact import Origin
 from tallystick.ledger.facts.tasks import (
@@ -41,7 +41,7 @@ FULL = created(
     source_id="job-7",
     parent=OTHER_ID,
     root=OTHER_ID,
-    flow="flow-1",
+    flow="0198c2f0-7b7e-7cc3-8a53-0000000000f1",
     agent="main",
     requester_agent="other",
     origin=Origin(channel="telegram", to=-100, account="bot", thread=77),
@@ -75,7 +75,7 @@ def test_a_creation_says_everything_that_a_record_begins_with() -> None:
             owner_key="agent:main:main",
             requester_session_key="agent:main:other",
             child_session_key="agent:main:subagent:7c",
-            parent_flow_id="flow-1",
+            parent_flow_id="0198c2f0-7b7e-7cc3-8a53-0000000000f1",
             parent_task_id=OTHER_ID,
             root_task_id=OTHER_ID,
             agent_id="main",
@@ -165,7 +165,7 @@ def test_progress_that_says_nothing_is_only_counted() -> None:
     )
 
 
-ENDINGS: list[tuple[TaskFact, dict[str, object]]] = [
+ENDINGS: list[tuple[AnyFact, dict[str, object]]] = [
     (
         TaskSucceeded(summary="42", artifacts=("file:///out",), outcome=BLOCKED, usage={"tokens": 3}),
         {
@@ -226,7 +226,7 @@ ENDINGS: list[tuple[TaskFact, dict[str, object]]] = [
 
 
 @pytest.mark.parametrize(("ending", "expected"), ENDINGS)
-def test_an_end_says_what_when_and_by_which_event(ending: TaskFact, expected: dict[str, object]) -> None:
+def test_an_end_says_what_when_and_by_which_event(ending: AnyFact, expected: dict[str, object]) -> None:
     story = running()
     ended_at = {"ended_at": THEN_MS - 5, "last_event_at": THEN_MS - 5, "ended_at_position": 3}
 
@@ -234,7 +234,7 @@ def test_an_end_says_what_when_and_by_which_event(ending: TaskFact, expected: di
 
 
 @pytest.mark.parametrize("ending", [ending for ending, _ in ENDINGS])
-def test_an_end_ends_every_doubt_about_the_backing(ending: TaskFact) -> None:
+def test_an_end_ends_every_doubt_about_the_backing(ending: AnyFact) -> None:
     story = running()
     story.happen([TaskBackingMissed(evidence={})])
 

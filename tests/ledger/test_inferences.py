@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tallystick.ledger.commands import Command
 from tallystick.ledger.decide import MISSING_SINCE, RULE_DEAD, RULE_GRACE, decide
 from tallystick.ledger.errors import Pruned, Refused
-from tallystick.ledger.events import TaskFact
+from tallystick.ledger.events import AnyFact
 from tallystick.ledger.facts.tasks import (
     TaskBackingMissed,
     TaskBackingRestored,
@@ -33,7 +33,7 @@ from tests.story import TASK_ID, Story, created
 SELDOM_ACTIVE_OR_NOT = settings(suppress_health_check=[HealthCheck.filter_too_much])
 """Of the stories that are drawn few are as a test wants them; there are enough."""
 
-inferences: st.SearchStrategy[TaskFact] = st.one_of(
+inferences: st.SearchStrategy[AnyFact] = st.one_of(
     some.misses,
     some.restorations,
     some.losses,
@@ -42,7 +42,7 @@ inferences: st.SearchStrategy[TaskFact] = st.one_of(
 )
 
 
-def ask(story: Story, data: TaskFact) -> Facts | Refusal:
+def ask(story: Story, data: AnyFact) -> Facts | Refusal:
     """Return what becomes of an inference; nothing happens."""
     return decide(story.record_or_none, Command(data, "supervisor", inferred=True), token=TASK_ID)
 
@@ -57,7 +57,7 @@ def by_grace(since: Any) -> TaskLost:
 
 @SELDOM_ACTIVE_OR_NOT
 @given(some.stories(), inferences)
-def test_an_inference_about_a_task_that_has_ended_leaves_no_trace(story: Story, data: TaskFact) -> None:
+def test_an_inference_about_a_task_that_has_ended_leaves_no_trace(story: Story, data: AnyFact) -> None:
     assume(not story.record.is_active)
     answer = ask(story, data)
 
@@ -71,7 +71,7 @@ def test_an_inference_about_a_task_that_has_ended_leaves_no_trace(story: Story, 
 
 
 @given(some.stories(st.one_of(some.misses, some.restorations, some.progress, some.starts)), inferences)
-def test_an_inference_about_an_active_task_is_decided_as_a_report_is(story: Story, data: TaskFact) -> None:
+def test_an_inference_about_an_active_task_is_decided_as_a_report_is(story: Story, data: AnyFact) -> None:
     assume(story.record.is_active)
     assert repr(ask(story, data)) == repr(story.ask(data))
 
@@ -79,7 +79,7 @@ def test_an_inference_about_an_active_task_is_decided_as_a_report_is(story: Stor
 @SELDOM_ACTIVE_OR_NOT
 @given(some.stories(), some.reports)
 def test_a_report_that_comes_too_late_is_kept_and_an_inference_that_says_the_same_is_not(
-    story: Story, data: TaskFact
+    story: Story, data: AnyFact
 ) -> None:
     answer = story.ask(data)
     assume(isinstance(answer, Refusal) and answer.evidence is not None)
@@ -153,7 +153,7 @@ def test_who_reports_progress_is_not_missing(story: Story, progress: TaskProgres
     ],
 )
 def test_what_a_runtime_has_on_record_recovers_a_lost_task_and_changes_no_other_end(
-    data: TaskFact, status: Status
+    data: AnyFact, status: Status
 ) -> None:
     lost = Story(created(), TaskStarted(), TaskLost(rule=RULE_DEAD, evidence={}))
     answer = ask(lost, data)

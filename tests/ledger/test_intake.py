@@ -8,7 +8,7 @@ import pytest
 
 from tallystick.ledger import intake
 from tallystick.ledger.errors import InvalidInput
-from tallystick.ledger.events import TaskFact
+from tallystick.ledger.events import AnyFact
 from tallystick.ledger.facts.tasks import (
     TaskBackingMissed,
     TaskBackingRestored,
@@ -43,7 +43,7 @@ from tallystick.ledger.limits import (
 )
 from tests.story import Story, created
 
-FULL: Mapping[str, TaskFact] = {
+FULL: Mapping[str, AnyFact] = {
     "started": TaskStarted(backing={"pid": 7}),
     "progressed": TaskProgressed(
         message="half", phase="reading", step=2, steps=5, tool="imap", tools=1, usage={"tokens": 3}
@@ -67,7 +67,7 @@ FULL: Mapping[str, TaskFact] = {
         status=Status.FAILED, corrects=3, evidence={"log": "x"}, signal="recover", summary="s", error="boom"
     ),
 }
-LEAST: Mapping[str, TaskFact] = {
+LEAST: Mapping[str, AnyFact] = {
     "started": TaskStarted(),
     "progressed": TaskProgressed(),
     "succeeded": TaskSucceeded(),
@@ -81,7 +81,7 @@ LEAST: Mapping[str, TaskFact] = {
 
 
 @pytest.mark.parametrize(("name", "fact"), FULL.items())
-def test_what_is_said_of_a_task_is_in_the_fact(name: str, fact: TaskFact) -> None:
+def test_what_is_said_of_a_task_is_in_the_fact(name: str, fact: AnyFact) -> None:
     said = {
         field: getattr(fact, field) for field in fact.__struct_fields__ if field not in {"implied", "tools", "count"}
     }
@@ -92,7 +92,7 @@ def test_what_is_said_of_a_task_is_in_the_fact(name: str, fact: TaskFact) -> Non
 
 
 @pytest.mark.parametrize(("name", "fact"), LEAST.items())
-def test_most_facts_need_not_say_anything(name: str, fact: TaskFact) -> None:
+def test_most_facts_need_not_say_anything(name: str, fact: AnyFact) -> None:
     assert fact == getattr(intake, name)()
 
 
@@ -212,7 +212,7 @@ LARGE: dict[str, Any] = {
         intake.cancelled(LONG, stopped=LONG, usage=LARGE["usage"]),
     ],
 )
-def test_the_largest_outcome_fits_a_record_whatever_becomes_of_it(fact: TaskFact) -> None:
+def test_the_largest_outcome_fits_a_record_whatever_becomes_of_it(fact: AnyFact) -> None:
     lost = intake.lost({"k": "v" * (EVIDENCE_BYTES_MAX - 1)}, rule="r" * KEY_BYTES_MAX, error=LONG)
     ordinary = Story(created(), TaskStarted(), fact)
     recovery = Story(created(), TaskStarted(), lost, fact)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tallystick.ledger.decide import MISSING_SINCE, RULE_DEAD, RULE_GRACE
-from tallystick.ledger.events import TaskFact
+from tallystick.ledger.events import AnyFact
 from tallystick.ledger.facts.fact import Evidence
 from tallystick.ledger.facts.tasks import (
     TaskBackingMissed,
@@ -44,7 +44,7 @@ verdicts = st.one_of(
 stories = some.stories(st.one_of(some.reports, some.starts, some.misses, some.misses))
 
 
-def running(*facts: TaskFact) -> TaskRecord:
+def running(*facts: AnyFact) -> TaskRecord:
     return Story(created(), TaskStarted(), *facts).record
 
 

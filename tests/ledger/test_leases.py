@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tallystick.ledger import intake
 from tallystick.ledger.errors import InvalidInput, Refused
-from tallystick.ledger.events import TaskFact
+from tallystick.ledger.events import AnyFact
 from tallystick.ledger.facts.tasks import TaskFailed, TaskLateSignal, TaskLeased, TaskStarted
 from tallystick.ledger.limits import LEASE_MS, LEASE_MS_MIN
 from tallystick.ledger.refusal import NOTHING, Refusal
@@ -30,7 +30,7 @@ def test_a_promise_is_an_event_when_it_is_new_and_the_task_is_active(story: Stor
 
 
 @pytest.mark.parametrize("facts", [[], [TaskStarted()]], ids=["queued", "running"])
-def test_a_promise_changes_nothing_but_itself(facts: list[TaskFact]) -> None:
+def test_a_promise_changes_nothing_but_itself(facts: list[AnyFact]) -> None:
     story = Story(created(), *facts)
     changed = differences(story, MINUTE)
     assert changed.pop("last_event_at", story.now_ms) == story.now_ms

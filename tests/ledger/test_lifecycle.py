@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from tallystick.ledger import evolve as evolve_module
+from tallystick.ledger import ends as ends_module
 from tallystick.ledger.commands import Command
 from tallystick.ledger.decide import decide
 from tallystick.ledger.errors import Corrupt, Refused
-from tallystick.ledger.events import TaskFact
+from tallystick.ledger.events import AnyFact
 from tallystick.ledger.evolve import evolve
 from tallystick.ledger.facts.tasks import (
     TaskCancelled,
@@ -31,7 +31,7 @@ from tallystick.ledger.lifecycle import (
     Runtime,
     Status,
 )
-from tallystick.ledger.refusal import Facts, Refusal
+from tallystick.ledger.refusal import Refusal
 from tests.story import TASK_ID, Story, created
 
 # "same" stands where a report says what is already so; "late" is kept as evidence; "implied" brings the start along.
@@ -47,7 +47,7 @@ lost        late      recovered  recovered recovered  recovered  same
 """
 MOVES = {"yes", "implied", "recovered"}
 
-REPORTS: dict[Status, TaskFact] = {
+REPORTS: dict[Status, AnyFact] = {
     Status.RUNNING: TaskStarted(),
     Status.SUCCEEDED: TaskSucceeded(summary="42 tallies"),
     Status.FAILED: TaskFailed(error="boom"),
@@ -103,7 +103,9 @@ def story_at(status: Status) -> Story:
     return Story(created(), TaskStarted(), REPORTS[status])
 
 
-def expected_answer(before: Status, after: Status, cell: str) -> Facts | tuple[Refused, TaskLateSignal | None]:
+def expected_answer(
+    before: Status, after: Status, cell: str
+) -> tuple[AnyFact, ...] | tuple[Refused, TaskLateSignal | None]:
     match cell:
         case "yes":
             return (REPORTS[after],)
@@ -165,7 +167,7 @@ def test_each_runtime_has_the_policy_that_the_interface_names() -> None:
 # What the events themselves may do: whoever wrote them, a step outside the picture is damage.
 
 
-def steps_to(after: Status) -> list[TaskFact]:
+def steps_to(after: Status) -> list[AnyFact]:
     """Return every fact that says of a task that it now is `after`, whoever might write it."""
     natural = [REPORTS[after]] if after in REPORTS else []
     return [
@@ -175,7 +177,7 @@ def steps_to(after: Status) -> list[TaskFact]:
     ]
 
 
-def follows(story: Story, data: TaskFact) -> bool:
+def follows(story: Story, data: AnyFact) -> bool:
     """Whether the fact can follow the story."""
     try:
         evolve(story.record, story.next_event(data))
@@ -184,7 +186,7 @@ def follows(story: Story, data: TaskFact) -> bool:
     return True
 
 
-def may_follow(before: Status, data: TaskFact, after: Status) -> bool:
+def may_follow(before: Status, data: AnyFact, after: Status) -> bool:
     """Whether the picture lets the fact follow."""
     match data:
         case TaskRecovered():
@@ -245,7 +247,7 @@ def test_no_cell_of_the_table_can_change_unnoticed(
 ) -> None:
     """The table is what the rules read: with any one cell turned round, the checks of this file fail."""
     mutated = {**ALLOWED, before: ALLOWED[before] ^ {after}}
-    monkeypatch.setattr(evolve_module, "ALLOWED", mutated)
+    monkeypatch.setattr(ends_module, "ALLOWED", mutated)
 
     assert mutated != DRAWN
     if after is Status.QUEUED and before is not Status.LOST:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tallystick.ledger import fields
-from tallystick.ledger.events import TaskFact
+from tallystick.ledger.events import AnyFact
 from tallystick.ledger.facts.tasks import (
     TaskCancelled,
     TaskCreated,
@@ -59,7 +59,7 @@ def cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def message(outcome: TaskFact, kind: DeliveryKind = DeliveryKind.TERMINAL, **more: object) -> str:
+def message(outcome: AnyFact, kind: DeliveryKind = DeliveryKind.TERMINAL, **more: object) -> str:
     """What is told of a task that ended so."""
     return end_message(Story(created(**more), TaskStarted(), outcome).record, kind=kind)
 
@@ -82,7 +82,7 @@ def test_every_message_fits_has_no_controls_and_begins_with_what_it_is_about(
 
 
 @given(some.progress, some.outcomes, odd_texts)
-def test_no_end_is_told_in_the_words_of_its_progress(progress: TaskProgressed, outcome: TaskFact, summary: str) -> None:
+def test_no_end_is_told_in_the_words_of_its_progress(progress: TaskProgressed, outcome: AnyFact, summary: str) -> None:
     said = replace(progress, message=SECRET, phase=SECRET, tool=SECRET)
     record = Story(created(), TaskStarted(), said, outcome).record
     assume(SECRET not in summary)
@@ -157,7 +157,7 @@ def test_references_for_which_there_is_no_room_are_left_out_whole(count: int, si
         (TaskSettled(status=Status.LOST, reason="I saw it"), "Background task lost: Count. I saw it"),
     ],
 )
-def test_an_end_is_told_in_these_words(outcome: TaskFact, expected: str) -> None:
+def test_an_end_is_told_in_these_words(outcome: AnyFact, expected: str) -> None:
     assert expected == message(outcome, label="Count", run_id=RUN_ID)
 
 
@@ -174,7 +174,7 @@ def test_an_end_is_told_in_these_words(outcome: TaskFact, expected: str) -> None
         ),
     ],
 )
-def test_a_result_that_is_reviewed_first_is_told_in_these_words(outcome: TaskFact, expected: str) -> None:
+def test_a_result_that_is_reviewed_first_is_told_in_these_words(outcome: AnyFact, expected: str) -> None:
     assert expected == message(outcome, DeliveryKind.REVIEW, label="Count", run_id=RUN_ID)
 
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallystick.ledger.events import TaskFact
-from tallystick.ledger.facts.deliveries import DeliveryDelivered, DeliveryQueued
+from tallystick.ledger.events import AnyFact
+from tallystick.ledger.facts.deliveries import DeliveryDelivered, DeliveryQueued, DeliveryWithheld
 from tallystick.ledger.facts.tasks import (
     TaskAmended,
     TaskCancelRequested,
@@ -56,7 +56,7 @@ def test_messages_follow_only_what_somebody_may_be_told_of_and_in_the_same_momen
             assert cause is not None
             assert cause.data.__class__ in TOLD
             assert (cause.recorded_at, "outbox") == (event.recorded_at, event.actor)
-        else:
+        elif not isinstance(event.data, DeliveryWithheld):  # that follows like a message
             cause = event
 
 
@@ -83,13 +83,14 @@ def test_every_end_that_a_policy_lets_through_is_told_once_to_the_one_who_asked(
             continue
         followers = []
         for later in story.events[event.version :]:
-            if not isinstance(later.data, DeliveryQueued):
+            if not isinstance(later.data, DeliveryQueued | DeliveryWithheld):
                 break
             followers.append(later.data)
         is_media = record.runtime is Runtime.CLI and record.task_kind in MEDIA_KINDS
         told = record.shown_status in TELLING_ENDS[record.notify_policy] or is_media
-        assert (told and record.scope_kind == "session") == bool(main_messages(followers))
-        assert len(main_messages(followers)) <= 1
+        mains = [each for each in followers if is_main(each.delivery)]  # withheld ones, too
+        assert (told and record.scope_kind == "session") == bool(mains)
+        assert len(mains) <= 1
         named = [monitor.name for monitor in story.routing.monitors if monitor.concerns(record)]
         assert named == [each.delivery.partition(MONITOR)[2] for each in followers if MONITOR in each.delivery]
 
@@ -134,7 +135,7 @@ def test_sessions_that_others_read_are_never_told_directly(story: Announced, ses
 @pytest.mark.parametrize("policy", NotifyPolicy)
 @pytest.mark.parametrize(("end", "status", "outcome"), ENDS)
 def test_a_policy_lets_these_ends_through(
-    policy: NotifyPolicy, end: TaskFact, status: Status, outcome: str | None
+    policy: NotifyPolicy, end: AnyFact, status: Status, outcome: str | None
 ) -> None:
     told = (outcome or status.value) in TELLING_ENDS[policy]
     story = announced(end, notify=policy)
@@ -201,7 +202,7 @@ def test_progress_makes_no_more_messages_than_a_task_may_have_but_its_end_always
 
 
 @pytest.mark.parametrize("fact", [TaskCancelRequested(), TaskHeld(), TaskProgressed(step=1, steps=2)])
-def test_nobody_is_told_of_anything_else(fact: TaskFact) -> None:
+def test_nobody_is_told_of_anything_else(fact: AnyFact) -> None:
     story = announced(TaskStarted(), notify="state_changes", routing=WATCHED)
     before = story.messages
     story.tell(fact)
@@ -217,7 +218,7 @@ def test_nobody_is_told_of_anything_else(fact: TaskFact) -> None:
 @pytest.mark.parametrize("after", NotifyPolicy)
 @pytest.mark.parametrize(("end", "status", "outcome"), ENDS)
 def test_a_policy_that_changes_after_the_end_tells_what_nobody_was_told_and_nothing_twice(
-    before: NotifyPolicy, after: NotifyPolicy, end: TaskFact, status: Status, outcome: str | None
+    before: NotifyPolicy, after: NotifyPolicy, end: AnyFact, status: Status, outcome: str | None
 ) -> None:
     shown = outcome or status.value
     story = announced(end, notify=before)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tallystick.ledger.events import TaskFact
+from tallystick.ledger.events import AnyFact
 from tallystick.ledger.facts.deliveries import (
     DeliveryDelivered,
     DeliveryDismissed,
@@ -93,7 +93,7 @@ def test_blanks_of_an_origin_are_filled_when_somebody_is_told() -> None:
 @pytest.mark.parametrize("policy", NotifyPolicy)
 @pytest.mark.parametrize(("end", "status", "outcome"), ENDS)
 def test_media_wake_the_session_that_asked_whatever_the_policy(
-    kind: str, policy: NotifyPolicy, end: TaskFact, status: Status, outcome: str | None
+    kind: str, policy: NotifyPolicy, end: AnyFact, status: Status, outcome: str | None
 ) -> None:
     story = announced(end, runtime="cli", kind=kind, notify=policy)
 
@@ -172,7 +172,7 @@ IN_A_THREAD = Origin("telegram", -100123, thread=77)
 )
 def test_the_result_of_a_child_session_is_reviewed_unless_a_thread_keeps_it_direct(
     creation: dict[str, Any],
-    end: TaskFact,
+    end: AnyFact,
     is_reviewed: bool,  # noqa: FBT001
 ) -> None:
     story = announced(end, **{"runtime": "acp", "child_session": "agent:codex:acp:1", **creation})
@@ -222,7 +222,7 @@ def test_a_monitor_of_running_tasks_is_told_of_a_start_and_others_are_not() -> N
 
 @pytest.mark.parametrize(("end", "thread"), [(TaskFailed(error="boom"), 7), (TaskStarted(), 8)])
 def test_a_route_is_told_once_however_many_rules_lead_there_and_rules_of_one_name_are_told_apart(
-    end: TaskFact, thread: int
+    end: AnyFact, thread: int
 ) -> None:
     rules = (
         Monitor("slack:#ops", OPS, runtime=Runtime.SUBAGENT, status="failed"),
@@ -286,7 +286,7 @@ def test_a_session_has_a_message_once_however_often_an_operator_retries() -> Non
 
 @pytest.mark.parametrize("way", ["terminal:succeeded:default", "terminal:succeeded:default#session"])
 @pytest.mark.parametrize("more", [[], [DeliveryRetried()]])
-def test_what_arrived_on_one_way_is_not_told_on_the_other(way: str, more: list[TaskFact]) -> None:
+def test_what_arrived_on_one_way_is_not_told_on_the_other(way: str, more: list[AnyFact]) -> None:
     story = announced(DONE)
     for said in (DeliveryFailed(delivery="terminal:succeeded:default", attempt=1, error="x"), *more):
         story.tell(said)

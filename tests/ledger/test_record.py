@@ -36,6 +36,7 @@ def test_a_record_as_json_has_the_names_of_the_interface_and_nothing_that_is_abs
         "position": 1,
         "ownerKey": "agent:main:main",
         "requesterSessionKey": "agent:main:main",
+        "parentFlowId": "0198c2f0-7b7e-8cc3-8a53-1f0a9d8e4b21",  # the flow that mirrors it
         "rootTaskId": TASK_ID,
         "metadata": {"repo": "a/b"},
     } == msgspec.json.decode(as_json(story.record))

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tallystick.ledger.events import TaskFact
+from tallystick.ledger.events import AnyFact
 from tallystick.ledger.facts.fact import Origin
 from tallystick.ledger.facts.tasks import TaskFailed, TaskLost, TaskStarted, TaskSucceeded
 from tallystick.ledger.lifecycle import BLOCKED, Runtime, Status
@@ -160,7 +160,7 @@ def test_a_number_may_be_spelled_as_text(one: str | int | None, other: str | int
 
 @given(some.creations(), some.routings, some.stored_routes)
 def test_only_complete_routes_of_served_channels_are_direct(
-    creation: TaskFact, routing: Routing, stored: dict[str, Origin]
+    creation: AnyFact, routing: Routing, stored: dict[str, Origin]
 ) -> None:
     record = Story(creation).record
 
@@ -215,7 +215,7 @@ def test_without_an_origin_there_is_no_way_even_when_the_session_has_one() -> No
 
 # Monitors.
 
-ENDS: list[tuple[TaskFact | None, str]] = [
+ENDS: list[tuple[AnyFact | None, str]] = [
     (None, "queued"),
     (TaskStarted(), "running"),
     (TaskSucceeded(), "succeeded"),
@@ -229,7 +229,7 @@ ENDS: list[tuple[TaskFact | None, str]] = [
 @pytest.mark.parametrize("status", [None, *Status, BLOCKED])
 @pytest.mark.parametrize("runtime", [None, *Runtime])
 def test_a_monitor_is_told_what_its_rule_says_and_nothing_else(
-    fact: TaskFact | None, shown: str, status: str | None, runtime: Runtime | None
+    fact: AnyFact | None, shown: str, status: str | None, runtime: Runtime | None
 ) -> None:
     record = Story(created(), *([] if fact is None else [fact])).record
     asked = shown == status or (shown == "blocked" and status == "succeeded")

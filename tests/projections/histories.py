@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from tallystick.ledger.events import Event, TaskFact
+from tallystick.ledger.events import AnyFact, Event
 from tallystick.ledger.evolve import evolve
 from tallystick.ledger.facts.tasks import (
     TaskCancelled,
@@ -18,6 +18,7 @@ from tallystick.ledger.facts.tasks import (
     TaskStarted,
     TaskSucceeded,
 )
+from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.memory import MemoryLog
 from tallystick.ledger.store.port import EventLog
@@ -81,7 +82,8 @@ def records_of(events: Sequence[Event]) -> dict[bytes, TaskRecord]:
     """Return what every task is after these events, each folded by itself."""
     records: dict[bytes, TaskRecord] = {}
     for event in events:
-        records[event.stream] = evolve(records.get(event.stream), event)
+        if not event.is_of_flow:
+            records[event.stream] = evolve(records.get(event.stream), event)
     return records
 
 
@@ -100,9 +102,11 @@ def live_views(path: Path, events: Sequence[Event], cuts: Sequence[int]) -> View
     """Return views that were told of a history run by run, as a live owner tells them."""
     views = Views.open(path, logged(events))
     records: dict[bytes, TaskRecord] = {}
+    flows: dict[bytes, FlowRecord] = {}
     for after, until in runs(events, cuts):
-        changes = changes_of(events[after:until], records.get).changes
-        records |= {stream: change.after for stream, change in changes.items()}
+        changes = changes_of(events[after:until], records.get, flows=flows.get).changes
+        records |= {stream: change.after for stream, change in changes.tasks.items()}
+        flows |= {stream: change.after for stream, change in changes.flows.items()}
         views.apply(changes, after=after, until=until)
     return views
 
@@ -143,7 +147,7 @@ def views_folder() -> Iterator[Path]:
 
 def told() -> list[Event]:
     """A history of four tasks: one runs, one has failed and a message waits, one is blocked, one was pruned."""
-    lives: list[list[TaskFact]] = [
+    lives: list[list[AnyFact]] = [
         [TaskStarted(), TaskProgressed(message="Half of it", step=1, steps=2)],
         [TaskFailed(error="No such file")],
         [TaskSucceeded(summary="Needs a key", outcome="blocked")],

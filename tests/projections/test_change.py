@@ -22,15 +22,15 @@ def nothing(_: bytes) -> None:
 def test_the_changes_of_many_runs_merge_into_those_of_one(events: list[Event], cuts: list[int]) -> None:
     at_once = changes_of(events, nothing)
     known = None
-    merged: Changes = {}
+    merged = Changes()
     for after, until in runs(events, cuts):
-        latest = {stream: change.after for stream, change in merged.items()}
+        latest = {stream: change.after for stream, change in merged.tasks.items()}
         run = changes_of(events[after:until], latest.get)
         merged = merge(merged, run.changes)
         known = changes_of(events[after:until], nothing, known)
     assert at_once.changes == merged
     assert at_once == (known or changes_of([], nothing))
-    assert {stream: Change(None, record) for stream, record in records_of(events).items()} == at_once.changes
+    assert {stream: Change(None, record) for stream, record in records_of(events).items()} == at_once.changes.tasks
 
 
 @st.composite
@@ -71,10 +71,10 @@ def test_nonsense_ends_in_the_same_records_however_it_is_cut(
     cut_at = [0, *sorted(cut for cut in cuts if cut < len(stored)), len(stored)]
     for after, until in pairwise(cut_at):
         run = changes_of(stored[after:until], lookup)
-        for stream, change in run.changes.items():
+        for stream, change in run.changes.tasks.items():
             assert known.get(stream) == change.before
             known[stream] = change.after
-    assert {stream: change.after for stream, change in at_once.changes.items()} == known
+    assert {stream: change.after for stream, change in at_once.changes.tasks.items()} == known
 
 
 def test_a_damaged_record_is_passed_over_and_its_task_keeps_its_last_good_state() -> None:
@@ -82,7 +82,7 @@ def test_a_damaged_record_is_passed_over_and_its_task_keeps_its_last_good_state(
     folded = changes_of([first, Damaged(2, "a flipped bit"), third], nothing)
 
     assert (2,) == folded.damaged
-    assert 1 == folded.changes[STREAM].after.version
+    assert 1 == folded.changes.tasks[STREAM].after.version
     assert 3 == folded.skipped[STREAM].position
 
 
@@ -91,7 +91,7 @@ def test_the_first_contradiction_of_a_task_is_the_one_that_is_told() -> None:
     folded = changes_of([first, third], nothing)
     folded = changes_of([second, third, third], nothing, folded)
 
-    assert 3 == folded.changes[STREAM].after.version
+    assert 3 == folded.changes.tasks[STREAM].after.version
     assert "version 1, then 3" in str(folded.skipped[STREAM])
 
 
@@ -100,17 +100,17 @@ def test_nothing_follows_a_pruning() -> None:
     after = story.next_event(TaskReleased())
     folded = changes_of([*story.events, after], nothing)
 
-    assert Change(None, story.record) == folded.changes[STREAM]
+    assert Change(None, story.record) == folded.changes.tasks[STREAM]
     assert "pruned" in str(folded.skipped[STREAM])
     tombstone = Tombstone("succeeded", 1, 2)
-    assert {} == changes_of([after, *story.events], lambda _: tombstone).changes
+    assert Changes() == changes_of([after, *story.events], lambda _: tombstone).changes
 
 
 def test_the_newest_change_is_found_wherever_it_stands() -> None:
     events = told()
     changes = changes_of(events, nothing).changes
     last = events[-1]
-    assert None is last_of({}, 0)
+    assert None is last_of(Changes(), 0)
     assert (last.position, last.stream) == last_of(changes, last.position)
-    assert (last.position, last.stream) == last_of(dict(reversed(changes.items())), last.position)
+    assert (last.position, last.stream) == last_of(Changes(dict(reversed(changes.tasks.items()))), last.position)
     assert (last.position, last.stream) == last_of(changes, last.position + 1)

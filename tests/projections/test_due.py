@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tallystick.ledger.events import TaskFact
+from tallystick.ledger.events import AnyFact
 from tallystick.ledger.facts.tasks import TaskBackingMissed, TaskCancelRequested, TaskLeased, TaskStarted, TaskSucceeded
 from tallystick.projections.due import Due, DueKind, DueRules
 from tallystick.projections.reader import Reader
@@ -21,7 +21,7 @@ begun = pytest.mark.parametrize("seen_by_views", [0, 2, 100])
 
 
 @contextmanager
-def reader_after(path: Path, seen_by_views: int, *facts: TaskFact) -> Iterator[Reader]:
+def reader_after(path: Path, seen_by_views: int, *facts: AnyFact) -> Iterator[Reader]:
     events = Story(created(timeout_ms=60_000), *facts, stream=STREAMS[0]).events
     log = logged(events)
     with caught_up_views(path, log, until=min(seen_by_views, len(events))) as views:
@@ -73,7 +73,7 @@ def test_a_task_that_has_ended_is_due_for_its_retention_and_nothing_else(tmp_pat
 def test_who_names_what_backs_it_is_known_without_looking_at_the_others(
     tmp_path: Path,
     seen_by_views: int,
-    facts: list[TaskFact],
+    facts: list[AnyFact],
     is_backed: bool,  # noqa: FBT001
 ) -> None:
     with reader_after(tmp_path, seen_by_views, *facts) as reader:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallystick.ledger.events import Event, TaskFact
+from tallystick.ledger.events import AnyFact, Event
 from tallystick.ledger.facts.deliveries import (
     DeliveryAttempted,
     DeliveryDelivered,
@@ -26,7 +26,7 @@ from tallystick.ledger.outbox import Waiting
 from tallystick.ledger.record import TaskRecord
 from tallystick.projections.catch_up import catch_up
 from tallystick.projections.check import check
-from tallystick.projections.keys import ENDPOINT, SESSION, STUCK, UNCONFIRMED, outbox_heading
+from tallystick.projections.keys import ENDPOINT, SESSION, STUCK, UNCONFIRMED, WITHHELD, outbox_heading
 from tallystick.projections.outbox import OutboxCounts, Slot, endpoint_heading, places_of, session_heading
 from tallystick.projections.reader import Reader
 from tallystick.projections.views import PROJECTIONS, Views
@@ -44,7 +44,7 @@ from tests.projections.histories import (
 )
 from tests.story import BEGIN_MS
 
-KINDS = (ENDPOINT, SESSION, UNCONFIRMED, STUCK)
+KINDS = (ENDPOINT, SESSION, UNCONFIRMED, STUCK, WITHHELD)
 FAR = TIME_MS_MAX
 
 cuts = st.lists(st.integers(1, 30), max_size=6)
@@ -66,7 +66,10 @@ def standing_of(records: dict[bytes, TaskRecord]) -> Standing:
             continue
         routes: list[Origin] = []
         for waiting in record.outbox:
-            if waiting.route is None:
+            if waiting.is_withheld:
+                assert waiting.due_at is not None
+                found[b"W"].add((waiting.due_at, stream))
+            elif waiting.route is None:
                 assert waiting.session is not None
                 found[digest(b"S", waiting.session)].add((waiting.position, stream))
                 if waiting.due_at is not None:
@@ -107,7 +110,10 @@ def answers(reader: Reader, expected: Standing) -> None:
             assert sorted(expected.get(heading, ())) == reader.slots(heading, FAR)
     assert (
         OutboxCounts(
-            pending=counted(expected, ENDPOINT), failed=counted(expected, STUCK), queued=counted(expected, SESSION)
+            pending=counted(expected, ENDPOINT),
+            failed=counted(expected, STUCK),
+            queued=counted(expected, SESSION),
+            withheld=counted(expected, WITHHELD),
         )
         == reader.outbox_counts()
     )
@@ -174,7 +180,7 @@ DUE_MS = BEGIN_MS + 60_000
 
 
 @contextmanager
-def reader_after(path: Path, seen_by_views: int, *facts: TaskFact, **more: object) -> Iterator[Reader]:
+def reader_after(path: Path, seen_by_views: int, *facts: AnyFact, **more: object) -> Iterator[Reader]:
     """After one second a task is created, after two it runs, after three it succeeds; then what is told."""
     story = Announced(asked(**more), TaskStarted(), TaskSucceeded(), stream=STREAMS[0])
     for fact in facts:
@@ -205,7 +211,7 @@ def test_a_message_stands_under_its_endpoint_by_the_moment_in_which_it_is_due(
 
 @seen
 @pytest.mark.parametrize("told", [DeliveryDelivered(delivery=MAIN), DeliveryDismissed()])
-def test_what_is_done_with_stands_nowhere(tmp_path: Path, seen_by_views: int, told: TaskFact) -> None:
+def test_what_is_done_with_stands_nowhere(tmp_path: Path, seen_by_views: int, told: AnyFact) -> None:
     with reader_after(tmp_path, seen_by_views, told) as reader:
         assert [] == reader.slots(endpoint_heading(CHAT), FAR)
         assert OutboxCounts() == reader.outbox_counts()
@@ -266,7 +272,7 @@ def test_a_task_that_is_told_of_in_several_places_stands_in_all_of_them(tmp_path
 
 
 def test_headings_are_a_kind_and_a_digest() -> None:
-    assert (b"E", b"S", b"U", b"X") == KINDS
+    assert (b"E", b"S", b"U", b"X", b"W") == KINDS
     assert digest(b"E", "telegram/work:-100123") == endpoint_heading(CHAT)
     assert digest(b"E", "slack:#ops") == endpoint_heading(OPS)
     assert "53c0ed48eef1f1" == session_heading("agent:main:main").hex()

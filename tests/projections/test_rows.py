@@ -40,7 +40,8 @@ def ended() -> Story:
 
 
 def test_a_row_has_these_bytes() -> None:
-    numbers = [2, 3, 1, 1, 2, 26, 0, 0]  # a root and a requester of 0 are the task itself and its owner
+    # a root and a requester of 0 are the task itself and its owner, a flow of 0 is the one that mirrors it
+    numbers = [2, 3, 1, 1, 2, 42, 0, 0, 0]
     since_creation = [2_000, 1_000, 2_000, None]
     no_room_for_more = [0, None]
     body = ["Count the tallies", BEGIN_MS + 1_000, 3, 3, "agent:main:main", None, None, "run-1", None]
@@ -49,7 +50,7 @@ def test_a_row_has_these_bytes() -> None:
     stored = pack(ended().record)
 
     assert numbers + since_creation + no_room_for_more + body + told == msgspec.msgpack.decode(stored)
-    assert "dc001b02030101021a0000cd07d0cd03e8cd07d0c000c0" == stored[:23].hex()
+    assert "dc001c02030101022a000000cd07d0cd03e8cd07d0c000" == stored[:23].hex()
 
 
 def test_a_lease_is_the_last_that_a_row_may_say() -> None:

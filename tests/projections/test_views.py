@@ -18,8 +18,9 @@ from tallystick.projections.board import Board
 from tallystick.projections.catch_up import catch_up
 from tallystick.projections.change import Changes, changes_of
 from tallystick.projections.check import check
+from tallystick.projections.flows import FlowBoard
 from tallystick.projections.follower import Follower
-from tallystick.projections.projection import Contents, Table
+from tallystick.projections.projection import Contents, Flows, Table
 from tallystick.projections.rebuild import rebuild
 from tallystick.projections.views import PROJECTIONS, Views
 from tests.ledger.store.environment_support import in_fork
@@ -37,7 +38,7 @@ from tests.projections.histories import (
 
 cuts = st.lists(st.integers(1, 20), max_size=6)
 
-NOWHERE = {"board": 0, "counts": 0, "due": 0, "outbox": 0}
+NOWHERE = dict.fromkeys((projection.name for projection in PROJECTIONS), 0)
 
 
 @given(histories(), cuts, st.integers(1, 9))
@@ -60,7 +61,7 @@ def test_read_models_have_what_the_records_say_and_nothing_else(events: list[Eve
     with views_folder() as folder, live_views(folder, events, cuts) as views:
         stored = dump(views)
         for projection in views.projections:
-            for table, expected in zip(projection.tables, projection.contents(records), strict=True):
+            for table, expected in zip(projection.tables, projection.contents(records, []), strict=True):
                 assert sorted(expected) == stored[f"{projection.name}.{table.name}"]
 
 
@@ -92,7 +93,7 @@ def test_views_stay_where_they_were_when_they_are_closed_and_opened(tmp_path: Pa
     with readonly:
         assert before == dump(readonly)
         with pytest.raises(StoreError, match="reading"):
-            readonly.apply({}, after=0, until=1)
+            readonly.apply(Changes(), after=0, until=1)
 
 
 def test_closed_views_answer_nothing(tmp_path: Path) -> None:
@@ -115,7 +116,7 @@ def test_what_was_seen_already_is_not_applied_again(tmp_path: Path) -> None:
 def test_nobody_applies_what_does_not_follow(tmp_path: Path) -> None:
     events = told()
     with caught_up_views(tmp_path, logged(events), until=2) as views, pytest.raises(AssertionError, match="board"):
-        views.apply({}, after=3, until=4)
+        views.apply(Changes(), after=3, until=4)
 
 
 # Views that nobody can believe begin anew.
@@ -229,45 +230,46 @@ class Fragile:
         self.breaks_at: int | None = None
 
     def apply(self, txn: Transaction, tables: Sequence[Database], changes: Changes) -> None:
-        for stream, change in sorted(changes.items()):
+        for stream, change in sorted(changes.tasks.items()):
             txn.put(stream, change.after.version.to_bytes(4), db=tables[0])
             if self.breaks_at is not None and change.after.position >= self.breaks_at:
                 raise PlainError
 
-    def contents(self, records: Iterable[tuple[bytes, TaskRecord]]) -> Contents:
-        return ([(stream, record.version.to_bytes(4)) for stream, record in records],)
+    def contents(self, tasks: Iterable[tuple[bytes, TaskRecord]], flows: Flows) -> Contents:
+        del flows
+        return ([(stream, record.version.to_bytes(4)) for stream, record in tasks],)
 
 
 def test_a_read_model_that_fails_is_parked_and_the_others_go_on(tmp_path: Path) -> None:
     events = told()
     log = logged(events)
     fragile = Fragile()
-    with Views.open(tmp_path, log, projections=(fragile, Board())) as views:
+    with Views.open(tmp_path, log, projections=(fragile, Board(), FlowBoard())) as views:
         catch_up(views, log, until=4)
         before = dump(views)["fragile.versions"]
         fragile.breaks_at = 6
         catch_up(views, log)
 
-        assert {"fragile": 4, "board": len(events)} == views.positions()
+        assert {"fragile": 4, "board": len(events), "flows": len(events)} == views.positions()
         assert before == dump(views)["fragile.versions"]
         assert isinstance(views.parked["fragile"], PlainError)
-        assert {"board": len(events)} == views.moving()
+        assert {"board": len(events), "flows": len(events)} == views.moving()
 
 
 def test_a_rebuild_brings_back_a_read_model_that_was_parked(tmp_path: Path) -> None:
     events = told()
     log = logged(events)
     fragile = Fragile()
-    with Views.open(tmp_path, log, projections=(fragile, Board())) as views:
+    with Views.open(tmp_path, log, projections=(fragile, Board(), FlowBoard())) as views:
         fragile.breaks_at = 6
         catch_up(views, log, until=9)
         with pytest.raises(PlainError):
             rebuild(views, log, "fragile")
-        assert {"fragile": 0, "board": 9} == views.positions()
+        assert {"fragile": 0, "board": 9, "flows": 9} == views.positions()
 
         fragile.breaks_at = None
         rebuild(views, log, "fragile", slice_events=2)
-        assert {"fragile": 9, "board": 9} == views.positions()
+        assert {"fragile": 9, "board": 9, "flows": 9} == views.positions()
         assert {} == views.parked
         catch_up(views, log)
         assert check(views, log, "fragile").ok
@@ -277,7 +279,7 @@ def test_a_follower_raises_only_what_leaves_it_nothing_to_move(tmp_path: Path) -
     events = told()
     log = logged(events)
     fragile = Fragile()
-    with Views.open(tmp_path, log, projections=(fragile, Board())) as views:
+    with Views.open(tmp_path, log, projections=(fragile, Board(), FlowBoard())) as views:
         whole, alone, other = Follower(views), Follower(views, "fragile"), Follower(views, "board")
         changes = changes_of(events[:3], lambda _: None).changes
         whole.apply(changes, first=1, last=3)
@@ -289,7 +291,7 @@ def test_a_follower_raises_only_what_leaves_it_nothing_to_move(tmp_path: Path) -
         with pytest.raises(PlainError):
             alone.catch_up(log, len(events))
         with pytest.raises(PlainError):
-            alone.apply({}, first=4, last=5)
+            alone.apply(Changes(), first=4, last=5)
         other.catch_up(log, len(events))
 
 

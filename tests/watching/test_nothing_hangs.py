@@ -201,6 +201,7 @@ class NothingHangs(RuleBasedStateMachine):
         self.ledger.sweep()
         for known in self.known.values():
             record = self.ledger.state_at(known.id)
+            assert isinstance(record, TaskRecord)
             ends, missed = expected[known.id]
             if ends:
                 event(f"a sweep ended one as {record.status.value}")

@@ -16,9 +16,10 @@ from tallystick.cli.times import now_ms
 from tallystick.ledger.errors import InvalidInput
 from tallystick.ledger.ids import id_bytes
 from tallystick.ledger.lifecycle import DeliveryStatus
+from tallystick.ledger.limits import DELIVERIES_DEFAULT
 from tallystick.ledger.outbox import endpoint_of
 from tallystick.ledger.told import DeliveryRecord
-from tallystick.messages import DELIVERIES_DEFAULT, Messages
+from tallystick.messages import Messages
 from tallystick.projections.pauses import Standing, paused
 
 _NO_MESSAGE = 'No message of it so far: it has not ended, or its policy keeps it silent ("tally notify" changes that).'
@@ -29,8 +30,8 @@ _NO_MESSAGE = 'No message of it so far: it has not ended, or its policy keeps it
     json="""{count, isCut, deliveries: [{id, taskId, kind, status, text, position, queuedAt, name, route, session,
     artifacts, attempts, dueAt, settledAt, error, receipt}]}""",
     help="""Without LOOKUP what has not arrived, of any task: first what waits for "tally retry" or "tally dismiss",
-    then what is being sent, then what waits in sessions. With LOOKUP (as in "tally show") every message of that task,
-    in order.""",
+    then what is being sent, then what is withheld or waits in sessions. With LOOKUP (as in "tally show") every message
+    of that task, in order.""",
 )
 @click.option("--limit", type=int, metavar="N", help=f"At most so many; {DELIVERIES_DEFAULT} if nothing is said.")
 @click.argument("lookup", required=False, type=LOOKUP)
@@ -76,7 +77,8 @@ def _lines(screen: Screen, found: _Found, now: int) -> Iterator[str]:
     stuck, sent = sum(map(is_stuck, records)), sum(map(is_sent, records))
     waiting = sum(record.status is DeliveryStatus.SESSION_QUEUED for record in records)
     noun = "message" if len(records) == 1 else "messages"
-    parts = ((stuck, "stuck"), (sent, "being sent"), (waiting, "waiting in sessions"))
+    withheld = sum(record.status is DeliveryStatus.WITHHELD for record in records)
+    parts = ((stuck, "stuck"), (sent, "being sent"), (withheld, "withheld"), (waiting, "waiting in sessions"))
     yield " · ".join(
         [screen.bold(f"{len(records):,} {noun}"), *(f"{count:,} {what}" for count, what in parts if count)]
     )
@@ -85,7 +87,7 @@ def _lines(screen: Screen, found: _Found, now: int) -> Iterator[str]:
     if found.is_cut:
         yield screen.dim('There may be more: "tally status" counts them, --limit N shows more.')
     concerned = {standing.name: standing for standing in found.paused if _concerns(standing, records)}
-    is_sent_now = not sent or found.has_sender
+    is_sent_now = not (sent or withheld) or found.has_sender
     if stuck or concerned or not is_sent_now:
         yield ""
     if not is_sent_now:

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from tallystick.cli.answer import EXIT_DAMAGED, EXIT_OK, EXIT_REFUSED, Answer
 from tallystick.cli.call import Call
 from tallystick.cli.cells import fill
-from tallystick.cli.checkup import Finding, Level, check_up, worst
+from tallystick.cli.checkup import check_up, worst
 from tallystick.cli.command import command as _command
+from tallystick.cli.finding import Finding, Level
 from tallystick.cli.screen import Screen
 from tallystick.plain import plain
 
@@ -22,9 +23,9 @@ _COLOURS: Mapping[Level, str] = {Level.OK: "green", Level.WARN: "yellow", Level.
 @_command(
     "doctor",
     json="{ok, ledger, findings: [{check, level, detail, remedy}]}",
-    help="""Permissions, disk, file system, configuration, versions, owner, newest records, maps, readers, read models,
-    messages. Changes nothing. Exits with 1 when something is bad, with 4 when the store is damaged; "tally verify"
-    looks at every record.""",
+    help="""Permissions, disk, file system, configuration, channels, versions, owner, newest records, maps, readers,
+    read models, messages. Changes nothing. Exits with 1 when something is bad, with 4 when the store is damaged;
+    "tally verify" looks at every record.""",
 )
 def command(call: Call) -> Answer:
     """Look for what is wrong."""

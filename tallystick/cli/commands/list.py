@@ -1,6 +1,5 @@
 """`tally list`: tasks newest first, as a table."""
 
-import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,7 +10,6 @@ from tallystick.cli.answer import Answer, present
 from tallystick.cli.call import Call
 from tallystick.cli.command import OneOf
 from tallystick.cli.command import command as _command
-from tallystick.cli.facts import value_words
 from tallystick.cli.screen import Screen
 from tallystick.cli.summary import pressure, task_table
 from tallystick.cli.times import moment, now_ms, stamp
@@ -91,7 +89,7 @@ def _lines(screen: Screen, found: _Found, where: Sequence[str]) -> Iterator[str]
         return
     noun = "task" if total == 1 else "tasks"
     yield f"{screen.bold(f'{total:,} {noun}')} · {pressure(found.counts)}"
-    wanted = ", ".join(_wanted(filters))
+    wanted = ", ".join(_wanted(filters)) if filters else ""
     if wanted:
         yield screen.dim(f"only {wanted}")
     if not page.tasks:
@@ -100,6 +98,8 @@ def _lines(screen: Screen, found: _Found, where: Sequence[str]) -> Iterator[str]
     yield ""
     yield from task_table(screen, page.tasks, found.now)
     if page.next_cursor is not None:
+        import shlex
+
         again = _options({**filters, "cursor": page.next_cursor})
         yield ""
         yield f"more: {plain(shlex.join(['tally', 'list', *where, *again]))}"
@@ -107,6 +107,8 @@ def _lines(screen: Screen, found: _Found, where: Sequence[str]) -> Iterator[str]
 
 def _wanted(filters: Filters) -> Iterator[str]:
     """What the filters let through, in words."""
+    from tallystick.cli.facts import value_words
+
     for name, value in filters.items():
         if name in ("since", "until"):
             yield f"{'from' if name == 'since' else 'before'} {stamp(value)}"

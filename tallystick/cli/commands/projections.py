@@ -96,9 +96,9 @@ def _rebuild(call: Call, name: str | None) -> Answer:
     from tallystick.owner import OwnerLock, this_process
     from tallystick.projections.catch_up import catch_up
     from tallystick.projections.rebuild import names_of, rebuild
-    from tallystick.readings import Readings, due_rules
+    from tallystick.readings import Readings
 
-    folder, rules = call.require(), due_rules(call.settings)
+    folder, rules = call.require(), call.rules
     lock = OwnerLock.take(folder, this_process(now_ms()))
     try:
         readings = Readings.open(folder, rules=rules, writable=True)

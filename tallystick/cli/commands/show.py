@@ -1,13 +1,13 @@
 """`tally show`: one task, the whole record."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 from msgspec.structs import replace
 
-from tallystick.cli.answer import Answer
+from tallystick.cli.answer import Answer, present
 from tallystick.cli.call import Call
 from tallystick.cli.command import LOOKUP
 from tallystick.cli.command import command as _command
@@ -21,6 +21,9 @@ from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.told import DeliveryRecord
 from tallystick.messages import Messages
 from tallystick.plain import plain_lines
+
+if TYPE_CHECKING:  # loaded when somebody asks for it
+    from tallystick.projections.tree import Tree
 
 # The order in which people ask; what is not named here follows in the record's own.
 _FIRST = (
@@ -44,6 +47,8 @@ _FIRST = (
 _NAMES: Mapping[str, str] = {
     "taskKind": "kind",
     "ownerKey": "owner",
+    "parentTaskId": "parent",
+    "rootTaskId": "root",
     "requesterSessionKey": "requester",
     "childSessionKey": "child session",
     "terminalSummary": "result",
@@ -67,25 +72,39 @@ _HEADLINE = frozenset({"taskId", "status"})
 
 @_command(
     "show",
-    json="the record, and deliveries as `deliveries` has them",
+    json="""the record, and deliveries as `deliveries` has them; with --tree also
+    tree: {record, totals: {tasks, active, byStatus, usage, depth}, children: [{record, totals, children, folded}],
+    rootTaskId, truncated}""",
     help="""LOOKUP is a task id, a run id or a session key (the newest task of it), or 6 or more characters from the
-    begin or the end of a recent task's id.""",
+    begin or the end of a recent task's id.
+
+    A tree has the tasks of which this one is the parent, theirs, and so on: the first line says what all of them come
+    to, and each task's own line what it used itself.""",
 )
 @click.argument("lookup", type=LOOKUP)
-def command(call: Call, *, lookup: str) -> Answer:
+@click.option("--tree", "with_tree", is_flag=True, help="All tasks below it, too, and what the whole of it used.")
+def command(call: Call, *, lookup: str, with_tree: bool) -> Answer:
     """Show a task."""
     with call.readings(or_none_yet=True) as readings:
         record = readings.get(task_id_of(readings, lookup))
+        tree = readings.tree(record.task_id) if with_tree else None
+        record = record if tree is None else tree.record  # as of the same moment
         deliveries = Messages(readings.log, readings.reader).of_task(record.stream)
-    data = {**msgspec.to_builtins(record), "deliveries": deliveries}
-    return Answer(data, lambda screen: _lines(screen, record, deliveries, now_ms()))
+    data = {**msgspec.to_builtins(record), "deliveries": deliveries, **present(tree=tree)}
+    return Answer(data, lambda screen: _lines(screen, record, deliveries, tree, now_ms()))
 
 
-def _lines(screen: Screen, record: TaskRecord, deliveries: Sequence[DeliveryRecord], now: int) -> Iterator[str]:
+def _lines(
+    screen: Screen, record: TaskRecord, deliveries: Sequence[DeliveryRecord], tree: "Tree | None", now: int
+) -> Iterator[str]:
     yield from record_lines(screen, replace(record, outbox=()), now)  # the deliveries say more of it
     yield from screen.named("deliveries", f"{len(deliveries):,}" if deliveries else "none")
     for delivery in deliveries:
         yield from message_lines(screen, delivery, now)
+    if tree is not None:
+        from tallystick.cli.branches import tree_lines
+
+        yield from tree_lines(screen, tree, now)
     yield screen.dim(f"tally timeline {record.task_id}")
 
 

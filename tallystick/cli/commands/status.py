@@ -8,7 +8,7 @@ import msgspec
 from tallystick.cli.answer import Answer, present
 from tallystick.cli.call import Call
 from tallystick.cli.command import command as _command
-from tallystick.cli.messages import pause_words
+from tallystick.cli.messages import NOBODY_SENDS, are_left_waiting, pause_words
 from tallystick.cli.screen import Screen
 from tallystick.cli.summary import pressure
 from tallystick.cli.times import now_ms, relative
@@ -17,6 +17,7 @@ from tallystick.plain import plain
 
 if TYPE_CHECKING:
     from tallystick.projections.counts import Counts
+    from tallystick.projections.flow_list import FlowCounts
     from tallystick.readings import LedgerStatus
 
 TELLING_EVENTS = 1_000  # a store has a size of its own; below so many events their share of it says nothing
@@ -24,12 +25,13 @@ TELLING_EVENTS = 1_000  # a store has a size of its own; below so many events th
 
 @_command(
     "status",
-    json="""{tasks: {total, active, terminal, failures, issues, blocked, byStatus, byRuntime}, owner,
+    json="""{tasks: {total, active, terminal, failures, issues, blocked, byStatus, byRuntime},
+    flows: {total, active, cancelling, byStatus}, owner,
     log: {head, bytes, mapBytes}, projections: [{name, position, lag}],
-    outbox: {pending, failed, sessionQueued, paused: [{name, since, until, failures, error}]}}""",
-    help="""Counts and pressure first, then who owns the ledger, its log, its read models, and the messages that have
-    not arrived: tasks with some to be sent, tasks with some that are stuck, and how many wait in sessions. Nothing is
-    sent to an endpoint that is paused.""",
+    outbox: {pending, failed, sessionQueued, withheld, paused: [{name, since, until, failures, error}]}}""",
+    help="""Counts and pressure first, and the flows that a controller drives; then who owns the ledger, its log, its
+    read models, and the messages that have not arrived: tasks with some to be sent, tasks with some that are stuck or
+    withheld, and how many wait in sessions. Nothing is sent to an endpoint that is paused.""",
 )
 def command(call: Call) -> Answer:
     """Show how the ledger is."""
@@ -37,6 +39,7 @@ def command(call: Call) -> Answer:
         status = readings.status()
     data = {
         "tasks": msgspec.to_builtins(status.tasks),
+        "flows": msgspec.to_builtins(status.flows),
         **present(owner=None if status.owner is None else msgspec.to_builtins(status.owner)),
         "log": _log(status),
         "projections": msgspec.to_builtins(status.projections),
@@ -44,6 +47,7 @@ def command(call: Call) -> Answer:
             "pending": status.outbox.pending,
             "failed": status.outbox.failed,
             "sessionQueued": status.outbox.queued,
+            "withheld": status.outbox.withheld,
             "paused": status.paused,
         },
     }
@@ -63,6 +67,7 @@ def _lines(screen: Screen, status: "LedgerStatus", folder: str, now: int) -> Ite
     yield f"{screen.bold(f'{counts.total:,} {noun}')} · {pressure(counts)} · {counts.terminal:,} ended"
     yield from screen.named("by status", _statuses(counts))
     yield from screen.named("by runtime", _listed(counts.by_runtime))
+    yield from screen.named("flows", _flows(status.flows))
     yield from screen.named("ledger", plain(folder))
     yield from screen.named("owner", _owner(status, now))
     yield from screen.named("log", _log_words(status))
@@ -72,12 +77,19 @@ def _lines(screen: Screen, status: "LedgerStatus", folder: str, now: int) -> Ite
     if not status.projections:
         yield from screen.named("projections", "none that can be read: answers come from the log itself")
     yield from screen.named("messages", _messages(status))
+    if are_left_waiting(status):
+        yield from screen.named("", NOBODY_SENDS, colour="yellow")
     for paused in status.paused:
         yield from screen.named("paused", pause_words(paused, now), colour="yellow")
 
 
 def _listed(counts: dict[str, int]) -> str:
     return " · ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "none"
+
+
+def _flows(counts: "FlowCounts") -> str:
+    cancelling = f"; {counts.cancelling:,} being cancelled" if counts.cancelling else ""
+    return f"{_listed(counts.by_status)}{cancelling}"
 
 
 def _statuses(counts: "Counts") -> str:
@@ -88,6 +100,7 @@ def _statuses(counts: "Counts") -> str:
 def _messages(status: "LedgerStatus") -> str:
     outbox = status.outbox
     parts = {"to be sent": outbox.pending, "stuck": outbox.failed, "waiting in sessions": outbox.queued}
+    parts["withheld"] = outbox.withheld
     told = _listed(parts)
     if not any(parts.values()):
         return "every one has arrived"

@@ -1,4 +1,4 @@
-"""`tally timeline`: every event of one task, in order."""
+"""`tally timeline`: every event of one task or flow, in order."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,9 +10,10 @@ from tallystick.cli.cells import wrap
 from tallystick.cli.command import LOOKUP
 from tallystick.cli.command import command as _command
 from tallystick.cli.facts import fact_words, verb
-from tallystick.cli.lookup import task_id_of
+from tallystick.cli.flow_lookup import either_id_of
 from tallystick.cli.screen import COLUMNS_MIN, Screen
-from tallystick.cli.stream import event_data
+from tallystick.cli.stream import event_data, log_data, whose
+from tallystick.cli.summary import ID_TAIL
 from tallystick.cli.times import stamp, took
 from tallystick.ledger.events import Event
 from tallystick.plain import plain
@@ -20,28 +21,33 @@ from tallystick.plain import plain
 
 @_command(
     "timeline",
-    json="{taskId, events: [{position, version, type, occurredAt, recordedAt, actor, data}]}",
-    help="""LOOKUP as in "tally show". A pruned task has a timeline too: the log keeps what the lists forget.""",
+    json="""{taskId, events: [{position, version, type, occurredAt, recordedAt, actor, data}]}
+    of a flow {flowId, events: [{flowId or taskId, position, …}]}""",
+    help="""LOOKUP as in "tally show" or, when that names no task, as in "tally flow show". A pruned task has a timeline
+    too: the log keeps what the lists forget. Of a flow that mirrors tasks their events are among its own.""",
 )
 @click.argument("lookup", type=LOOKUP)
 def command(call: Call, *, lookup: str) -> Answer:
-    """Show a task's events."""
+    """Show a task's or flow's events."""
     with call.readings(or_none_yet=True) as readings:
-        task_id = task_id_of(readings, lookup)
-        events = readings.timeline(task_id)
-    data = {"taskId": task_id, "events": [event_data(event) for event in events]}
-    return Answer(data, lambda screen: _lines(screen, task_id, events))
+        found, is_flow = either_id_of(readings, lookup)
+        events = readings.timeline(found)
+    as_data = log_data if is_flow else event_data
+    data = {whose(is_flow): found, "events": [as_data(event) for event in events]}
+    title = f"{'Flow' if is_flow else 'Task'} {found}"
+    return Answer(data, lambda screen: _lines(screen, title, events, of_several=is_flow))
 
 
-def _lines(screen: Screen, task_id: str, events: Sequence[Event]) -> Iterator[str]:
+def _lines(screen: Screen, title: str, events: Sequence[Event], *, of_several: bool) -> Iterator[str]:
     noun = "event" if len(events) == 1 else "events"
-    yield f"{screen.bold(f'Task {task_id}')}  {len(events)} {noun}"
+    yield f"{screen.bold(title)}  {len(events)} {noun}"
     before: Event | None = None
     for event in events:
         since = "" if before is None else f"+{took(event.recorded_at - before.recorded_at)}"
         late = event.recorded_at - event.occurred_at
         reported = f"  happened {stamp(event.occurred_at)}" if late else ""
-        what = f"v{event.version} {screen.bold(verb(event.type))}  {screen.dim(f'by {plain(event.actor)}')}"
+        of = f"task {event.task_id[-ID_TAIL:]} " if of_several and not event.is_of_flow else ""
+        what = f"v{event.version} {of}{screen.bold(verb(event.type))}  {screen.dim(f'by {plain(event.actor)}')}"
         yield f"{event.position:>8}  {stamp(event.recorded_at)}  {since:>8}  {what}{reported}"
         said = fact_words(event.data)
         if said:

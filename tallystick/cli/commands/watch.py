@@ -15,7 +15,8 @@ from tallystick.ledger.errors import InvalidInput
 
 @_command(
     "watch",
-    json="a line for each event: {taskId, position, version, type, occurredAt, recordedAt, actor, data}",
+    json="""a line for each event: {taskId, position, version, type, occurredAt, recordedAt, actor, data},
+    with flowId in place of taskId when it is about a flow""",
     help="""Begins at the end of the log unless told otherwise, and goes on until Ctrl-C (which exits with 130). With
     --json every event is one line of JSON.""",
 )

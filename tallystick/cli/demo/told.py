@@ -25,7 +25,7 @@ from tallystick.messages import SessionEvent
 CHANNEL = "hook"
 PATIENCE_S = 20.0
 LOOK_S = 0.05
-_LIBRARIES = ("standardwebhooks", "urllib3")  # of the extra `notify`
+_LIBRARY = "standardwebhooks"  # of the extra `notify`
 _KEY_BYTES = 32
 _TIMEOUT_S = 5.0
 
@@ -37,7 +37,7 @@ class Endpoint:
         self._heard = folder / "received.ndjson"
         self._port = _free_port()
         self.url = f"http://{receiver.HOST}:{self._port}/tasks"
-        self.is_signed = all(map(find_spec, _LIBRARIES)) if is_signed is None else is_signed
+        self.is_signed = find_spec(_LIBRARY) is not None if is_signed is None else is_signed
         self._secret = f"whsec_{base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()}"
 
     def settings(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import msgspec
 from hypothesis import strategies as st
 
-from tallystick.ledger.events import FACT_TYPES, VERSION_MAX, Event, TaskFact
+from tallystick.ledger.events import FACT_TYPES, VERSION_MAX, AnyFact, Event
 from tallystick.ledger.facts.fact import Fact, Origin
 from tallystick.ledger.facts.tasks import TaskStarted
 from tallystick.ledger.ids import ID_BYTES
@@ -63,7 +63,7 @@ def facts(kind: type[Fact] | None = None) -> st.SearchStrategy[Any]:
     return structs(kind) if kind else st.one_of([structs(kind) for kind in FACT_TYPES])
 
 
-def events(data: st.SearchStrategy[TaskFact] | None = None) -> st.SearchStrategy[Event]:
+def events(data: st.SearchStrategy[AnyFact] | None = None) -> st.SearchStrategy[Event]:
     """Events anywhere in any log."""
     return st.builds(
         Event,
@@ -82,7 +82,7 @@ def stream_id(number: int) -> bytes:
     return number.to_bytes(ID_BYTES)
 
 
-def event(position: int, stream: int = 1, version: int = 1, data: TaskFact | None = None) -> Event:
+def event(position: int, stream: int = 1, version: int = 1, data: AnyFact | None = None) -> Event:
     """One event; what it says is no concern of the log."""
     return Event(
         position, stream_id(stream), version, AT_MS + position, AT_MS + position, "test", data or TaskStarted()
@@ -96,7 +96,7 @@ class Author:
         self.head = head
         self.versions: dict[int, int] = {}
 
-    def write(self, *streams: int, data: TaskFact | None = None) -> list[Event]:
+    def write(self, *streams: int, data: AnyFact | None = None) -> list[Event]:
         """One event for each stream that is named, in that order."""
         return [self._next(stream, data) for stream in streams]
 
@@ -104,7 +104,7 @@ class Author:
         """Several batches, each as `write` makes it."""
         return (self.write(*batch) for batch in streams)
 
-    def _next(self, stream: int, data: TaskFact | None) -> Event:
+    def _next(self, stream: int, data: AnyFact | None) -> Event:
         self.head += 1
         self.versions[stream] = self.versions.get(stream, 0) + 1
         return event(self.head, stream, self.versions[stream], data)

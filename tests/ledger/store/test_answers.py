@@ -7,10 +7,12 @@ import pytest
 
 from tallystick.ledger import errors
 from tallystick.ledger.errors import (
+    Ambiguous,
     BatchFailed,
     Busy,
     Closed,
     Corrupt,
+    FlowRefused,
     ForkedStore,
     Full,
     InvalidInput,
@@ -23,10 +25,13 @@ from tallystick.ledger.errors import (
     TallystickError,
     WrongVersion,
 )
-from tallystick.ledger.lifecycle import Status
+from tallystick.ledger.flows.record import FlowRecord
+from tallystick.ledger.lifecycle import FlowMode, FlowStatus, Status
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.answers import decode, encode, told
 from tests.story import Story, created
+
+FLOW = FlowRecord("x", FlowMode.MANAGED, "o", FlowStatus.RUNNING, "a goal", 1, 0, 0, 1, state_json={"a": [1.5, None]})
 
 
 def record() -> TaskRecord:
@@ -44,6 +49,9 @@ ERRORS = [
     Refused("x", status="blocked", attempted="fail", position=7),
     WrongVersion("x", expected=1, actual=2, current=record()),
     WrongVersion("x", expected=1, actual=2),
+    FlowRefused("x", status="running", attempted="claim", code="claimed", why="Somebody has it.", current=FLOW),
+    Ambiguous("o", candidates=("b", "a")),
+    WrongVersion("x", expected=1, actual=2, current=FLOW, of="Flow"),
     StoreError("It cannot."),
     Corrupt("torn", position=3),
     Full("the disk is full", bytes=4_096),
@@ -72,6 +80,7 @@ def test_an_error_comes_back_as_what_it_was(error: TallystickError) -> None:
 
 def test_a_record_comes_back_as_what_it_was() -> None:
     assert record() == decode(encode(record()))
+    assert FLOW == decode(encode(FLOW))
 
 
 def test_what_is_no_error_of_this_project_is_told_as_what_it_says() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tallystick.ledger.errors import Closed, ForkedStore, InvalidInput, StoreError
+from tallystick.ledger.store.mapping import DATABASES_MAX
 from tests.ledger.store.environment_support import NAME, get, in_fork, open_store, put, said, start
 
 
@@ -149,7 +150,7 @@ def test_a_reader_of_a_store_without_its_databases_is_told_and_leaves_nothing_op
 
 def test_too_many_databases_are_an_error_of_the_store(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="DBS_FULL"):
-        open_store(tmp_path / "log", databases=[b"%d" % number for number in range(17)])
+        open_store(tmp_path / "log", databases=[b"%d" % number for number in range(DATABASES_MAX + 1)])
 
 
 def test_a_write_inside_a_write_is_an_error_not_a_deadlock(tmp_path: Path) -> None:

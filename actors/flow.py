@@ -1,0 +1,148 @@
+"""The flow actor: decides what is asked of one flow, and consumes its own events."""
+
+from collections.abc import Mapping, Sequence
+
+from tallystick.actors.envelope import Envelope, Reply
+from tallystick.actors.neighbourhood import FlowNeighbourhood
+from tallystick.actors.stream import StreamActor
+from tallystick.ledger.claims import flow_claims_of
+from tallystick.ledger.commands import Command
+from tallystick.ledger.errors import NotFound, Pruned, TallystickError
+from tallystick.ledger.events import Event, FlowFact
+from tallystick.ledger.facts.flows import FlowCancelled, FlowCreated, FlowTaskLinked
+from tallystick.ledger.flows.decide import decide_flow, is_linked, not_joined, not_linked
+from tallystick.ledger.flows.evolve import evolve_flow
+from tallystick.ledger.flows.mirror import has_mirror, mirror_of, mirror_stream, mirrored
+from tallystick.ledger.flows.record import FlowRecord, no_flow
+from tallystick.ledger.ids import id_bytes
+from tallystick.ledger.lifecycle import FlowMode, Scope
+from tallystick.ledger.record import TaskRecord
+
+NO_CLAIMS: Mapping[bytes, bytes] = {}
+
+
+class FlowActor(StreamActor[FlowRecord]):
+    """One flow. What it has to know of tasks it asks their actors, in its own turn: they share a thread and a batch.
+
+    A flow that mirrors a task has no events before somebody cancels it or another task joins it.
+    """
+
+    _home: FlowNeighbourhood
+
+    def _begins(self, event: Event) -> bool:
+        return event.data.__class__ is FlowCreated
+
+    def _evolved(self, record: FlowRecord | None, event: Event) -> FlowRecord:
+        return evolve_flow(record, event)
+
+    def _missing(self) -> NotFound:
+        return no_flow(self.actor_urn)
+
+    def seen(self) -> FlowRecord | None:
+        """Return the flow as it is in this turn; None when there is none. Raises `Corrupt`."""
+        own = self.current()
+        if own is not None and own.is_managed:
+            return own
+        origin = self._home.tasks.known(mirror_stream(self.stream))
+        if origin is None or not has_mirror(origin) or origin.pruned_at is not None:
+            return None
+        followed = None if own is None or own.followed_task_id is None else self._task(own.followed_task_id)
+        newest = origin if followed is None or followed.pruned_at is not None else followed
+        return mirrored(origin, newest, own)
+
+    def _task(self, task_id: str) -> TaskRecord | None:
+        return self._home.tasks.known(id_bytes(task_id))
+
+    def _decide(self, command: Command, envelope: Envelope) -> None:
+        data, future = command.data, envelope.reply_to
+        claims = NO_CLAIMS
+        if isinstance(data, FlowCreated):
+            claims = self._claims(data)
+            if self.stands_for is not None:
+                self._home.pass_on(envelope, self.stands_for)
+                return
+        if isinstance(data, FlowTaskLinked):
+            self._link(data, command, future)
+            return
+        seen = self.current() if isinstance(data, FlowCancelled | FlowCreated) else self.seen()
+        outcome = decide_flow(seen, command, token=self.actor_urn)
+        if isinstance(outcome, TallystickError):
+            self._answer(future, outcome)
+            return
+        if outcome:
+            self._write(outcome, command)
+            self._home.journal.claim(claims)
+        self._answer(future, self.seen())
+
+    def _write(self, facts: Sequence[FlowFact], command: Command) -> None:
+        """Stage them; of a flow that mirrors a task and has no events yet, its beginning first."""
+        if self.record is None and not isinstance(facts[0], FlowCreated):
+            seen = self.seen()
+            assert seen is not None, "what is decided of a flow is decided of one that is there"
+            began = FlowCreated(mode=FlowMode.MIRRORED, owner=seen.owner_key, goal=seen.goal, began_at=seen.created_at)
+            facts = (began, *facts)
+        self._stage(facts, command)
+
+    def _answer(self, future: Reply | None, answer: FlowRecord | TallystickError | None) -> None:
+        self._rest()
+        self._home.journal.answer(future, answer)
+
+    def _claims(self, created: FlowCreated) -> Mapping[bytes, bytes]:
+        """Return what a creation claims; when another flow has its key, that stands for this id from now on."""
+        claims = flow_claims_of(created)
+        for claim in claims:
+            holder = self._home.journal.claimed(claim)
+            if holder is not None and holder != self.stream:
+                self.stands_for = holder
+                return NO_CLAIMS
+        return dict.fromkeys(claims, self.stream)
+
+    # Tasks.
+
+    def _link(self, data: FlowTaskLinked, command: Command, future: Reply | None) -> None:
+        """Make a task one of this flow: both say so, in the same transaction, or neither."""
+        seen, task = self.seen(), self._task(data.task)
+        if seen is not None and task is not None and seen.is_active and is_linked(seen, task):
+            self._answer(future, seen)
+            return
+        outcome = decide_flow(seen, command, token=self.actor_urn)
+        if isinstance(outcome, TallystickError):
+            self._answer(future, outcome)
+            return
+        assert seen is not None, "nobody decides of what is not there"
+        error: TallystickError | None
+        if task is None:
+            error = NotFound(data.task)
+        elif task.pruned_at is not None:
+            error = Pruned(data.task, status=task.status, ended_at=task.ended_at, pruned_at=task.pruned_at)
+        else:
+            error = self._not_linked(seen, task)
+        if error is not None:
+            self._answer(future, error)
+            return
+        self._stage(outcome, command)
+        self._home.tasks.actor(id_bytes(data.task)).link(self.actor_urn, command)
+        self._answer(future, self.record)
+
+    def _not_linked(self, seen: FlowRecord, task: TaskRecord) -> TallystickError | None:
+        """Return why a task cannot be linked. It may leave its mirror, but no others there, and no cancel."""
+        is_alone = self._home.known(mirror_stream(task.stream)) is None
+        return not_linked(seen, task, mirror_of(task.task_id) if is_alone else None)
+
+    def refusal_of(self, owner: str | None, scope: Scope, task: TaskRecord | None) -> TallystickError | None:
+        """Return why a task of this owner cannot join; None when it can. In the turn of the task's actor."""
+        seen = self.seen()
+        if seen is None or task is None:
+            error = not_joined(seen, self.actor_urn, owner, scope)
+        else:
+            error = self._not_linked(seen, task)
+        if error is not None:
+            self._rest()
+        return error
+
+    def joined(self, task_id: str, command: Command) -> None:
+        """A task has joined, in this turn: one that mirrors tasks follows this one from now on."""
+        seen = self.seen()
+        if seen is not None and not seen.is_managed:
+            self._write((FlowTaskLinked(task=task_id),), command)
+        self._rest()

@@ -1,0 +1,79 @@
+"""The tasks: the actors of tasks that are in memory, and what they hold back."""
+
+from typing import TYPE_CHECKING
+
+from tallystick.actors.directory import Directory
+from tallystick.actors.dispatcher import Dispatcher
+from tallystick.actors.envelope import Reply
+from tallystick.actors.journal import Journal
+from tallystick.actors.log import logger
+from tallystick.actors.task import TaskActor
+from tallystick.actors.telling import Telling
+from tallystick.ledger.commands import Command
+from tallystick.ledger.limits import ACTORS_LIVE_MAX
+from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.store.port import EventLog
+
+if TYPE_CHECKING:
+    from tallystick.actors.flows import Flows
+
+log = logger("actors")
+
+
+class Tasks(Directory[TaskActor]):
+    """The directory of task actors. `flows` is that of the flows that tasks may join."""
+
+    flows: "Flows"
+
+    def __init__(
+        self,
+        event_log: EventLog,
+        journal: Journal,
+        dispatcher: Dispatcher,
+        *,
+        live_max: int = ACTORS_LIVE_MAX,
+        telling: Telling | None = None,
+    ) -> None:
+        super().__init__(event_log, journal, dispatcher, live_max=live_max)
+        self.telling = telling or Telling(event_log)
+        self._holding: set[TaskActor] = set()
+        self.holds = True
+        """Whether an actor may hold something back: not when no timer would come."""
+
+    def _made(self, stream: bytes, *, newborn: bool = False) -> TaskActor:
+        return TaskActor(stream, self, newborn=newborn)
+
+    def known(self, stream: bytes) -> TaskRecord | None:
+        """Return what is known of a task in this turn, held events included. Raises `Corrupt`."""
+        actor = self.actor(stream)
+        record = actor.current()
+        if record is None or not record.is_active:
+            self.let_go_later(actor)  # asking keeps nobody in memory who has ended, or never was
+        return record
+
+    def repeat(self, creation: Command, stream: bytes, future: Reply | None) -> None:
+        """Have a task answer, in this turn, a creation that it stands for. On the dispatcher's thread."""
+        self.actor(stream).repeat(creation, future)
+
+    def hold(self, actor: TaskActor, until_ms: int) -> None:
+        """Let the actor write at `until_ms` what it holds back."""
+        self._holding.add(actor)
+        self.schedule.call_at(until_ms, lambda: self._release(actor, until_ms))
+
+    def _release(self, actor: TaskActor, until_ms: int) -> None:
+        if actor.release_due(until_ms):
+            self._holding.discard(actor)
+
+    def release_all(self) -> None:
+        """Let every actor write now what it holds back."""
+        while self._holding:
+            actor = self._holding.pop()
+            try:
+                actor.release_held()
+            except Exception:  # one task's damage is its own
+                log.exception("release_failed", task=actor.actor_urn)
+
+    def hold_no_more(self) -> None:
+        """Let every actor write now what it holds back, and from now on at once."""
+        self.holds = False
+        self.release_all()

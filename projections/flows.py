@@ -1,0 +1,105 @@
+"""The read model "flows": a row for every flow that has events of its own, and the indexes that lists read.
+
+A flow that only mirrors its task has none: what the board has of the task tells all of it.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from tallystick.ledger.flows.mirror import mirror_stream
+from tallystick.ledger.flows.record import FlowRecord
+from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.store.mapping import Database, Transaction
+from tallystick.projections.change import Changes
+from tallystick.projections.codes import FLOW_CODES
+from tallystick.projections.keys import (
+    FLOW_CANCELLING,
+    FLOW_MIRROR_ACTIVE,
+    FLOW_MIRROR_ENDED,
+    FLOW_OWNER_ACTIVE,
+    FLOW_OWNER_ENDED,
+    FLOW_STATUS,
+    digest,
+)
+from tallystick.projections.places import Entry, Groups, add, moment, remove
+from tallystick.projections.projection import Contents, Flows, Table, put_all
+from tallystick.projections.rows import ViewsDamaged
+
+NAME = "flows"
+ROWS, INDEX = range(2)
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(FlowRecord).decode
+
+
+class FlowBoard:
+    """Every flow as its own events tell it, by id, by status, by owner; and those that are being cancelled."""
+
+    name = NAME
+    tables = (Table("rows"), Table("index", of_places=True))
+
+    def apply(self, txn: Transaction, tables: Sequence[Database], changes: Changes) -> None:
+        rows: list[tuple[bytes, bytes]] = []
+        gone: list[Entry] = []
+        new: Groups = {}
+        for stream in sorted(changes.flows):
+            change = changes.flows[stream]
+            rows.append((stream, _pack(change.after)))
+            before = set() if change.before is None else set(entries_of(stream, change.before))
+            after = set(entries_of(stream, change.after))
+            gone.extend(before - after)
+            for heading, place in after - before:
+                new.setdefault(heading, []).append(place)
+        put_all(txn, tables[ROWS], rows)
+        remove(txn, tables[INDEX], gone)
+        add(txn, tables[INDEX], new)
+
+    def contents(self, tasks: Iterable[tuple[bytes, TaskRecord]], flows: Flows) -> Contents:
+        del tasks
+        rows: list[Entry] = []
+        index: list[Entry] = []
+        for stream, record in flows:
+            rows.append((stream, _pack(record)))
+            index.extend(entries_of(stream, record))
+        return (rows, index)
+
+
+def entries_of(stream: bytes, record: FlowRecord) -> Iterator[Entry]:
+    """Yield where a flow stands in the index; a mirrored one stands where its task does."""
+    here = moment(record.created_at) + stream
+    if record.is_managed:
+        yield status_heading(record.status), here
+        yield owner_heading(record.owner_key, is_active=record.is_active), here
+    else:
+        of_task = moment(record.created_at) + mirror_stream(stream)
+        yield status_heading(None), of_task
+        yield mirror_heading(record.owner_key, is_active=record.is_active), of_task
+    if record.cancel_requested_at is not None and record.is_active:
+        yield FLOW_CANCELLING, here
+
+
+def status_heading(status: str | None) -> bytes:
+    """Return the heading of the managed flows of a status; None stands for mirrored ones, of any."""
+    return FLOW_STATUS + bytes([0 if status is None else FLOW_CODES[status]])
+
+
+def owner_heading(owner: str, *, is_active: bool) -> bytes:
+    """Return the heading of the managed flows of an owner that have ended, or have not."""
+    return (FLOW_OWNER_ACTIVE if is_active else FLOW_OWNER_ENDED) + digest(owner)
+
+
+def mirror_heading(owner: str, *, is_active: bool) -> bytes:
+    """Return the heading of the mirrored flows of an owner whose own events say that they have ended, or have not."""
+    return (FLOW_MIRROR_ACTIVE if is_active else FLOW_MIRROR_ENDED) + digest(owner)
+
+
+def known(txn: Transaction, tables: Sequence[Database], stream: bytes) -> FlowRecord | None:
+    """Return what is stored of a flow."""
+    row = txn.get(stream, db=tables[ROWS])
+    if row is None:
+        return None
+    try:
+        return _unpack(row)
+    except msgspec.MsgspecError as error:
+        raise ViewsDamaged(f"the row of a flow cannot be read: {error}") from error
