@@ -1,11 +1,13 @@
 """The rebuild: read models folded anew from the whole log beside the ones that are read, then put in their place."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import inf
 
 from msgspec import Struct
 
 from tallystick.ledger.errors import InvalidInput
+from tallystick.ledger.flows.record import FlowRecord
+from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.mapping import Database, Transaction
 from tallystick.ledger.store.port import EventLog
 from tallystick.projections import board, flows
@@ -82,22 +84,48 @@ class _Shadow:
         sight = self._views.seen(txn)
         assert sight is not None, "somebody else writes these views"
         targets = {name: self._target(sight, name) for name in self._names}
-        target = min(targets.values())
+        first, target = min(targets.values()), max(targets.values())
         position = min(self.position + slice_events, target)
-        rows, flow_rows = self._tables(sight, board.NAME), self._tables(sight, flows.NAME)
-        changes = changes_of(
-            self._log.read(self.position, position),
-            lambda stream: board.known(txn, rows, stream),
-            flows=lambda stream: flows.known(txn, flow_rows, stream),
-        ).changes
-        for projection in self._grown:
-            projection.apply(txn, self._tables(sight, projection.name), changes)
-        last = last_of(changes, position) or self._last
-        arrived = frozenset(name for name in self._names if position == targets[name])
+        if first <= position < target:  # they stand too far apart for one transaction: some arrive, then the others
+            position = first
+        stops = sorted({stop for stop in targets.values() if stop < position} | {position})
+        lasts = self._fold(txn, sight, stops, targets)
+        arrived = frozenset(name for name in self._names if targets[name] in lasts)
         if arrived:
-            swapped = {name: Progress(sight.progress[name].generation + 1).moved(position, last) for name in arrived}
+            swapped = {
+                name: Progress(sight.progress[name].generation + 1).moved(targets[name], lasts[targets[name]])
+                for name in arrived
+            }
             self._views.write_progress(txn, {**sight.progress, **swapped})
-        return _Step(position, target, last, arrived)
+        return _Step(position, target, lasts[position], arrived)
+
+    def _fold(
+        self, txn: Transaction, sight: Sight, stops: Sequence[int], targets: Mapping[str, int]
+    ) -> dict[int, tuple[int, bytes] | None]:
+        """Fold on from stop to stop, each read model no further than to where it is wanted.
+
+        Returns the newest event that changed something, as of each stop.
+        """
+        rows, flow_rows = self._tables(sight, board.NAME), self._tables(sight, flows.NAME)
+        tasks: dict[bytes, TaskRecord] = {}  # rows that have arrived already do not tell what comes after them
+        of_flows: dict[bytes, FlowRecord] = {}
+        lasts: dict[int, tuple[int, bytes] | None] = {}
+        after, last = self.position, self._last
+        for stop in stops:
+            changes = changes_of(
+                self._log.read(after, stop),
+                lambda stream: tasks.get(stream) or board.known(txn, rows, stream),
+                flows=lambda stream: of_flows.get(stream) or flows.known(txn, flow_rows, stream),
+            ).changes
+            for projection in self._grown:
+                if targets.get(projection.name, stop) >= stop:
+                    projection.apply(txn, self._tables(sight, projection.name), changes)
+            tasks.update((stream, change.after) for stream, change in changes.tasks.items())
+            of_flows.update((stream, change.after) for stream, change in changes.flows.items())
+            last = last_of(changes, stop) or last
+            lasts[stop] = last
+            after = stop
+        return lasts
 
     def _target(self, sight: Sight, name: str) -> int:
         """Where a read model stands, or should if it is parked: where nobody who follows the log misses it."""

@@ -163,15 +163,13 @@ class Writer:
                 self.ledger.counts()
 
     def rebuilds(self, chance: random.Random) -> None:
-        """Fold a read model anew, again and again, beside the one that is written.
+        """Fold the read models anew, again and again, beside the ones that are written.
 
-        One at a time, for each may stand elsewhere, and in slices that are large enough to overtake the writers on a
-        busy machine.
+        In slices that are large enough to overtake the writers on a busy machine.
         """
         while True:
-            name = chance.choice([projection.name for projection in self.views.projections])
             say("m rebuild")
-            rebuild(self.views, self.log, name, slice_events=chance.choice((256, 1_024, 4_096)))
+            rebuild(self.views, self.log, slice_events=chance.choice((256, 1_024, 4_096)))
 
 
 MODES: dict[str, tuple[Callable[[Writer, random.Random], None], ...]] = {
