@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tallystick.actors.stream import AwaitEnd
 from tallystick.facts import Addressee
 from tallystick.flow_readings import FlowReadings
-from tallystick.flow_verbs import FlowVerbs
+from tallystick.flow_verbs import FlowHandle
 from tallystick.flows import MS_PER_S, Tasks, id_of
 from tallystick.ledger import fields
 from tallystick.ledger import intake as moments
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tallystick.bridge import LoopFuture
 
 
-class AsyncFlow(FlowVerbs[Awaitable[FlowRecord]]):
+class AsyncFlow(FlowHandle[Awaitable[FlowRecord]]):
     """One flow: its newest known record, and what can be done with it. Every verb is to be awaited.
 
     The command is on its way when the verb returns: a flow's commands are decided in the order of the calls.
@@ -34,31 +34,13 @@ class AsyncFlow(FlowVerbs[Awaitable[FlowRecord]]):
         self._ledger, self._record = ledger, record
         self._actor: Addressee | None = None
 
-    @property
-    def id(self) -> str:
-        """The flow's id."""
-        return self._record.flow_id
-
-    @property
-    def status(self) -> str:
-        """The status as of the newest record that this handle has seen."""
-        return self._record.status.value
-
-    @property
-    def record(self) -> FlowRecord:
-        """The newest record that this handle has seen: the answer to its last verb."""
-        return self._record
-
-    def __repr__(self) -> str:
-        return f"<AsyncFlow {self.id} {self.status} revision {self._record.revision}>"
-
     async def tasks(self) -> Tasks:
         """As `Flow.tasks`."""
         return await self._ledger.ask(FlowReadings(self._ledger.house.readings.reader).tasks, self.id)
 
     async def refresh(self) -> FlowRecord:
         """As `Flow.refresh`."""
-        return self.see(await self._ledger.ask(FlowReadings(self._ledger.house.readings.reader).get, self.id))
+        return self._see(await self._ledger.ask(FlowReadings(self._ledger.house.readings.reader).get, self.id))
 
     async def cancel(
         self,
@@ -81,9 +63,6 @@ class AsyncFlow(FlowVerbs[Awaitable[FlowRecord]]):
     def _actor_name(self) -> str:
         return self._ledger.house.actor
 
-    def _revision(self) -> int:
-        return self._record.revision
-
     def _speak(self) -> Addressee:
         if self._actor is None:
             self._actor = self._ledger.house.facts().flow(self._record.stream)
@@ -94,9 +73,7 @@ class AsyncFlow(FlowVerbs[Awaitable[FlowRecord]]):
 
     def see(self, record: FlowRecord) -> FlowRecord:
         """Take note of a newer record."""
-        if record.revision >= self._record.revision:
-            self._record = record
-        return record
+        return self._see(record)
 
 
 class _Answer(Awaitable[FlowRecord]):

@@ -6,6 +6,7 @@ from tallystick.ledger import intake as moments
 from tallystick.ledger.commands import Command
 from tallystick.ledger.events import FlowFact
 from tallystick.ledger.flows import intake
+from tallystick.ledger.flows.record import FlowRecord
 
 A = TypeVar("A")
 """What a verb gives back: a record, or an awaitable of one."""
@@ -110,3 +111,36 @@ class FlowVerbs(Generic[A]):
         """A cancel needs no revision: whatever the flow has become, it is to stop."""
         fact, expected = intake.cancel_requested(reason), intake.expected(expected_revision)
         return self._send(Command(fact, self._actor_name(), moments.moment(occurred_at), expected))
+
+
+class FlowHandle(FlowVerbs[A]):
+    """What a handle knows of its flow: the newest record that it has seen."""
+
+    _record: FlowRecord
+
+    @property
+    def id(self) -> str:
+        """The flow's id."""
+        return self._record.flow_id
+
+    @property
+    def status(self) -> str:
+        """The status as of the newest record that this handle has seen."""
+        return self._record.status.value
+
+    @property
+    def record(self) -> FlowRecord:
+        """The newest record that this handle has seen: the answer to its last verb."""
+        return self._record
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id} {self.status} revision {self._record.revision}>"
+
+    def _revision(self) -> int:
+        return self._record.revision
+
+    def _see(self, record: FlowRecord) -> FlowRecord:
+        """Take note of a newer record: several may speak through one handle."""
+        if record.revision >= self._record.revision:
+            self._record = record
+        return record

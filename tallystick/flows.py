@@ -9,7 +9,7 @@ from tallystick.actors.future import LightFuture
 from tallystick.actors.stream import AwaitEnd
 from tallystick.facts import Addressee
 from tallystick.flow_readings import FlowReadings
-from tallystick.flow_verbs import FlowVerbs
+from tallystick.flow_verbs import FlowHandle
 from tallystick.house import House
 from tallystick.ledger import fields
 from tallystick.ledger import intake as moments
@@ -27,30 +27,12 @@ MS_PER_S = 1_000
 Tasks: TypeAlias = list[TaskRecord]
 
 
-class Flow(FlowVerbs[FlowRecord]):
+class Flow(FlowHandle[FlowRecord]):
     """One flow: its newest known record, and what can be done with it. Every verb waits for the disk."""
 
     def __init__(self, house: House, record: FlowRecord) -> None:
         self._house, self._record = house, record
         self._actor: Addressee | None = None
-
-    @property
-    def id(self) -> str:
-        """The flow's id."""
-        return self._record.flow_id
-
-    @property
-    def status(self) -> str:
-        """The status as of the newest record that this handle has seen."""
-        return self._record.status.value
-
-    @property
-    def record(self) -> FlowRecord:
-        """The newest record that this handle has seen: the answer to its last verb."""
-        return self._record
-
-    def __repr__(self) -> str:
-        return f"<Flow {self.id} {self.status} revision {self._record.revision}>"
 
     def tasks(self) -> Tasks:
         """Return the tasks of the flow, the newest first."""
@@ -86,9 +68,6 @@ class Flow(FlowVerbs[FlowRecord]):
     def _actor_name(self) -> str:
         return self._house.actor
 
-    def _revision(self) -> int:
-        return self._record.revision
-
     def _speak(self) -> Addressee:
         if self._actor is None:
             self._actor = self._house.facts().flow(self._record.stream)
@@ -98,11 +77,6 @@ class Flow(FlowVerbs[FlowRecord]):
         future = LightFuture()
         self._house.facts().send(self._speak(), command, future)
         return self._see(future.get())
-
-    def _see(self, record: FlowRecord) -> FlowRecord:
-        if record.revision >= self._record.revision:  # several threads may speak through one handle
-            self._record = record
-        return record
 
 
 class Flows:
