@@ -1,7 +1,6 @@
 """The rebuild: read models folded anew from the whole log beside the ones that are read, then put in their place."""
 
 from collections.abc import Collection, Mapping, Sequence
-from math import inf
 
 from msgspec import Struct
 
@@ -18,6 +17,7 @@ from tallystick.projections.views import Progress, Sight, Views
 _ROWS = (board.NAME, flows.NAME)
 
 SLICE_EVENTS = 4_096  # folded in one transaction, for which whoever follows the log has to wait
+STRETCH = 4  # a last slice may be so many times as large, if all read models arrive with it
 
 
 def names_of(views: Views, name: str | None) -> list[str]:
@@ -41,22 +41,23 @@ def rebuild(
     """Fold a read model, or all, from the log's first event to where it stands, and swap it in, in one transaction.
 
     Until then the old one is read and kept up; when this ends in the middle, it is all there is. One that was parked
-    is brought to where the others stand, and follows again. While the log grows faster than slices of this size are
-    folded, they get larger: it arrives however much is written meanwhile.
+    is brought to where the others stand, and follows again. Where the log grows by more than half of what a slice
+    folds, the next ones are twice as large: it arrives however much is written meanwhile, after twice the slices that
+    a quiet log would take.
     """
     left = set(names_of(views, name))
     with views.rebuilding:
         while left:
             views.clear_shadows()
             shadow = _Shadow(views, log, left)
-            behind: float = inf
             while not shadow.arrived:
+                was_target = shadow.target
                 shadow.grow(slice_events)
                 progressed(shadow.position, shadow.target)
-                was_behind, behind = behind, shadow.target - shadow.position
-                if behind >= was_behind:
+                if was_target and shadow.target - was_target > slice_events // 2:
                     slice_events *= 2
             left -= shadow.arrived
+            slice_events *= 2
         views.clear_shadows()
 
 
@@ -86,8 +87,9 @@ class _Shadow:
         targets = {name: self._target(sight, name) for name in self._names}
         first, target = min(targets.values()), max(targets.values())
         position = min(self.position + slice_events, target)
-        if first <= position < target:  # they stand too far apart for one transaction: some arrive, then the others
-            position = first
+        if first <= position < target:  # where they stand too far apart, some arrive, and the others begin anew
+            near = target - self.position <= STRETCH * slice_events
+            position = target if near else first
         stops = sorted({stop for stop in targets.values() if stop < position} | {position})
         lasts = self._fold(txn, sight, stops, targets)
         arrived = frozenset(name for name in self._names if targets[name] in lasts)

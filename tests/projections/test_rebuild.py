@@ -98,6 +98,36 @@ def test_a_rebuild_arrives_although_more_is_written_than_one_slice_folds(tmp_pat
         assert views.positions()["board"] < len(story.events), "it arrived only when nobody wrote any more"
 
 
+@pytest.mark.parametrize("more", [1, 5, 9, 10, 11, 30])
+def test_a_rebuild_arrives_after_few_slices_although_the_log_grows_nearly_as_fast_as_it_folds(
+    tmp_path: Path, more: int
+) -> None:
+    story = Story(created(), TaskStarted(), *(TaskProgressed(step=step) for step in range(2_000)))
+    log = logged(story.events)
+    slices: list[int] = []
+
+    def keep_up(done: int, target: int) -> None:
+        slices.append(done)
+        catch_up(views, log, until=target + more)
+
+    with caught_up_views(tmp_path, log, until=200) as views:
+        rebuild(views, log, slice_events=10, progressed=keep_up)
+
+        assert len(slices) <= 2 * 200 / 10 + 10, slices
+
+
+def test_read_models_that_stand_near_each_other_arrive_with_one_larger_slice(tmp_path: Path) -> None:
+    story = Story(created(), TaskStarted(), *(TaskProgressed(step=step) for step in range(200)))
+    log = logged(story.events)
+    slices: list[int] = []
+    with caught_up_views(tmp_path, log, until=95) as views:
+        catch_up(views, log, until=125, names=["board", "flows"])
+        before = views.positions()
+        rebuild(views, log, slice_events=10, progressed=lambda done, _target: slices.append(done))
+
+        assert ([*range(10, 91, 10), 125], before) == (slices, views.positions())
+
+
 def test_a_rebuild_that_ends_in_the_middle_leaves_everything_as_it_was(tmp_path: Path) -> None:
     events = told()
     log = logged(events)
