@@ -9,7 +9,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 
 from tallystick.actors.courtesy import Courtesy
-from tallystick.actors.inbox import Runnable
+from tallystick.actors.inbox import Inbox, Runnable
 from tallystick.actors.log import logger
 from tallystick.ledger.clock import Clock
 
@@ -109,6 +109,10 @@ class Dispatcher:
     def backlog(self) -> int:
         """How many actors wait for their turn."""
         return len(self._ready)
+
+    def mail(self) -> int:
+        """How many messages wait in the inboxes of those actors."""
+        return sum(actor.depth() for actor in self._ready.copy() if isinstance(actor, Inbox))
 
     def is_current_thread(self) -> bool:
         """Whether the caller runs on this dispatcher's thread."""

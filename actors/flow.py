@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from msgspec.structs import replace
+
 from tallystick.actors.envelope import Envelope, Reply
 from tallystick.actors.neighbourhood import FlowNeighbourhood
 from tallystick.actors.stream import StreamActor
@@ -9,14 +11,16 @@ from tallystick.ledger.claims import flow_claims_of
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import NotFound, Pruned, TallystickError
 from tallystick.ledger.events import Event, FlowFact
-from tallystick.ledger.facts.flows import FlowCancelled, FlowCreated, FlowTaskLinked
-from tallystick.ledger.flows.decide import decide_flow, is_linked, not_joined, not_linked
+from tallystick.ledger.facts.flows import FlowCancelled, FlowCreated, FlowNoted, FlowPruned, FlowTaskLinked
+from tallystick.ledger.flows.decide import FlowFacts, decide_flow, is_linked, not_joined, not_linked, untold
 from tallystick.ledger.flows.evolve import evolve_flow
 from tallystick.ledger.flows.mirror import has_mirror, mirror_of, mirror_stream, mirrored
-from tallystick.ledger.flows.record import FlowRecord, no_flow
+from tallystick.ledger.flows.record import FlowRecord, no_flow, pruned_flow
 from tallystick.ledger.ids import id_bytes
-from tallystick.ledger.lifecycle import FlowMode, Scope
+from tallystick.ledger.lifecycle import FlowMode, FlowStatus, Scope
 from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.refusal import pruned
+from tallystick.ledger.remains import remains_of_flow
 
 NO_CLAIMS: Mapping[bytes, bytes] = {}
 
@@ -35,20 +39,39 @@ class FlowActor(StreamActor[FlowRecord]):
     def _evolved(self, record: FlowRecord | None, event: Event) -> FlowRecord:
         return evolve_flow(record, event)
 
+    def _left(self, event: Event) -> FlowRecord | None:
+        return remains_of_flow(event)
+
+    def _gone(self, record: FlowRecord) -> Pruned:
+        return pruned_flow(record)
+
     def _missing(self) -> NotFound:
         return no_flow(self.actor_urn)
 
     def seen(self) -> FlowRecord | None:
         """Return the flow as it is in this turn; None when there is none. Raises `Corrupt`."""
         own = self.current()
-        if own is not None and own.is_managed:
+        if own is not None and (own.is_managed or own.pruned_at is not None):
             return own
         origin = self._home.tasks.known(mirror_stream(self.stream))
         if origin is None or not has_mirror(origin) or origin.pruned_at is not None:
             return None
+        return self._mirrored(origin, own)
+
+    def _mirrored(self, origin: TaskRecord, own: FlowRecord | None) -> FlowRecord:
         followed = None if own is None or own.followed_task_id is None else self._task(own.followed_task_id)
         newest = origin if followed is None or followed.pruned_at is not None else followed
         return mirrored(origin, newest, own)
+
+    def _left_over(self) -> FlowRecord | None:
+        """Return a flow whose first task was pruned before it: nobody sees it, and it can be pruned as well."""
+        own, origin = self.current(), self._home.tasks.known(mirror_stream(self.stream))
+        if own is None or origin is None:
+            return None
+        left = self._mirrored(origin, own)
+        if left.status is FlowStatus.BLOCKED:  # nobody can do anything about it any more
+            left = replace(left, ended_at=origin.ended_at)
+        return left
 
     def _task(self, task_id: str) -> TaskRecord | None:
         return self._home.tasks.known(id_bytes(task_id))
@@ -65,7 +88,13 @@ class FlowActor(StreamActor[FlowRecord]):
             self._link(data, command, future)
             return
         seen = self.current() if isinstance(data, FlowCancelled | FlowCreated) else self.seen()
-        outcome = decide_flow(seen, command, token=self.actor_urn)
+        if seen is None and isinstance(data, FlowPruned):
+            seen = self._left_over()
+        outcome: FlowFacts | TallystickError
+        if seen is not None and self.current() is None and isinstance(data, FlowNoted | FlowPruned):
+            outcome = untold(seen, data)
+        else:
+            outcome = decide_flow(seen, command, token=self.actor_urn)
         if isinstance(outcome, TallystickError):
             self._answer(future, outcome)
             return
@@ -114,7 +143,7 @@ class FlowActor(StreamActor[FlowRecord]):
         if task is None:
             error = NotFound(data.task)
         elif task.pruned_at is not None:
-            error = Pruned(data.task, status=task.status, ended_at=task.ended_at, pruned_at=task.pruned_at)
+            error = pruned(task)
         else:
             error = self._not_linked(seen, task)
         if error is not None:

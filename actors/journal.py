@@ -4,12 +4,14 @@ import queue
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from copy import copy
+from time import perf_counter
 from typing import Any, Protocol, TypeAlias
 
 from msgspec import Struct
 
 from tallystick.actors.envelope import Reply
 from tallystick.actors.log import logger
+from tallystick.actors.meter import Meter
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.errors import TallystickError
 from tallystick.ledger.events import Event
@@ -74,6 +76,8 @@ class Journal:
         self._log, self._clock, self._told, self._events_max = event_log, clock, told, events_max
         self.position = event_log.head()
         self.commits = 0
+        self.meter: Meter | None = None
+        """Counts what is committed, where somebody keeps numbers."""
         self._events: list[Event] = []
         self._claims: dict[bytes, bytes] = {}
         self._notes: dict[bytes, bytes] = {}
@@ -153,6 +157,7 @@ class Journal:
         events, claims, authors, answers = self._events, self._claims, self._authors, self._answers
         self._events, self._claims, self._authors, self._answers = [], {}, {}, []
         notes, self._notes, self._keeps = self._notes, {}, False
+        began = perf_counter()
         try:
             if self._first_note is not None and events:
                 name, value = self._first_note(events[0].position)
@@ -161,6 +166,7 @@ class Journal:
         except BaseException as error:  # noqa: BLE001 - whatever the store says, the callers hear it
             self._fail(error, authors, answers)
             return
+        seconds = perf_counter() - began
         self.commits += 1
         if events:
             self._first_note = None
@@ -174,6 +180,8 @@ class Journal:
             of_kind: Any = changes.tasks if after.__class__ is TaskRecord else changes.flows
             of_kind[stream] = Change(before, after)
             author.committed()
+        if self.meter is not None:
+            self.meter.committed(events, changes, seconds)
         self._told(Committed(events[0].position, events[-1].position, changes))
 
     def _fail(
@@ -183,6 +191,8 @@ class Journal:
         answers: list[Answer],
     ) -> None:
         log.error("commit_failed", error=str(error), kind=type(error).__name__, answers=len(answers))
+        if self.meter is not None:
+            self.meter.failed()
         for author, _before in authors.values():
             author.forget()
         undoing, self._undoing = self._undoing, []

@@ -38,6 +38,11 @@ class Logger:
     def __init__(self, name: str) -> None:
         self._name = f"tallystick.{name}"
 
+    def info(self, event: str, **values: Any) -> None:
+        """Tell of a moment that operators look for, by the name of the event; nothing is loaded if nobody listens."""
+        if logging.getLogger(self._name).isEnabledFor(logging.INFO):
+            _bound(self._name).info(event, **values)
+
     def error(self, event: str, **values: Any) -> None:
         """Tell that something failed, by the name of the event."""
         _bound(self._name).error(event, **values)

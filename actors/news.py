@@ -1,11 +1,40 @@
 """The news: what is told of a commit, and to whom."""
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
 
 from tallystick.actors.envelope import Envelope
 from tallystick.actors.inbox import Inbox
 from tallystick.actors.journal import Committed
+from tallystick.actors.log import logger
 from tallystick.ledger.errors import Busy
+
+log = logger("actors")
+
+Listener: TypeAlias = Callable[[int], None]
+
+
+class Listeners:
+    """Those who listen to commits: they are told how far the log has come."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Listener] = []
+
+    def __len__(self) -> int:
+        return len(self._listeners)
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener(position)` after each commit, on the thread that commits; returns what ends it."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def tell(self, position: int) -> None:
+        """Tell all of them. One that raises keeps none of the others from hearing it."""
+        for listener in tuple(self._listeners):
+            try:
+                listener(position)
+            except Exception:
+                log.exception("listener_failed", position=position)
 
 
 class Attentive(Protocol):

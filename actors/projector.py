@@ -5,6 +5,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from tallystick.actors.actor import DispatchedActor
+from tallystick.actors.envelope import Envelope
 from tallystick.actors.future import LightFuture
 from tallystick.actors.inbox import Schedule
 from tallystick.actors.journal import Committed
@@ -45,6 +46,10 @@ class Reach(Struct, frozen=True):
     position: int
 
 
+class GoOn(Struct, frozen=True):
+    """Tells the projector that what it keeps up was made anew: it may follow again."""
+
+
 class Standing(Struct, frozen=True):
     """How a read model stands: what it has seen, what the log has, and why it is parked if it is."""
 
@@ -79,6 +84,11 @@ class ProjectorActor(DispatchedActor):
             if self._seen < message.position and self.parked is None:
                 self._catch_up()
             return self._seen
+        if isinstance(message, GoOn):
+            self.parked = None
+            self._seen = self._last = self.model.position()
+            self._gap, self._pending = True, Changes()
+            return None
         return super().on_receive(message)
 
     def drain(self) -> None:
@@ -142,3 +152,8 @@ def reach(projector: ProjectorActor, position: int) -> LightFuture:
     """Ask a projector to have seen `position`; the future has the position that it has seen then."""
     future: LightFuture = projector.actor_ref.ask(Reach(position), block=False)  # type: ignore[assignment]  # ours
     return future
+
+
+def go_on(projector: ProjectorActor) -> None:
+    """Have a projector follow again after its read model was made anew."""
+    projector.inbox.put_behind([Envelope(GoOn())])

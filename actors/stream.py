@@ -46,6 +46,9 @@ class StreamActor(DispatchedActor, Generic[R]):
 
     _set_up = True  # no on_start: there may be a million of these
 
+    _is_remains = False
+    """Whether the record stands for what was pruned and cannot be read any more: nobody is shown that."""
+
     _followed: frozenset[type[Fact]] = frozenset()
     """The facts that something may follow in the same moment."""
     _follower = ""
@@ -82,6 +85,14 @@ class StreamActor(DispatchedActor, Generic[R]):
 
     def _evolved(self, record: R | None, event: Event) -> R:
         """Return what is known after an event."""
+        raise NotImplementedError
+
+    def _left(self, event: Event) -> R | None:
+        """Return what the last event of a stream tells of what was pruned; None when it is no such event."""
+        raise NotImplementedError
+
+    def _gone(self, record: R) -> TallystickError:
+        """Return what those hear who ask for what was pruned."""
         raise NotImplementedError
 
     def _missing(self) -> TallystickError:
@@ -150,10 +161,13 @@ class StreamActor(DispatchedActor, Generic[R]):
 
     def _await_end(self, future: Reply | None) -> None:
         if self.record is None or not self.record.is_active:
-            self._home.journal.answer(future, self._missing() if self.record is None else self.record)
+            self._home.journal.answer(future, self._missing() if self.record is None else self._final(self.record))
             self._rest()
         elif future is not None:
             self._awaiting = [*(self._awaiting or ()), future]
+
+    def _final(self, record: R) -> R | TallystickError:
+        return self._gone(record) if self._is_remains else record
 
     # Events.
 
@@ -203,15 +217,27 @@ class StreamActor(DispatchedActor, Generic[R]):
         self._learn(self._home.history(self.stream))
 
     def _learn(self, history: Sequence[Stored]) -> None:
+        last = history[-1] if history else None
+        left = self._left(last) if isinstance(last, Event) else None
+        try:
+            record = self._folded(history)
+        except Corrupt:
+            if left is None:
+                raise
+            record = None
+        self._is_remains = record is None and left is not None
+        self.record = left if record is None else record
+        self._known = True
+
+    def _folded(self, history: Sequence[Stored]) -> R | None:
         record = None
         if history and isinstance(history[0], Event) and not self._begins(history[0]):
-            history = ()  # another kind of thing has this id
+            return None  # another kind of thing has this id
         for stored in history:
             if not isinstance(stored, Event):
                 raise Corrupt(f"{self.actor_urn}: {stored.detail}", position=stored.position)
             record = self._evolved(record, stored)
-        self.record = record
-        self._known = True
+        return record
 
     def committed(self) -> None:
         """The journal wrote this actor's events: when it has ended, the actor may go."""

@@ -24,8 +24,9 @@ from tallystick.actors.flow import FlowActor
 from tallystick.actors.flows import Flows
 from tallystick.actors.future import LightFuture
 from tallystick.actors.journal import Committed, Journal
+from tallystick.actors.keeping.upkeep import Upkeep
 from tallystick.actors.log import logger
-from tallystick.actors.news import tell
+from tallystick.actors.news import Listener, Listeners, tell
 from tallystick.actors.projector import ProjectorActor, ReadModel, Standing, reach
 from tallystick.actors.steward import Steward, Tend
 from tallystick.actors.stream import AwaitEnd
@@ -52,6 +53,7 @@ from tallystick.ledger.limits import (
 from tallystick.ledger.store.port import EventLog
 from tallystick.projections.due import DueRules
 from tallystick.projections.reader import Reader
+from tallystick.projections.watched import watched
 
 if TYPE_CHECKING:
     import asyncio
@@ -63,11 +65,9 @@ WATCH_LINGER_S = 0.01
 CARRY_QUICK_S = 0.003  # who carries a message mostly waits, so more of them do more; but writers come first
 CLOSE_S_MAX = 30.0
 
-Listener = Callable[[int], None]
-
 
 class System:
-    """All actors of one ledger, on three threads: for facts, for the read models that follow them, for the supervisor.
+    """All actors of one ledger, on few threads: for facts, for the read models that follow them, for the supervisor.
 
     `start` begins, `close` ends: it takes no new commands, commits what was accepted, answers everybody, lets the
     read models catch up, and stops the threads. Nothing that was acknowledged is lost by either.
@@ -83,7 +83,7 @@ class System:
         batch_events_max: int = BATCH_EVENTS_MAX,
         telling: Telling | None = None,
     ) -> None:
-        self.log, self._listeners = event_log, list[Listener]()
+        self.log, self._listeners = event_log, Listeners()
         self.journal = Journal(event_log, clock, self._committed, events_max=batch_events_max)
         self.dispatcher = Dispatcher(
             "facts", clock, end_turn=self._end_turn, is_full=self.journal.is_full, at_end=self._abandon
@@ -100,6 +100,7 @@ class System:
         self.courier: Courier | None = None
         self.senders = Senders(event_log)
         self.caretaker: Caretaker | None = None
+        self.upkeep: Upkeep | None = None
         self.closers = Closers()
         self._crew = self._carriers = Crew()
         self._clock = clock
@@ -128,8 +129,9 @@ class System:
             pace=pace,
             judges=judges,
             opened_at=self.log.head(),
+            before=watched(self.log),
         )
-        self.steward = Steward(self.watchers, reader, self._direct, self._clock, by_hand=pace.by_hand)
+        self.steward = Steward(self.watchers, reader, self.direct, self._clock, by_hand=pace.by_hand)
 
     def deliver(
         self,
@@ -191,6 +193,8 @@ class System:
             self.watchers.call_soon(self.supervisor.begin)
         if self.steward is not None:
             self.watchers.call_soon(self.steward.begin)
+        if self.upkeep is not None:
+            self.upkeep.start()
         head = self.log.head()
         for projector in self.projectors:
             reach(projector, head)
@@ -231,7 +235,7 @@ class System:
         """Return the actor that decides a command: of the task or the flow with this id."""
         return self.flow(stream) if command.data.__class__ in OF_FLOWS else self.actor(stream)
 
-    def _direct(self, stream: bytes, command: Command, reply: Reply) -> None:
+    def direct(self, stream: bytes, command: Command, reply: Reply) -> None:
         """Send what follows from the log: also while the ledger closes, for as long as somebody decides."""
         self.addressee(stream, command).inbox.put(Envelope(command, reply))
 
@@ -263,8 +267,7 @@ class System:
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call `listener(position)` after each commit, on the dispatcher's thread; returns what ends it."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+        return self._listeners.listen(listener)
 
     def reach(self, position: int, timeout_s: float) -> None:
         """Wait until every read model that works has seen `position`, at most `timeout_s` seconds.
@@ -287,7 +290,8 @@ class System:
     def sweep(self) -> None:
         """Do what is due now, and wait until it is durable. Raises `Closed` after `close`.
 
-        That is: write progress that was held back, and look into every task that the supervisor follows.
+        That is: write progress that was held back, look into every task that the supervisor follows, send what can be
+        sent, and take the automatic steps of upkeep.
         """
         done = LightFuture()
 
@@ -301,6 +305,8 @@ class System:
         self.ask_caretaker(Care(leftovers=True), None)
         self.ask_steward(None)
         self.ask_courier(Errand(), None)
+        if self.upkeep is not None:
+            self.upkeep.ask(None)
 
     def settled(self, timeout_s: float) -> bool:
         """Wait until what can be done about messages now is done; whether it was within `timeout_s` seconds."""
@@ -336,6 +342,7 @@ class System:
         """
         self._closed = True
         deadline = time.monotonic() + timeout_s
+        rested = self.upkeep is None or self.upkeep.close(timeout_s / 6)
         if self._started:
             with suppress(Closed):
                 self.ask_caretaker(FinishClosing(), min(CLOSE_CLEANUPS_MS / MS_PER_S, timeout_s / 4))
@@ -347,7 +354,7 @@ class System:
         posted = self.post.stop(timeout_s / 3)
         watched = self.watchers.stop(timeout_s / 3)  # the facts have the rest
         self.dispatcher.call_soon(self.directory.hold_no_more)
-        done = self.dispatcher.stop(max(deadline - time.monotonic(), 0.1)) and watched and posted
+        done = self.dispatcher.stop(max(deadline - time.monotonic(), 0.1)) and watched and posted and rested
         done &= self.followers.stop(max(deadline - time.monotonic(), 0.1))
         if not done:
             log.error("close_timed_out", timeout_s=timeout_s, backlog=self.dispatcher.backlog())
@@ -365,11 +372,7 @@ class System:
         for actor in (self.courier, self.caretaker, self.supervisor, self.steward):
             if actor is not None:
                 tell(actor, batch)
-        for listener in tuple(self._listeners):
-            try:
-                listener(batch.last)
-            except Exception:  # the others are told all the same
-                log.exception("listener_failed", position=batch.last)
+        self._listeners.tell(batch.last)
 
     def _abandon(self) -> None:
         """A command that slipped in while the dispatcher stopped was not decided: its caller is told so."""

@@ -13,7 +13,7 @@ from tallystick.ledger import lineage
 from tallystick.ledger.claims import claims_of
 from tallystick.ledger.commands import Command
 from tallystick.ledger.decide import decide
-from tallystick.ledger.errors import Corrupt, NotFound, Refused
+from tallystick.ledger.errors import Corrupt, NotFound, Pruned, Refused
 from tallystick.ledger.events import AnyFact, Event, TaskFact
 from tallystick.ledger.evolve import evolve
 from tallystick.ledger.facts.tasks import TaskAmended, TaskCreated, TaskLinked, TaskProgressed
@@ -25,7 +25,8 @@ from tallystick.ledger.limits import PROGRESS_MS_MIN, USAGE_KEYS_MAX
 from tallystick.ledger.notices import TOLD
 from tallystick.ledger.progress import is_too_soon, merged
 from tallystick.ledger.record import TaskRecord
-from tallystick.ledger.refusal import Refusal
+from tallystick.ledger.refusal import Refusal, pruned
+from tallystick.ledger.remains import remains_of_task
 
 NO_CLAIMS: Mapping[bytes, bytes] = {}
 OUTBOX_ACTOR = "outbox"
@@ -55,6 +56,12 @@ class TaskActor(StreamActor[TaskRecord]):
 
     def _evolved(self, record: TaskRecord | None, event: Event) -> TaskRecord:
         return evolve(record, event)
+
+    def _left(self, event: Event) -> TaskRecord | None:
+        return remains_of_task(event)
+
+    def _gone(self, record: TaskRecord) -> Pruned:
+        return pruned(record)
 
     def _missing(self) -> NotFound:
         return NotFound(self.actor_urn)

@@ -31,6 +31,8 @@ QUESTIONS = (
     "g11_delivery",
     "g12_outbox",
     "g13_flows",
+    "g14_archive",
+    "g15_upkeep",
 )
 QUESTION_S_MAX = 7_200
 

@@ -18,8 +18,8 @@ from tallystick.bench import machine
 from tallystick.bench.gauge import HEADINGS, MB, Gauge, Reading, memory_trend, usual_readers
 from tallystick.bench.load import Load
 from tallystick.bench.rounds import empty_folder
+from tallystick.building import build
 from tallystick.config import Config
-from tallystick.house import build
 from tallystick.ledger.ids import id_bytes
 from tallystick.projections.check import check
 from tallystick.readings import Readings, due_rules

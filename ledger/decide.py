@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from tallystick.ledger import cleanup, deliveries
+from tallystick.ledger import cleanup, deliveries, retention
 from tallystick.ledger.commands import Command
 from tallystick.ledger.ends import loss_in_words
-from tallystick.ledger.errors import InvalidInput, NotFound, Pruned, Refused, WrongVersion
+from tallystick.ledger.errors import InvalidInput, NotFound, Refused, WrongVersion
 from tallystick.ledger.events import NAMES, TASK_FACTS, AnyFact, TaskFact
 from tallystick.ledger.evolve import signal_key
 from tallystick.ledger.facts.deliveries import DeliveryQueued, DeliveryWithheld
@@ -26,16 +26,13 @@ from tallystick.ledger.facts.tasks import (
     TaskCancelRequested,
     TaskCreated,
     TaskFailed,
-    TaskHeld,
     TaskLateSignal,
     TaskLeased,
     TaskLinked,
     TaskLost,
     TaskNotifyChanged,
     TaskProgressed,
-    TaskPruned,
     TaskRecovered,
-    TaskReleased,
     TaskSettled,
     TaskStarted,
     TaskSucceeded,
@@ -44,7 +41,7 @@ from tallystick.ledger.facts.tasks import (
 from tallystick.ledger.flows.mirror import mirror_of
 from tallystick.ledger.lifecycle import ALLOWED, SETTLED_AS, NotifyPolicy, Scope, Status
 from tallystick.ledger.record import TaskRecord
-from tallystick.ledger.refusal import NOTHING, SIGNALS, Facts, Refusal, refused
+from tallystick.ledger.refusal import NOTHING, SIGNALS, Facts, Refusal, pruned, refused
 
 RULE_GRACE = "gone for the whole grace"
 """The rule of a loss that a grace led to. Its evidence names the miss, by when it was found."""
@@ -68,9 +65,7 @@ def decide(record: TaskRecord | None, command: Command, *, token: str) -> Facts 
             return (data,)
         return Refusal(NotFound(token))
     if record.pruned_at is not None:
-        return Refusal(
-            Pruned(record.task_id, status=record.status, ended_at=record.ended_at, pruned_at=record.pruned_at)
-        )
+        return Refusal(pruned(record))
     expected = command.expected_version
     if expected is not None and not _is_as_expected(record, expected) and not _repeats(record, command, data):
         return Refusal(WrongVersion(record.task_id, expected=expected, actual=record.version, current=record))
@@ -335,21 +330,6 @@ def _notify(record: TaskRecord, _command: Command, data: TaskNotifyChanged) -> F
     return NOTHING if record.notify_policy is data.policy else (data,)
 
 
-def _prune(record: TaskRecord, _command: Command, data: TaskPruned) -> Facts | Refusal:
-    """Nothing is removed that runs, is held, left something open, or has a message on its way."""
-    is_kept = record.is_active or record.held_at is not None or any(not each.is_stuck for each in record.outbox)
-    is_kept = is_kept or bool(record.resources)
-    return refused(record, data) if is_kept else (data,)
-
-
-def _hold(record: TaskRecord, _command: Command, data: TaskHeld) -> Facts | Refusal:
-    return (data,) if record.held_at is None else NOTHING
-
-
-def _release(record: TaskRecord, _command: Command, data: TaskReleased) -> Facts | Refusal:
-    return NOTHING if record.held_at is None else (data,)
-
-
 def _open(record: TaskRecord, command: Command, data: TaskResourceOpened) -> Facts | Refusal:
     return cleanup.opened(record, command, data) if record.is_active else _late(record, command, data)
 
@@ -378,14 +358,12 @@ _DECIDERS: dict[type, Decider] = {
     TaskLateSignal: _only_the_ledger,
     TaskNotifyChanged: _notify,
     TaskSettled: _settle,
-    TaskPruned: _prune,
-    TaskHeld: _hold,
-    TaskReleased: _release,
     TaskResourceOpened: _open,
     DeliveryQueued: _only_the_ledger,
     DeliveryWithheld: _only_the_ledger,
     **deliveries.DECIDERS,
     **cleanup.DECIDERS,
+    **retention.DECIDERS,
 }
 
 assert set(_DECIDERS) == set(TASK_FACTS) == set(SIGNALS), "a fact that nobody decides"

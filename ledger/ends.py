@@ -32,6 +32,10 @@ def moved(record: TaskRecord, event: Event, status: Status) -> Changes:
     changes: Changes = {"status": status, "last_event_at": event.occurred_at}
     if record.backing_missed_at is not None:
         changes["backing_missed_at"] = None
+    if record.noted:  # of what it was: what is found of it now is news
+        changes["noted"] = ()
+    if record.cleanup_after is not None:
+        changes["cleanup_after"] = None
     return changes
 
 

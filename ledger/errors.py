@@ -80,12 +80,13 @@ class NotFound(TallystickError):
 
 
 class Pruned(NotFound):
-    """The task ended, and retention removed its record from the live views; the log still has it."""
+    """The task or flow ended, and retention removed its record from the live views; the log still has it."""
 
-    def __init__(self, token: str, *, status: str, ended_at: int | None, pruned_at: int | None = None) -> None:
-        TallystickError.__init__(
-            self, f"Task pruned: {token} was {status}, ended at {ended_at} (ms). Its history is in the log."
-        )
+    def __init__(
+        self, token: str, *, status: str, ended_at: int | None, pruned_at: int | None = None, of: str = "Task"
+    ) -> None:
+        ended = "" if ended_at is None else f", ended at {ended_at} (ms)"
+        TallystickError.__init__(self, f"{of} pruned: {token} was {status}{ended}. Its history is in the log.")
         self.token, self.status, self.ended_at, self.pruned_at = token, status, ended_at, pruned_at
 
 
@@ -95,17 +96,17 @@ class Refused(TallystickError):
     `position` is that of the late signal that keeps what was attempted, or None when nothing was kept.
     """
 
-    def __init__(self, token: str, *, status: str, attempted: str, position: int | None = None) -> None:
-        kept = "" if position is None else f" It is kept as a late signal at position {position}."
-        super().__init__(f"Task {token} is {status}: {attempted} is refused.{kept}")
+    def __init__(self, token: str, *, status: str, attempted: str, position: int | None = None, why: str = "") -> None:
+        told = why if position is None else f"It is kept as a late signal at position {position}."
+        super().__init__(f"Task {token} is {status}: {attempted} is refused. {told}".rstrip())
         self.token, self.status, self.attempted, self.position = token, status, attempted, position
 
 
 class FlowRefused(Refused):
     """A flow does not allow it: `code` says why in one word, `current` is the flow's present record.
 
-    The codes: terminal, cancel_requested, not_managed, claimed, waiting, too_many, owner_mismatch, system_scope,
-    linked_elsewhere, not_requested.
+    The codes: terminal, active, cancel_requested, not_managed, claimed, waiting, too_many, owner_mismatch,
+    system_scope, linked_elsewhere, not_requested.
     """
 
     def __init__(self, token: str, *, status: str, attempted: str, code: str, why: str, current: Any = None) -> None:

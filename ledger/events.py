@@ -24,7 +24,10 @@ from tallystick.ledger.facts.flows import (
     FlowCreated,
     FlowFailed,
     FlowFinished,
+    FlowNoted,
+    FlowPruned,
     FlowResumed,
+    FlowSettled,
     FlowStepClaimed,
     FlowTaskLinked,
     FlowWaitingSet,
@@ -41,6 +44,7 @@ from tallystick.ledger.facts.tasks import (
     TaskBackingRestored,
     TaskCancelled,
     TaskCancelRequested,
+    TaskCleanupStamped,
     TaskCreated,
     TaskFailed,
     TaskHeld,
@@ -48,6 +52,7 @@ from tallystick.ledger.facts.tasks import (
     TaskLeased,
     TaskLinked,
     TaskLost,
+    TaskNoted,
     TaskNotifyChanged,
     TaskProgressed,
     TaskPruned,
@@ -88,6 +93,8 @@ TaskFact: TypeAlias = (
     | TaskPruned
     | TaskHeld
     | TaskReleased
+    | TaskNoted
+    | TaskCleanupStamped
     | TaskLinked
     | TaskResourceOpened
     | TaskResourceClosed
@@ -114,6 +121,9 @@ FlowFact: TypeAlias = (
     | FlowFailed
     | FlowCancelRequested
     | FlowCancelled
+    | FlowSettled
+    | FlowNoted
+    | FlowPruned
 )
 
 AnyFact: TypeAlias = TaskFact | FlowFact

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec.structs import replace
 
-from tallystick.ledger import leftovers, outcome
+from tallystick.ledger import kept, leftovers, outcome
 from tallystick.ledger.ends import (
     after_cancel,
     after_failure,
@@ -29,18 +29,17 @@ from tallystick.ledger.facts.tasks import (
     TaskBackingRestored,
     TaskCancelled,
     TaskCancelRequested,
+    TaskCleanupStamped,
     TaskCreated,
     TaskFailed,
-    TaskHeld,
     TaskLateSignal,
     TaskLeased,
     TaskLinked,
     TaskLost,
+    TaskNoted,
     TaskNotifyChanged,
     TaskProgressed,
-    TaskPruned,
     TaskRecovered,
-    TaskReleased,
     TaskSettled,
     TaskStarted,
     TaskSucceeded,
@@ -59,8 +58,8 @@ _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 Changes: TypeAlias = dict[str, Any]
 """The fields of a record that a fact changes."""
 
-BESIDE_THE_WORK = OF_DELIVERIES | {TaskCleanupBegun, TaskCleanedUp}
-"""The facts that follow from the work and are not about it: who has not seen them knows the work all the same."""
+BESIDE_THE_WORK = OF_DELIVERIES | {TaskCleanupBegun, TaskCleanedUp, TaskCleanupStamped, TaskNoted}
+"""The facts that are not about the work: who has not seen them knows it all the same."""
 
 Evolver = Callable[[TaskRecord, Event, Any], Changes]
 
@@ -265,19 +264,6 @@ def _notify_changed(record: TaskRecord, _event: Event, data: TaskNotifyChanged) 
     return changes
 
 
-def _pruned(record: TaskRecord, event: Event, _data: TaskPruned) -> Changes:
-    require(not record.is_active and record.held_at is None and record.pruned_at is None, record, event)
-    return {"pruned_at": event.occurred_at}
-
-
-def _held(_record: TaskRecord, event: Event, _data: TaskHeld) -> Changes:
-    return {"held_at": event.occurred_at}
-
-
-def _released(_record: TaskRecord, _event: Event, _data: TaskReleased) -> Changes:
-    return {"held_at": None}
-
-
 def _born_twice(record: TaskRecord, event: Event, _data: TaskCreated) -> Changes:
     raise Corrupt(f"task {record.task_id} is created twice", position=event.position)
 
@@ -301,11 +287,9 @@ _EVOLVERS: dict[type, Evolver] = {
     TaskLeased: _leased,
     TaskNotifyChanged: _notify_changed,
     TaskSettled: after_settling,
-    TaskPruned: _pruned,
-    TaskHeld: _held,
-    TaskReleased: _released,
     **outcome.EVOLVERS,
     **leftovers.EVOLVERS,
+    **kept.EVOLVERS,
 }
 
 assert set(_EVOLVERS) == set(TASK_FACTS), "a fact that nobody evolves"

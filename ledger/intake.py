@@ -7,7 +7,7 @@ Nothing that a caller can change later gets in: mappings and lists are copied.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Required, TypedDict, Unpack
 
-from tallystick.ledger import fields
+from tallystick.ledger import fields, noted
 from tallystick.ledger.errors import InvalidInput
 from tallystick.ledger.facts.deliveries import DeliveryDismissed, DeliveryRetried
 from tallystick.ledger.facts.fact import Evidence, Origin, Usage
@@ -16,11 +16,13 @@ from tallystick.ledger.facts.tasks import (
     TaskBackingRestored,
     TaskCancelled,
     TaskCancelRequested,
+    TaskCleanupStamped,
     TaskCreated,
     TaskFailed,
     TaskHeld,
     TaskLeased,
     TaskLost,
+    TaskNoted,
     TaskNotifyChanged,
     TaskProgressed,
     TaskPruned,
@@ -38,6 +40,7 @@ from tallystick.ledger.limits import (
     MESSAGE_BYTES_MAX,
     REASON_BYTES_MAX,
     SUMMARY_BYTES_MAX,
+    TIME_MS_MAX,
     TIMEOUT_MS_MAX,
 )
 
@@ -312,6 +315,16 @@ def dismissed(reason: str | None = None) -> DeliveryDismissed:
 def pruned(reason: str | None = None) -> TaskPruned:
     """Return the fact that retention removed a task; a long reason is cut."""
     return TaskPruned(reason=_reason("reason", reason))
+
+
+def taken_note_of(codes: Iterable[str], reason: str | None = None) -> TaskNoted:
+    """Return the fact that an operator knows about findings of these codes; a long reason is cut."""
+    return TaskNoted(codes=noted.codes("codes", codes), reason=_reason("reason", reason))
+
+
+def stamped(cleanup_after: int) -> TaskCleanupStamped:
+    """Return the fact that the retention of a task ends at a moment (ms)."""
+    return TaskCleanupStamped(cleanup_after=fields.whole("cleanup_after", cleanup_after, most=TIME_MS_MAX))
 
 
 def missed(evidence: Mapping[str, object]) -> TaskBackingMissed:

@@ -144,3 +144,4 @@ class FlowStatus(StrEnum):
 
 FLOW_ACTIVE = frozenset({FlowStatus.QUEUED, FlowStatus.RUNNING, FlowStatus.WAITING, FlowStatus.BLOCKED})
 FLOW_TERMINAL = frozenset(FlowStatus) - FLOW_ACTIVE
+FLOW_SETTLED_AS = frozenset(FlowStatus(status.value) for status in SETTLED_AS)

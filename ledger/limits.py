@@ -28,6 +28,9 @@ FLOW_JSON_BYTES_MAX = 16_384  # what a flow keeps as its state, and what it wait
 FLOW_JSON_DEPTH_MAX = 32
 FLOW_STEPS_MAX = 256  # of a flow that can be claimed; the record names who did
 
+NOTED_CODES_MAX = 32  # of one task or flow that are noted at the same time: more than there are kinds of findings
+NOTED_CODE_CHARACTERS_MAX = 64
+
 FURTHER_KEYS_KEPT = 8  # idempotency keys beyond the first that the record repeats; the log's claims keep all
 LATE_SIGNALS_KEPT = 8  # remembered in the record to recognise a repeated one; the log keeps all
 
@@ -97,6 +100,10 @@ INBOX_ANSWER_MS_MAX = 10 * 60_000  # how long an answer waits for a client that 
 INBOX_MAP_BYTES_FIRST = 1 << 24
 INBOX_MAP_BYTES_MAX = 1 << 30
 
+ARCHIVE_SEGMENT_EVENTS = 65_536  # in one file: as many as the tree has one hash for on its third level
+ARCHIVE_SLICE_EVENTS = 1_024  # that leave the log in one transaction: writers wait for each of these
+ARCHIVE_AFTER_MS = 7 * 24 * 3_600_000  # after which a whole segment of events is archived
+
 PROBLEMS_KEPT_MAX = 1_000  # that a verification names; it counts all
 
 PAGE_ROWS_DEFAULT = 50
@@ -110,6 +117,24 @@ ANCESTORS_MAX = 1_000  # that are looked through for the root, and for the task 
 MAP_BYTES_FIRST = 1 << 30
 MAP_BYTES_MAX = 1 << 44
 READERS_MAX = 1_024
+
+STALE_QUEUED_MS = 10 * 60_000  # in the queue, after which an audit says so
+STALE_RUNNING_MS = 30 * 60_000  # without a word from what runs
+STALE_FLOW_MS = 30 * 60_000  # without a step of a flow
+STALE_BUCKET_MS = 10 * 60_000  # how finely the index knows when running work was last heard of; less often moved
+CANCEL_STUCK_MS = 5 * 60_000  # that a cancelled flow whose tasks have ended may take to end
+CANCEL_FINISHED_MS = 10_000  # that it may take to end once the last of its tasks has: then it is not stuck yet
+PROBE_FAILING_MS = 10 * 60_000  # that a probe may be unable to tell
+UNDELIVERED_MS = 10 * 60_000  # that the message about an end may be on its way
+WATCHED_SILENCE_MS = STALE_RUNNING_MS - STALE_BUCKET_MS  # of work that was seen alive, before it is noted that it was
+WATCHED_TASKS_MAX = 4_096  # that such a note tells of, and as many of which no probe can tell
+WATCHED_WORDS_BYTES_MAX = 400  # of what a probe says that it cannot tell
+PROJECTION_STALLED_MS = 60_000  # that a read model may stand still behind the log while somebody keeps it
+TIMES_APART_MS = 1_000  # by which reported times have to contradict each other: clocks are set now and then
+FUTURE_END_MS = 5 * 60_000  # that a reported end may lie ahead of the ledger's clock: clocks differ by less
+UPKEEP_STEPS_MAX = 100_000  # of one maintenance: more are the next one's
+UPKEEP_AT_ONCE = 128  # commands of a maintenance that wait for the disk: more would keep writers waiting behind them
+UPKEEP_KEPT_SHOWN = 1_000  # that are kept though their retention is over, of which a maintenance says why
 
 RETENTION_TERMINAL_MS = 7 * 24 * 3_600_000
 RETENTION_LOST_MS = 24 * 3_600_000
@@ -147,4 +172,5 @@ assert MAP_BYTES_FIRST <= MAP_BYTES_MAX
 assert CHANNEL_TIMEOUT_MS <= CHANNEL_TIMEOUT_MS_MAX < DELIVERY_LIMIT_MS, "whoever sends answers before it is given up"
 assert DELIVERY_FIRST_MS <= DELIVERY_CEILING_MS
 assert SESSION_TAKE_DEFAULT <= SESSION_TAKE_MAX
+assert STALE_BUCKET_MS < STALE_RUNNING_MS, "what the index does not know is less than what an audit asks for"
 assert max(GRACE_MS, RETENTION_LOST_MS, RETENTION_TERMINAL_MS) <= DURATION_MS_MAX

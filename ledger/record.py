@@ -14,7 +14,7 @@ class TaskRecord(Struct, frozen=True, gc=False, omit_defaults=True, rename="came
     """A frozen snapshot of one task. Encoded as JSON it has the names of the interface: camelCase, absent not null.
 
     All times are UTC milliseconds as reported (`occurred_at`); `version` counts the task's events, `position` is
-    that of the newest.
+    that of the newest. `noted` are the codes of findings that an operator took note of since the status changed.
     """
 
     task_id: str
@@ -78,6 +78,7 @@ class TaskRecord(Struct, frozen=True, gc=False, omit_defaults=True, rename="came
     work_version: int | None = None
     resources: tuple[Resource, ...] = ()
     cleanup_begun_at: int | None = None
+    noted: tuple[str, ...] = ()
 
     @property
     def stream(self) -> bytes:

@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from tallystick.ledger.errors import Refused, TallystickError
+from tallystick.ledger.errors import Pruned, Refused, TallystickError
 from tallystick.ledger.events import TaskFact
 from tallystick.ledger.facts.deliveries import (
     DeliveryAttempted,
@@ -29,6 +29,7 @@ from tallystick.ledger.facts.tasks import (
     TaskBackingRestored,
     TaskCancelled,
     TaskCancelRequested,
+    TaskCleanupStamped,
     TaskCreated,
     TaskFailed,
     TaskHeld,
@@ -36,6 +37,7 @@ from tallystick.ledger.facts.tasks import (
     TaskLeased,
     TaskLinked,
     TaskLost,
+    TaskNoted,
     TaskNotifyChanged,
     TaskProgressed,
     TaskPruned,
@@ -70,6 +72,8 @@ SIGNALS: dict[type, str] = {
     TaskPruned: "prune",
     TaskHeld: "hold",
     TaskReleased: "release",
+    TaskNoted: "note",
+    TaskCleanupStamped: "stamp",
     TaskNotifyChanged: "notify",
     TaskCreated: "create",
     TaskAmended: "amend",
@@ -98,6 +102,11 @@ class Refusal(Struct, frozen=True):
     evidence: TaskLateSignal | None = None
 
 
-def refused(record: TaskRecord, data: TaskFact) -> Refusal:
-    """Return a refusal that says what the task is, and what was asked of it."""
-    return Refusal(Refused(record.task_id, status=record.shown_status, attempted=SIGNALS[data.__class__]))
+def pruned(record: TaskRecord) -> Pruned:
+    """Return what those hear who ask something of a task that retention removed."""
+    return Pruned(record.task_id, status=record.status, ended_at=record.ended_at, pruned_at=record.pruned_at)
+
+
+def refused(record: TaskRecord, data: TaskFact, why: str = "") -> Refusal:
+    """Return a refusal that says what the task is, and what was asked of it; and why, if that does not tell."""
+    return Refusal(Refused(record.task_id, status=record.shown_status, attempted=SIGNALS[data.__class__], why=why))

@@ -1,13 +1,13 @@
 """The read model "board": a row for every task, the index that lists read, and the names that tasks are found by."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.mapping import Database, Transaction
 from tallystick.projections.change import Changes, Known
 from tallystick.projections.keys import index_heading, name_headings, place, session_headings
 from tallystick.projections.places import Entry, Groups, add, remove
-from tallystick.projections.projection import Contents, Flows, Table, put_all
+from tallystick.projections.projection import Contents, Table, Whole, put_all
 from tallystick.projections.rows import pack, pack_tombstone, read_tombstone, unpack
 
 NAME = "board"
@@ -36,13 +36,12 @@ class Board:
                 writes.moved(stream, before, after)
         writes.write(txn, tables)
 
-    def contents(self, tasks: Iterable[tuple[bytes, TaskRecord]], flows: Flows) -> Contents:
-        del flows
+    def contents(self, whole: Whole) -> Contents:
         rows: list[Entry] = []
         index: list[Entry] = []
         names: list[Entry] = []
         tombstones: list[Entry] = []
-        for stream, record in tasks:
+        for stream, record in whole.tasks:
             if record.pruned_at is not None:
                 tombstones.append((stream, pack_tombstone(record)))
                 continue

@@ -6,10 +6,9 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from tallystick.ledger.errors import Corrupt
-from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.store.port import EventLog
 from tallystick.projections import board, flows
-from tallystick.projections.change import FlowLookup, Known, Lookup, changes_of, nothing_known
+from tallystick.projections.change import FlowLookup, Known, KnownFlow, Lookup, changes_of, nothing_known
 from tallystick.projections.views import Sight, Views
 
 SLICE_EVENTS = 8_192  # folded and written in one transaction
@@ -93,7 +92,7 @@ def flows_known_at(sight: Sight, log: EventLog, position: int) -> FlowLookup:
         tables = sight.tables[flows.NAME]
         return lambda stream: flows.known(sight.txn, tables, stream)
 
-    def from_log(stream: bytes) -> FlowRecord | None:
+    def from_log(stream: bytes) -> KnownFlow:
         history = [record for record in log.stream(stream) if record.position <= position]
         change = changes_of(history, nothing_known).changes.flows.get(stream)
         return change.after if change else None

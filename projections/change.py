@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Generic, TypeAlias, TypeVar
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tallystick.ledger.errors import Corrupt
 from tallystick.ledger.events import OF_FLOWS, Event
@@ -14,7 +15,8 @@ from tallystick.ledger.evolve import evolve
 from tallystick.ledger.flows.evolve import evolve_flow
 from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.record import TaskRecord
-from tallystick.ledger.store.port import Damaged, Stored
+from tallystick.ledger.remains import remains_of_flow, remains_of_task
+from tallystick.ledger.store.port import Damaged, Deleted, Stored
 
 R = TypeVar("R", TaskRecord, FlowRecord)
 
@@ -30,48 +32,77 @@ TaskChanges: TypeAlias = dict[bytes, Change[TaskRecord]]
 FlowChanges: TypeAlias = dict[bytes, Change[FlowRecord]]
 
 
-class Changes(Struct, frozen=True, gc=False):
-    """What became of every task and every flow that a run touched, by the sixteen bytes of their ids."""
-
-    tasks: TaskChanges = field(default_factory=dict)
-    flows: FlowChanges = field(default_factory=dict)
-
-    def __bool__(self) -> bool:
-        """Whether anything changed."""
-        return bool(self.tasks or self.flows)
-
-    def __len__(self) -> int:
-        """How many tasks and flows changed."""
-        return len(self.tasks) + len(self.flows)
-
-
 class Tombstone(Struct, frozen=True, gc=False, array_like=True):
-    """What is left of a task that retention removed."""
+    """What is left of a task or a flow that retention removed."""
 
     status: str
     ended_at: int | None
     pruned_at: int
 
 
+class Broken(Struct, frozen=True, gc=False, array_like=True):
+    """Where the events of a task or a flow begin not to follow each other, and why."""
+
+    position: int
+    detail: str
+
+
+class Damage(Struct, frozen=True, gc=False, array_like=True):
+    """Records next to each other that are no events, from the first position to the last, all for the same reason."""
+
+    first: int
+    last: int
+    detail: str
+
+
+BrokenStreams: TypeAlias = dict[bytes, Broken]
+Damages: TypeAlias = tuple[Damage, ...]
+
+
+class Changes(Struct, frozen=True, gc=False):
+    """What became of every task and every flow that a run touched, by the sixteen bytes of their ids.
+
+    What of the run says nothing is `broken`, by task or flow, each as of where that began, and `damaged`, in the order
+    of positions. Of what is pruned at the end of the run nothing is broken, unless it goes on after that.
+    """
+
+    tasks: TaskChanges = field(default_factory=dict)
+    flows: FlowChanges = field(default_factory=dict)
+    broken: BrokenStreams = field(default_factory=dict)
+    damaged: Damages = ()
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to tell."""
+        return bool(self.tasks or self.flows or self.broken or self.damaged)
+
+    def __len__(self) -> int:
+        """How much there is to tell."""
+        return len(self.tasks) + len(self.flows) + len(self.broken) + len(self.damaged)
+
+
 Known: TypeAlias = TaskRecord | Tombstone | None
 Lookup: TypeAlias = Callable[[bytes], Known]
 """Answers what was known of a task when the run began."""
 
-
-FlowLookup: TypeAlias = Callable[[bytes], FlowRecord | None]
+KnownFlow: TypeAlias = FlowRecord | Tombstone | None
+FlowLookup: TypeAlias = Callable[[bytes], KnownFlow]
 """Answers what was known of a flow when the run began."""
 
 
 class Folded(Struct, frozen=True):
-    """What a run of the log made of its tasks and flows, and what of it could not be read.
-
-    `skipped` says for every one whose events do not follow each other where that began, and why: it keeps its last
-    good state. `damaged` has the positions of records that are no events.
-    """
+    """What a run of the log made of its tasks and flows, and what of it could not be read."""
 
     changes: Changes
-    skipped: dict[bytes, Corrupt]
-    damaged: tuple[int, ...] = ()
+
+    @property
+    def skipped(self) -> dict[bytes, Corrupt]:
+        """For every task or flow whose events do not follow each other, where that began: it keeps its last state."""
+        return {stream: Corrupt(each.detail, position=each.position) for stream, each in self.changes.broken.items()}
+
+    @property
+    def damaged(self) -> tuple[int, ...]:
+        """The positions of records that are no events."""
+        return tuple(position for each in self.changes.damaged for position in range(each.first, each.last + 1))
 
 
 def nothing_known(_stream: bytes) -> None:
@@ -84,17 +115,19 @@ def changes_of(
     """Fold a run of the log; `known` is what the run before it made, if this one continues it.
 
     However the log is cut into runs, the records at the end are the same: an event that cannot follow is skipped,
-    and then so is every later one of its task or flow, because its version does not follow either.
+    and then so is every later one of its task or flow, because its version does not follow either. A pruning says
+    what was pruned, where nothing before it can be read any more.
     """
-    tasks: TaskChanges = dict(known.changes.tasks) if known else {}
-    skipped = dict(known.skipped) if known else {}
-    damaged = list(known.damaged) if known else []
+    before_it = known.changes if known else Changes()
+    tasks, broken = dict(before_it.tasks), dict(before_it.broken)
+    damaged: list[Damage] = []
     latest: dict[bytes, Known] = {}
     befores: dict[bytes, TaskRecord | None] = {}
     of_flows: list[Event] = []
     for event in events:
         if isinstance(event, Damaged):
-            damaged.append(event.position)
+            if not isinstance(event, Deleted):  # that is gone on purpose: nobody need do anything about it
+                damaged.append(Damage(event.position, event.position, event.detail))
             continue
         if event.data.__class__ in OF_FLOWS:
             of_flows.append(event)
@@ -113,41 +146,89 @@ def changes_of(
                 raise _goes_on_after_pruning(event)
             latest[stream] = evolve(record, event)
         except Corrupt as error:
-            skipped.setdefault(stream, error)
+            remains = None if isinstance(record, Tombstone) else remains_of_task(event, record)
+            if remains is None:
+                _note(broken, event, error, record)
+            else:
+                latest[stream] = remains
     for stream, before in befores.items():
         after = latest[stream]
         if isinstance(after, TaskRecord) and after is not before:
             tasks[stream] = Change(before, after)
-    changed = _flows_of(of_flows, flows, known.changes.flows if known else {}, skipped)
-    return Folded(Changes(tasks, changed), skipped, tuple(damaged))
+    changed = _flows_of(of_flows, flows, before_it.flows, broken)
+    if broken:
+        broken = _still_broken(broken, tasks, changed)
+    return Folded(Changes(tasks, changed, broken, joined((*before_it.damaged, *damaged))))
 
 
-def _flows_of(
-    events: Iterable[Event], lookup: FlowLookup, known: FlowChanges, skipped: dict[bytes, Corrupt]
-) -> FlowChanges:
+def _flows_of(events: Iterable[Event], lookup: FlowLookup, known: FlowChanges, broken: BrokenStreams) -> FlowChanges:
     """Fold what is about flows: far less than about tasks, and independent of it."""
     changes = dict(known)
     for event in events:
         stream = event.stream
         change = changes.get(stream)
-        record = change.after if change else lookup(stream)
+        found = change.after if change else lookup(stream)
+        record = None if isinstance(found, Tombstone) else found
+        after: FlowRecord | None
         try:
+            if isinstance(found, Tombstone):
+                raise _goes_on_after_pruning(event)
             after = evolve_flow(record, event)
         except Corrupt as error:
-            skipped.setdefault(stream, error)
-        else:
+            after = None if isinstance(found, Tombstone) else remains_of_flow(event, record)
+            if after is None:
+                _note(broken, event, error, found)
+        if after is not None:
             changes[stream] = Change(change.before if change else record, after)
     return changes
 
 
+def _note(broken: BrokenStreams, event: Event, error: Corrupt, known: Known | KnownFlow) -> None:
+    """Take note of where it began; what goes on after its pruning begins there."""
+    earlier = broken.get(event.stream)
+    pruned_in = known.position if isinstance(known, TaskRecord | FlowRecord) and known.pruned_at is not None else 0
+    if earlier is None or earlier.position < pruned_in:
+        broken[event.stream] = Broken(event.position, error.detail)
+
+
+def _still_broken(broken: BrokenStreams, tasks: TaskChanges, flows: FlowChanges) -> BrokenStreams:
+    """Return what is broken without that which was pruned since: of that the last word is known."""
+    return {
+        stream: each for stream, each in broken.items() if not _is_over(each, tasks.get(stream) or flows.get(stream))
+    }
+
+
+def _is_over(broken: Broken, change: Change[TaskRecord] | Change[FlowRecord] | None) -> bool:
+    return change is not None and change.after.pruned_at is not None and broken.position <= change.after.position
+
+
 def _goes_on_after_pruning(event: Event) -> Corrupt:
     """Nothing follows a pruning: what comes after it would have nothing left to change."""
-    return Corrupt(f"task {event.task_id} goes on after it was pruned", position=event.position)
+    what = "flow" if event.is_of_flow else "task"
+    return Corrupt(f"{what} {event.task_id} goes on after it was pruned", position=event.position)
+
+
+def joined(damages: Iterable[Damage]) -> Damages:
+    """Return damage, which must be in the order of positions, with neighbours of the same reason made one."""
+    found: list[Damage] = []
+    for each in damages:
+        last = found[-1] if found else None
+        if last is not None and each.detail == last.detail and each.first <= last.last + 1:
+            found[-1] = Damage(last.first, max(last.last, each.last), last.detail)
+        else:
+            found.append(each)
+    return tuple(found)
 
 
 def merge(first: Changes, second: Changes) -> Changes:
     """Return what two runs made together, when the second follows the first."""
-    return Changes(_merged(first.tasks, second.tasks), _merged(first.flows, second.flows))
+    broken = second.broken | _still_broken(first.broken, second.tasks, second.flows)
+    return Changes(
+        _merged(first.tasks, second.tasks),
+        _merged(first.flows, second.flows),
+        broken,
+        joined((*first.damaged, *second.damaged)),
+    )
 
 
 def _merged(first: dict[bytes, Change[R]], second: dict[bytes, Change[R]]) -> dict[bytes, Change[R]]:
@@ -156,6 +237,23 @@ def _merged(first: dict[bytes, Change[R]], second: dict[bytes, Change[R]]) -> di
         earlier = first.get(stream)
         merged[stream] = Change(earlier.before, change.after) if earlier else change
     return merged
+
+
+def since(base: int, changes: Changes, lookup: Lookup, flows: FlowLookup) -> Changes:
+    """Return what is left to tell of changes when the rows have moved on to `base`, as which the lookups know them."""
+    left = Changes(
+        broken={stream: each for stream, each in changes.broken.items() if each.position > base},
+        damaged=tuple(replace(each, first=max(each.first, base + 1)) for each in changes.damaged if each.last > base),
+    )
+    for stream, change in changes.tasks.items():
+        if change.after.position > base:
+            known = lookup(stream)
+            left.tasks[stream] = Change(known if isinstance(known, TaskRecord) else None, change.after)
+    for stream, moved in changes.flows.items():
+        if moved.after.position > base:
+            known_flow = flows(stream)
+            left.flows[stream] = Change(known_flow if isinstance(known_flow, FlowRecord) else None, moved.after)
+    return left
 
 
 def last_of(changes: Changes, until: int) -> tuple[int, bytes] | None:

@@ -9,8 +9,9 @@ from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.mapping import Database
 from tallystick.ledger.store.port import EventLog
 from tallystick.projections.catch_up import Progressed, nobody
-from tallystick.projections.change import changes_of
-from tallystick.projections.projection import Table
+from tallystick.projections.change import Changes, changes_of
+from tallystick.projections.projection import Table, Whole
+from tallystick.projections.quarantine import together
 from tallystick.projections.rows import pack, unpack
 from tallystick.projections.views import Sight, Views
 
@@ -52,6 +53,7 @@ class _Fold:
         self._log, self._progressed = log, progressed
         self._rows: dict[bytes, bytes] = {}
         self._flows: dict[bytes, FlowRecord] = {}
+        self._flaws = Changes()
         self._position = 0
 
     def advance(self, position: int) -> None:
@@ -61,17 +63,18 @@ class _Fold:
             folded = changes_of(self._log.read(self._position, last), self._known, flows=self._flows.get)
             self._rows.update((stream, pack(change.after)) for stream, change in folded.changes.tasks.items())
             self._flows.update((stream, change.after) for stream, change in folded.changes.flows.items())
+            self._flaws = together(self._flaws, folded.changes)
             self._position = last
             self._progressed(last, position)
 
-    def records(self) -> Iterator[tuple[bytes, TaskRecord]]:
+    def whole(self) -> Whole:
+        """Return all that there is."""
+        return Whole(self._records(), self._flows.items(), self._flaws.broken, self._flaws.damaged)
+
+    def _records(self) -> Iterator[tuple[bytes, TaskRecord]]:
         """Yield every task, in the order of ids."""
         for stream in sorted(self._rows):
             yield stream, unpack(stream, self._rows[stream])
-
-    def flows(self) -> Iterator[tuple[bytes, FlowRecord]]:
-        """Yield every flow that has events of its own."""
-        yield from self._flows.items()
 
     def _known(self, stream: bytes) -> TaskRecord | None:
         row = self._rows.get(stream)
@@ -86,7 +89,7 @@ def check(views: Views, log: EventLog, name: str, *, progressed: Progressed = no
     with views.read() as sight:
         assert sight is not None, "these views are another version's"
         fold.advance(sight.position(name))
-        contents = projection.contents(fold.records(), fold.flows())
+        contents = projection.contents(fold.whole())
         found: list[Difference] = []
         different = 0
         entries = 0

@@ -1,7 +1,7 @@
 """The read model "counts": how many tasks there are of each runtime and status."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from struct import Struct as Layout
 from typing import TypeAlias
 
@@ -13,7 +13,7 @@ from tallystick.ledger.store.mapping import Database, Transaction
 from tallystick.projections.change import Changes, TaskChanges
 from tallystick.projections.codes import BLOCKED_CODE, RUNTIME_CODES, RUNTIMES, SHOWN_CODES, STATUSES, shown_code
 from tallystick.projections.keys import CELLS_KEY
-from tallystick.projections.projection import Contents, Flows, Table
+from tallystick.projections.projection import Contents, Table, Whole
 
 NAME = "counts"
 
@@ -58,9 +58,8 @@ class Counting:
             cells.update(moved)
             txn.put(CELLS_KEY, _packed(cells), db=tables[0])
 
-    def contents(self, tasks: Iterable[tuple[bytes, TaskRecord]], flows: Flows) -> Contents:
-        del flows
-        cells = Counter(cell_of(record) for _, record in tasks if record.pruned_at is None)
+    def contents(self, whole: Whole) -> Contents:
+        cells = Counter(cell_of(record) for _, record in whole.tasks if record.pruned_at is None)
         return ([(CELLS_KEY, _packed(cells))] if cells else [],)
 
 

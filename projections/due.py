@@ -5,21 +5,29 @@ configuration takes effect at once, on every task.
 """
 
 import heapq
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import TypeAlias
 
 from msgspec import Struct, field
 
-from tallystick.ledger.lifecycle import TERMINAL, Runtime, Status
-from tallystick.ledger.limits import CANCEL_GRACE_MS, GRACE_MS, RETENTION_LOST_MS, RETENTION_TERMINAL_MS, TIME_MS_MAX
+from tallystick.ledger.lifecycle import TERMINAL, DeliveryStatus, Runtime, Status
+from tallystick.ledger.limits import (
+    CANCEL_GRACE_MS,
+    GRACE_MS,
+    RETENTION_LOST_MS,
+    RETENTION_TERMINAL_MS,
+    STALE_BUCKET_MS,
+    TIME_MS_MAX,
+)
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.mapping import Database, Transaction
+from tallystick.ledger.upkeep.times import INCONSISTENT, contradiction
 from tallystick.projections.change import Changes
 from tallystick.projections.codes import RUNTIME_CODES, STATUS_CODES
 from tallystick.projections.keys import mark_heading, mark_place
 from tallystick.projections.places import Entry, Groups, add, moment, moment_of, oldest_first, remove, stream_of
-from tallystick.projections.projection import Contents, Flows, Table
+from tallystick.projections.projection import Contents, Table, Whole
 
 NAME = "due"
 
@@ -79,8 +87,16 @@ _DEADLINE = 0x01
 _CANCEL = 0x02
 _BACKED = 0x03  # leads to nothing: it tells which tasks say themselves what backs them
 _CLEANUP = 0x04
+# These lead to nothing either: by them an audit finds what it looks at.
+RUNNING = 0x05  # by the ten minutes in which it was last heard of
+CONTRADICTED = 0x06  # by its creation
+HELD = 0x07  # by its end, as all that has ended and has no cleanup time
+UNDELIVERED = 0x08  # by its end
 _GRACE = 0x10  # + runtime
 _RETENTION = 0x20  # + runtime * 8 + status
+_STAMPED = 0x60  # + the same
+
+_RUNS, _FAILED = Status.RUNNING, DeliveryStatus.FAILED
 
 
 class DueMarks:
@@ -93,8 +109,11 @@ class DueMarks:
         gone: list[Entry] = []
         new: Groups = {}
         for stream, change in changes.tasks.items():
+            known = change.before
+            if known is not None and _goes_on(known, change.after):
+                continue
             marks = marks_of(change.after)
-            before = [] if change.before is None else marks_of(change.before)
+            before = [] if known is None else marks_of(known)
             if marks == before:
                 continue
             if before:
@@ -106,9 +125,23 @@ class DueMarks:
         remove(txn, tables[0], gone)
         add(txn, tables[0], new)
 
-    def contents(self, tasks: Iterable[tuple[bytes, TaskRecord]], flows: Flows) -> Contents:
-        del flows
-        return ([_entry(mark, stream) for stream, record in tasks for mark in marks_of(record)],)
+    def contents(self, whole: Whole) -> Contents:
+        return ([_entry(mark, stream) for stream, record in whole.tasks for mark in marks_of(record)],)
+
+
+def _goes_on(before: TaskRecord, after: TaskRecord) -> bool:
+    """Whether a task is active as it was, so that its marks are the same: so it is in most changes of one that runs."""
+    return (
+        before.ended_at is None
+        and before.status is after.status
+        and before.last_event_at // STALE_BUCKET_MS == after.last_event_at // STALE_BUCKET_MS
+        and before.deadline_at == after.deadline_at
+        and before.backing_missed_at == after.backing_missed_at
+        and before.cancel_requested_at == after.cancel_requested_at
+        and before.lease_ms == after.lease_ms
+        and before.backing == after.backing
+        and before.noted == after.noted
+    )
 
 
 def _entry(mark: Mark, stream: bytes) -> Entry:
@@ -119,11 +152,10 @@ def _entry(mark: Mark, stream: bytes) -> Entry:
 def marks_of(record: TaskRecord) -> list[Mark]:
     """Return the moments that matter to a task as it stands."""
     if record.ended_at is not None:
-        left = [(_CLEANUP, record.ended_at)] if record.resources else []
-        if record.held_at is not None or record.pruned_at is not None:
-            return left
-        return [*left, (_RETENTION + RUNTIME_CODES[record.runtime] * 8 + STATUS_CODES[record.status], record.ended_at)]
+        return _marks_of_ended(record, record.ended_at)
     marks = []
+    if record.status is _RUNS:
+        marks.append((RUNNING, quiet_since(record.last_event_at)))
     if record.deadline_at is not None:
         marks.append((_DEADLINE, record.deadline_at))
     if record.backing_missed_at is not None:
@@ -132,7 +164,51 @@ def marks_of(record: TaskRecord) -> list[Mark]:
         marks.append((_CANCEL, record.cancel_requested_at))
     if names_its_backing(record):
         marks.append((_BACKED, record.created_at))
+    if is_contradicted(record):
+        marks.append((CONTRADICTED, record.created_at))
     return marks
+
+
+def _marks_of_ended(record: TaskRecord, ended_at: int) -> list[Mark]:
+    marks = [(_CLEANUP, ended_at)] if record.resources else []
+    if record.pruned_at is not None:
+        return marks
+    if record.cleanup_after is None:
+        if record.held_at is None:
+            marks.append((retention_code(record.runtime, record.status), ended_at))
+        else:
+            marks.append((HELD, ended_at))
+    elif record.held_at is None:
+        code = _STAMPED - _RETENTION + retention_code(record.runtime, record.status)
+        marks.append((code, record.cleanup_after))
+    if is_undelivered(record):
+        marks.append((UNDELIVERED, ended_at))
+    if is_contradicted(record):
+        marks.append((CONTRADICTED, record.created_at))
+    return marks
+
+
+def quiet_since(heard_at: int) -> int:
+    """Return the moment by which a task that was heard of then is known: a running one moves every ten minutes."""
+    return heard_at - heard_at % STALE_BUCKET_MS
+
+
+def retention_code(runtime: Runtime, status: Status) -> int:
+    """Return the class of the tasks of a runtime that ended in a status, are not held, and have no cleanup time."""
+    return _RETENTION + RUNTIME_CODES[runtime] * 8 + STATUS_CODES[status]
+
+
+def is_undelivered(record: TaskRecord) -> bool:
+    """Return whether the one who was to hear how a task ended was not told, and will not be by itself."""
+    return record.delivery_status is _FAILED
+
+
+def is_contradicted(record: TaskRecord) -> bool:
+    """Return whether the reported times of a task contradict each other, and nobody has taken note of that."""
+    started, ended = record.started_at, record.ended_at
+    if (started is None or started >= record.created_at) and (ended is None or ended >= (started or record.created_at)):
+        return False  # as nearly all are, so that nobody need be asked
+    return contradiction(record) is not None and INCONSISTENT not in record.noted
 
 
 def names_its_backing(record: TaskRecord) -> bool:
@@ -144,10 +220,8 @@ def dues_of(record: TaskRecord, rules: DueRules) -> set[tuple[int, DueKind]]:
     """Return what will be due for a task as it stands, and when."""
     if record.ended_at is not None:
         left = {(record.ended_at, DueKind.CLEANUP)} if record.resources else set()
-        kept = rules.retention_of(record.runtime, record.status)
-        if kept is None or record.held_at is not None or record.pruned_at is not None:
-            return left
-        return left | {(record.ended_at + kept, DueKind.RETENTION)}
+        over_at = retention_ends_at(record, rules)
+        return left if over_at is None else left | {(over_at, DueKind.RETENTION)}
     dues = set()
     if record.deadline_at is not None:
         dues.add((record.deadline_at, DueKind.DEADLINE))
@@ -159,20 +233,48 @@ def dues_of(record: TaskRecord, rules: DueRules) -> set[tuple[int, DueKind]]:
     return dues
 
 
+def retention_ends_at(record: TaskRecord, rules: DueRules) -> int | None:
+    """Return when a task need not be kept any more (ms): as stamped, else so long after its end.
+
+    None when nothing ends that: it has not ended, is held, was pruned, or is kept for ever.
+    """
+    if record.ended_at is None or record.held_at is not None or record.pruned_at is not None:
+        return None
+    kept = rules.retention_of(record.runtime, record.status)
+    if kept is None or record.cleanup_after is None:
+        return None if kept is None else record.ended_at + kept
+    return record.cleanup_after
+
+
 def scan(
-    txn: Transaction, table: Database, until: int, rules: DueRules, kinds: Collection[DueKind] = ALL_KINDS
+    txn: Transaction,
+    table: Database,
+    until: int,
+    rules: DueRules,
+    *,
+    kinds: Collection[DueKind] = ALL_KINDS,
+    after: Due | None = None,
 ) -> Iterator[Due]:
     """Yield what the stored marks make due until then (ms, included), the longest overdue first.
 
-    Costs a few steps in the tree for each rule, and one for what is due.
+    What comes behind `after` alone. Costs a few steps in the tree for each rule, and one for what is due.
     """
-    yield from heapq.merge(*(_due_of(txn, table, until, each) for each in _classes(rules) if each.kind in kinds))
+    first = None if after is None else after.at
+    found = heapq.merge(*(_due_of(txn, table, until, each, first) for each in _classes(rules) if each.kind in kinds))
+    return found if after is None else (each for each in found if each > after)
 
 
 def backed(txn: Transaction, table: Database) -> Iterator[bytes]:
     """Yield the active tasks that name what backs them, the oldest first."""
-    for place in oldest_first(txn, table, mark_heading(_BACKED), moment(TIME_MS_MAX)):
-        yield stream_of(place)
+    return map(stream_of, marked(txn, table, _BACKED))
+
+
+def marked(
+    txn: Transaction, table: Database, code: int, until: int = TIME_MS_MAX, first: int | None = None
+) -> Iterator[bytes]:
+    """Yield the places of the marks of one class from a moment on and until another (ms, both included), in order."""
+    start = b"" if first is None else moment(first)
+    return oldest_first(txn, table, mark_heading(code), moment(until + 1), start)
 
 
 class _Class(Struct, frozen=True):
@@ -194,11 +296,15 @@ def _classes(rules: DueRules) -> Iterator[_Class]:
         for status in TERMINAL:
             kept = rules.retention_of(runtime, status)
             if kept is not None:
-                yield _Class(_RETENTION + code * 8 + STATUS_CODES[status], DueKind.RETENTION, kept)
+                by_end = retention_code(runtime, status)
+                yield _Class(by_end, DueKind.RETENTION, kept)
+                yield _Class(_STAMPED - _RETENTION + by_end, DueKind.RETENTION, 0)
 
 
-def _due_of(txn: Transaction, table: Database, until: int, marks: _Class) -> Iterator[Due]:
+def _due_of(txn: Transaction, table: Database, until: int, marks: _Class, first: int | None) -> Iterator[Due]:
     last = until - marks.after
-    if last >= marks.earliest:
-        for place in oldest_first(txn, table, mark_heading(marks.code), moment(last + 1)):
-            yield Due(max(moment_of(place), marks.earliest) + marks.after, marks.kind, stream_of(place))
+    if last < marks.earliest:
+        return
+    begin = None if first is None or first <= marks.earliest + marks.after else first - marks.after
+    for place in marked(txn, table, marks.code, last, begin):
+        yield Due(max(moment_of(place), marks.earliest) + marks.after, marks.kind, stream_of(place))

@@ -15,13 +15,14 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from tallystick.ledger import fields
-from tallystick.ledger.errors import Ambiguous
-from tallystick.ledger.flows.mirror import MIRRORED, has_mirror, mirror_status, mirror_stream, mirrored
+from tallystick.ledger.errors import Ambiguous, Pruned
+from tallystick.ledger.flows.mirror import MIRRORED, has_mirror, is_mirror, mirror_status, mirror_stream, mirrored
 from tallystick.ledger.flows.record import FlowRecord, no_flow
 from tallystick.ledger.ids import id_bytes_or_none, id_text
 from tallystick.ledger.lifecycle import FLOW_ACTIVE, FlowMode, FlowStatus, Status
 from tallystick.ledger.record import TaskRecord
 from tallystick.projections import flows
+from tallystick.projections.change import Known, KnownFlow, Tombstone
 from tallystick.projections.codes import BLOCKED_CODE, RUNTIME_CODES, STATUS_CODES
 from tallystick.projections.counts import Cell
 from tallystick.projections.flow_query import FlowPage, FlowQuery
@@ -61,16 +62,27 @@ class FlowList:
         self._seen = seen
 
     def get(self, flow_id: str) -> FlowRecord:
-        """Return a flow. Raises `NotFound`."""
-        stream = id_bytes_or_none(flow_id)
-        found = None if stream is None else self.flow(stream)
+        """Return a flow. Raises `NotFound`, or `Pruned` when retention removed it."""
+        found = self._named(flow_id)
         if found is None:
             raise no_flow(flow_id)
         return found
 
+    def _named(self, flow_id: str) -> FlowRecord | None:
+        """Return the flow with this id, None when there is none. Raises `Pruned`."""
+        stream = id_bytes_or_none(flow_id)
+        found = None if stream is None else self.flow(stream)
+        left = None if stream is None or found is not None else self._left(stream)
+        if left is not None:
+            raise Pruned(flow_id, status=left.status, ended_at=left.ended_at, pruned_at=left.pruned_at, of="Flow")
+        return found
+
     def flow(self, stream: bytes) -> FlowRecord | None:
-        """Return the flow with this id, None when there is none."""
-        own = self._own(stream)
+        """Return the flow with this id, None when there is none, or it was pruned."""
+        told = self._told(stream)
+        own = _unpruned(told)
+        if own is None and told is not None:
+            return None
         if own is not None and own.is_managed:
             return own
         origin = self._seen.task(mirror_stream(stream))
@@ -79,11 +91,11 @@ class FlowList:
     def find(self, token: str) -> FlowRecord:
         """Return the flow with this id, else the only one of this owner that has not ended.
 
-        The token is trimmed. Raises `NotFound`, and `Ambiguous` with the candidates when several could be meant.
+        The token is trimmed. Raises `NotFound`, `Pruned` when it is the id of one that retention removed, and
+        `Ambiguous` with the candidates when several could be meant.
         """
         token = fields.required_key("lookup", token)
-        stream = id_bytes_or_none(token)
-        found = None if stream is None else self.flow(stream)
+        found = self._named(token)
         if found is not None:
             return found
         queries = [FlowQuery(owner=token, status=status) for status in FLOW_ACTIVE]  # never all that ever ended
@@ -132,7 +144,7 @@ class FlowList:
         cursor = sight.txn.cursor(sight.tables[flows.NAME][flows.INDEX])
         count: int = cursor.count() if cursor.set_key(status_heading(status)) else 0
         managed = [change for change in told if change.after.is_managed]
-        count += sum(change.after.status is status for change in managed)
+        count += sum(change.after.status is status and change.after.pruned_at is None for change in managed)
         return count - sum(change.before is not None and change.before.status is status for change in managed)
 
     # What there is.
@@ -158,7 +170,7 @@ class FlowList:
     def _mirrors(self, query: FlowQuery, span: Span) -> Iterator[Found]:
         """Yield the flows of detached tasks that have no events of their own."""
         for place, task in self._seen.mirrored(Query(owner=query.owner), _cells_of(query.status), span):
-            if self._own(mirror_stream(stream_of(place))) is None:
+            if self._told(mirror_stream(stream_of(place))) is None:
                 yield place, self._mirrored(task, None)
 
     def _joined(self, query: FlowQuery, span: Span) -> Iterator[Found]:
@@ -182,11 +194,29 @@ class FlowList:
     @cached_property
     def _behind(self) -> frozenset[bytes]:
         """The flows whose rows are older than those of the tasks: nothing, as a rule."""
-        sight, base = self._seen.sight, self._seen.overlay.base
-        return frozenset() if sight is None else self._seen.flows_between(sight.position(flows.NAME), base)
+        sight = self._seen.sight
+        return frozenset() if sight is None else self._seen.flows_behind(sight.position(flows.NAME))
 
-    def _own(self, stream: bytes) -> FlowRecord | None:
-        """Return what a flow's own events tell; None when it has none."""
+    def own(self, stream: bytes) -> FlowRecord | None:
+        """Return what a flow's own events tell; None when it has none, or was pruned."""
+        return _unpruned(self._told(stream))
+
+    def unseen(self) -> frozenset[bytes]:
+        """Return the flows that the index does not know, or not as they are."""
+        return self._behind.union(self._seen.overlay.flows)
+
+    def _left(self, stream: bytes) -> Tombstone | None:
+        """Return what is left of a pruned flow: of one that had no events of its own, what is left of its task."""
+        told = self._told(stream)
+        if told is not None or not is_mirror(stream):
+            return _tombstone(told)
+        left = _tombstone(self._seen.known(mirror_stream(stream)))
+        if left is None:
+            return None
+        return Tombstone(mirror_status(Status(left.status), None).value, left.ended_at, left.pruned_at)
+
+    def _told(self, stream: bytes) -> KnownFlow:
+        """Return what a flow's own events tell, of a pruned one its record or its tombstone; None when it has none."""
         change = self._seen.overlay.flows.get(stream)
         if change is not None:
             return change.after
@@ -201,10 +231,10 @@ class FlowList:
         Whoever asks looks whether they fit. Mirrors stand where their tasks stand.
         """
         sight = self._seen.sight
-        unseen = self._behind.union(self._seen.overlay.flows)
+        unseen = self.unseen()
         told: list[Found] = []
         for stream in unseen:
-            own = self._own(stream)
+            own = self.own(stream)
             if own is None or (are_mirrors and own.is_managed):
                 continue
             here = moment(own.created_at) + (mirror_stream(stream) if are_mirrors else stream)
@@ -218,9 +248,20 @@ class FlowList:
             (place, own)
             for place in newest_first(sight.txn, tables[flows.INDEX], headings, span)
             if (stream := mirror_stream(stream_of(place)) if are_mirrors else stream_of(place)) not in unseen
-            and (own := flows.known(sight.txn, tables, stream)) is not None
+            and (own := _unpruned(flows.known(sight.txn, tables, stream))) is not None
         )
         return heapq.merge(stored, told, key=itemgetter(0), reverse=True)
+
+
+def _unpruned(told: KnownFlow) -> FlowRecord | None:
+    return told if isinstance(told, FlowRecord) and told.pruned_at is None else None
+
+
+def _tombstone(told: KnownFlow | Known) -> Tombstone | None:
+    """Return what is left of what was pruned, None of what was not."""
+    if told is None or isinstance(told, Tombstone):
+        return told
+    return None if told.pruned_at is None else Tombstone(told.status.value, told.ended_at, told.pruned_at)
 
 
 def _activities(status: str | None) -> Sequence[bool]:
@@ -230,7 +271,7 @@ def _activities(status: str | None) -> Sequence[bool]:
 
 def counts_of_flows(records: Iterable[FlowRecord]) -> FlowCounts:
     """Return how many managed flows are among some."""
-    managed = [record for record in records if record.is_managed]
+    managed = [record for record in records if record.is_managed and record.pruned_at is None]
     cancelling = sum(record.cancel_requested_at is not None and record.is_active for record in managed)
     return _counts(Counter(record.status for record in managed), cancelling)
 

@@ -12,6 +12,11 @@
     flows.index       "S", status, 1; "C"                       → places, by creation: of a status; being cancelled
                       "O" or "P"; digest of the owner, 6        → places, by creation: active or ended, of an owner
                       "M" or "N"; digest of the owner, 6        → the same of mirrored flows, under their tasks' places
+                      "Q"                                       → places of active managed flows, by their last move
+                      "E", status, 1                            → places of all that have ended, by when they did
+    flows.tombstones  id                                        → the tombstone
+    quarantine.damaged  position, 8                             → records that cannot be read, from there on
+    quarantine.streams  id                                      → where its events begin not to follow, and why
     outbox.places     kind, 1; digest of endpoint or session, 6 → places, by the moment that is due, or by position
 """
 
@@ -50,7 +55,7 @@ ENDPOINT, SESSION, UNCONFIRMED, STUCK, WITHHELD = b"E", b"S", b"U", b"X", b"W"
 """The kinds of headings of the outbox: of each endpoint, of each session, of all that have to be confirmed, of all that
 wait for an operator, and of all that wait for work below their task."""
 
-FLOW_STATUS, FLOW_CANCELLING = b"S", b"C"
+FLOW_STATUS, FLOW_CANCELLING, FLOW_QUIET, FLOW_ENDED = b"S", b"C", b"Q", b"E"
 FLOW_OWNER_ACTIVE, FLOW_OWNER_ENDED, FLOW_MIRROR_ACTIVE, FLOW_MIRROR_ENDED = b"O", b"P", b"M", b"N"
 
 _RUN, _PARENT, _FLOW = bytes([NameKind.RUN]), bytes([NameKind.PARENT]), bytes([NameKind.FLOW])

@@ -4,7 +4,7 @@ A place under an endpoint is a task that has a message to send there, by the mom
 a session is a message that waits there, by its position in the log.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -25,7 +25,7 @@ from tallystick.projections.places import (
     remove,
     stream_of,
 )
-from tallystick.projections.projection import Contents, Flows, Table
+from tallystick.projections.projection import Contents, Table, Whole
 
 NAME = "outbox"
 
@@ -64,9 +64,8 @@ class Outbox:
         remove(txn, tables[0], gone)
         add(txn, tables[0], new)
 
-    def contents(self, tasks: Iterable[tuple[bytes, TaskRecord]], flows: Flows) -> Contents:
-        del flows
-        return ([entry for stream, record in tasks for entry in set(places_of(stream, open_of(record)))],)
+    def contents(self, whole: Whole) -> Contents:
+        return ([entry for stream, record in whole.tasks for entry in set(places_of(stream, open_of(record)))],)
 
 
 def open_of(record: TaskRecord) -> tuple[Waiting, ...]:

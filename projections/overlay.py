@@ -7,7 +7,6 @@ from tallystick.ledger.flows.mirror import has_mirror
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import EventLog
 from tallystick.projections.change import (
-    Change,
     Changes,
     FlowChanges,
     FlowLookup,
@@ -16,6 +15,7 @@ from tallystick.projections.change import (
     Lookup,
     TaskChanges,
     changes_of,
+    since,
 )
 from tallystick.projections.keys import place
 from tallystick.projections.places import Span
@@ -29,9 +29,11 @@ class Overlay:
 
     def __init__(self, base: int = 0, head: int = 0, folded: Folded | None = None) -> None:
         self.base, self.head = base, head
-        self.folded = folded or Folded(Changes(), {})
+        self.folded = folded or Folded(Changes())
         self.unseen: dict[int | None, Mapping[bytes, Known]] = {}
         """By the position of an index, what it does not know, once somebody has asked: nobody folds it twice."""
+        self.flows_behind: dict[int, frozenset[bytes]] = {}
+        """By the position of their rows, the flows that have events between it and `base`: nobody reads it twice."""
 
     @property
     def changes(self) -> TaskChanges:
@@ -51,7 +53,7 @@ class Overlay:
         known: Folded | None = None
         read = base
         if self.base <= base < self.head:
-            known = self.folded if base == self.base else Folded(_since(base, self.folded.changes, lookup, flows), {})
+            known = self.folded if base == self.base else Folded(since(base, self.folded.changes, lookup, flows))
             read = self.head
         return Overlay(
             base, head, changes_of(log.read(read, head), lookup, known, flows=flows) if read < head else known
@@ -98,16 +100,3 @@ class Overlay:
         ]
         live.sort(key=lambda entry: entry[0], reverse=True)
         return live
-
-
-def _since(base: int, changes: Changes, lookup: Lookup, flows: FlowLookup) -> Changes:
-    """What is left to tell when the rows have moved on to `base`."""
-    left = Changes()
-    for stream, change in changes.tasks.items():
-        if change.after.position > base:
-            known = lookup(stream)
-            left.tasks[stream] = Change(known if isinstance(known, TaskRecord) else None, change.after)
-    for stream, moved in changes.flows.items():
-        if moved.after.position > base:
-            left.flows[stream] = Change(flows(stream), moved.after)
-    return left

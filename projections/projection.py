@@ -1,14 +1,14 @@
 """The port of a read model: what it stores of every task or flow, and how it follows what changes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.mapping import Database, Transaction
-from tallystick.projections.change import Changes
+from tallystick.projections.change import Broken, Changes, Damages
 
 
 class Table(Struct, frozen=True):
@@ -22,8 +22,13 @@ Contents: TypeAlias = tuple[Iterable[tuple[bytes, bytes]], ...]
 """What stands in each table of a read model: keys and values, or headings and places."""
 
 
-Flows: TypeAlias = Iterable[tuple[bytes, FlowRecord]]
-"""Flows that have events of their own, by id."""
+class Whole(Struct, frozen=True):
+    """All that a log tells: tasks, flows that have events of their own, and what of it says nothing."""
+
+    tasks: Iterable[tuple[bytes, TaskRecord]] = ()
+    flows: Iterable[tuple[bytes, FlowRecord]] = ()
+    broken: Mapping[bytes, Broken] = field(default_factory=dict)
+    damaged: Damages = ()
 
 
 class Projection(Protocol):
@@ -43,8 +48,8 @@ class Projection(Protocol):
         """Write what the changes change. MUST read and write nothing but its tables, through `txn`."""
         ...
 
-    def contents(self, tasks: Iterable[tuple[bytes, TaskRecord]], flows: Flows) -> Contents:
-        """Return what the tables must have, in any order, when these are all there are: what `check` holds them to."""
+    def contents(self, whole: Whole) -> Contents:
+        """Return what the tables must have, in any order, when this is all there is: what `check` holds them to."""
         ...
 
 

@@ -63,6 +63,7 @@ _HEAD: dict[str, Any] = {
 _RARE = (
     "outbox",
     "work_version",
+    "cleanup_after",
     "progress_step",
     "progress_steps",
     "tool_use_count",
@@ -88,12 +89,12 @@ _RARE = (
     "backing_missed_at",
     "late_signals",
     "late_signal_count",
-    "cleanup_after",
     "held_at",
     "pruned_at",
     "resources",
     "cleanup_begun_at",
     "lease_ms",
+    "noted",
 )
 _MOMENTS = ("last_event_at", "started_at", "ended_at", "progress_at")
 
@@ -101,7 +102,8 @@ _FIELDS: dict[str, FieldInfo] = {field.name: field for field in fields(TaskRecor
 _PLACES = {name: place for place, name in enumerate(_FIELDS)}
 _BODY = tuple(name for name in _FIELDS if name not in {"task_id", *_HEAD, *_RARE})
 _ABSENT = tuple(_FIELDS[name].default for name in _RARE)
-_CUTS = (0, 2, 6, 12)  # where a row may end: without any of these, with messages, progress, what a creation may say
+# Where a row may end: without any of these; with messages, its retention's end, progress, what a creation may say.
+_CUTS = (0, 2, 3, 7, 13)
 
 Row: type[Any] = msgspec.defstruct(
     "Row",
@@ -214,8 +216,8 @@ def as_record(stream: bytes, row: Any) -> TaskRecord:
     return TaskRecord(task_id=task_id, **told)
 
 
-def pack_tombstone(record: TaskRecord) -> bytes:
-    """Return the bytes that stay of a pruned task."""
+def pack_tombstone(record: TaskRecord | FlowRecord) -> bytes:
+    """Return the bytes that stay of a pruned task or flow."""
     assert record.pruned_at is not None, "only what was pruned has a tombstone"
     return _encode(Tombstone(record.status.value, record.ended_at, record.pruned_at))
 

@@ -11,13 +11,13 @@ from tallystick.ledger import fields
 from tallystick.ledger.errors import NotFound, Pruned
 from tallystick.ledger.events import Event
 from tallystick.ledger.flows.mirror import has_mirror
-from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.ids import id_bytes_or_none
 from tallystick.ledger.limits import BOARD_ROWS_MAX, PAGE_ROWS_MAX, TIME_MS_MAX
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import EventLog
 from tallystick.projections import board, counts, due, outbox
-from tallystick.projections.change import Known, Tombstone, changes_of, nothing_known
+from tallystick.projections.catch_up import flows_known_at, known_at
+from tallystick.projections.change import Changes, Known, KnownFlow, Tombstone, changes_of, nothing_known
 from tallystick.projections.counts import CELLS, Cell, Counts, cell_of, counts_of, moves
 from tallystick.projections.due import ALL_KINDS, Due, DueKind, DueRules, dues_of
 from tallystick.projections.keys import ENDPOINT, SESSION, STUCK, WITHHELD, NameKind, cell_in, name_heading, place
@@ -25,6 +25,7 @@ from tallystick.projections.outbox import OutboxCounts, Slot
 from tallystick.projections.overlay import Overlay
 from tallystick.projections.places import Span, moment_of, newest_first, stream_of
 from tallystick.projections.plan import ACTIVE_CELLS, ENDED_CELLS, cells_of, plan_of, row_cell
+from tallystick.projections.quarantine import together
 from tallystick.projections.query import Page, Query, matcher
 from tallystick.projections.rows import SAME, ViewsDamaged, as_record, read_row, unpack
 from tallystick.projections.views import Sight
@@ -38,6 +39,8 @@ Streams: TypeAlias = list[bytes]
 Slots: TypeAlias = list[Slot]
 
 _ALL_CELLS = frozenset(CELLS)
+
+ROWS_AT_ONCE = 128
 
 COUNTED = (ENDPOINT, STUCK, SESSION, WITHHELD)
 
@@ -57,7 +60,7 @@ class Seen:
     def get(self, task_id: str) -> TaskRecord:
         """Return the record of a task. Raises `NotFound`, or `Pruned` when retention removed it."""
         stream = id_bytes_or_none(task_id)
-        known = None if stream is None else self._known(stream)
+        known = None if stream is None else self.known(stream)
         if isinstance(known, Tombstone):
             raise Pruned(task_id, status=known.status, ended_at=known.ended_at, pruned_at=known.pruned_at)
         if known is None:
@@ -79,7 +82,7 @@ class Seen:
 
     def task(self, stream: bytes) -> TaskRecord | None:
         """Return the record of a task; None when there is none, or it was pruned."""
-        known = self._known(stream)
+        known = self.known(stream)
         return known if isinstance(known, TaskRecord) and known.pruned_at is None else None
 
     def mirrored(self, query: Query, cells: Collection[Cell], where: Span) -> Iterator[tuple[bytes, TaskRecord]]:
@@ -99,13 +102,16 @@ class Seen:
         found.sort(key=itemgetter(0), reverse=True)
         return [record for _, record in found]
 
-    def flows_between(self, after: int, until: int) -> frozenset[bytes]:
-        """Return the flows that have events at the positions after `after`, up to `until`."""
-        if after >= until:
-            return frozenset()
-        return frozenset(event.stream for event in self._events(after, until) if event.is_of_flow)
+    def flows_behind(self, position: int) -> frozenset[bytes]:
+        """Return the flows that have events behind a position that the rows of the tasks have."""
+        found = self.overlay.flows_behind.get(position)
+        if found is None:
+            events = self._events(position, self.overlay.base) if position < self.overlay.base else ()
+            found = frozenset(event.stream for event in events if event.is_of_flow)
+            self.overlay.flows_behind[position] = found
+        return found
 
-    def told_of_flow(self, stream: bytes) -> FlowRecord | None:
+    def told_of_flow(self, stream: bytes) -> KnownFlow:
         """Return what the log tells of a flow up to `head`."""
         history = [stored for stored in self._log.stream(stream) if stored.position <= self.head]
         change = changes_of(history, nothing_known).changes.flows.get(stream)
@@ -119,7 +125,7 @@ class Seen:
         """
         token = fields.required_key("lookup", token)
         stream = id_bytes_or_none(token)
-        if stream is not None and self._known(stream) is not None:
+        if stream is not None and self.known(stream) is not None:
             return self.get(token)
         for query in (Query(run_id=token, limit=1), Query(session=token, limit=1)):
             tasks = self._first(query, _ALL_CELLS, 1)
@@ -154,7 +160,7 @@ class Seen:
 
     def counts(self) -> Counts:
         """Return how many tasks there are, by status and by runtime."""
-        return counts_of(self._cells())
+        return counts_of(self.cells())
 
     def board(self, session: str, limit: int = BOARD_ROWS_MAX) -> Records:
         """Return a few tasks of a session: the active ones first, then those that have ended; the newest first."""
@@ -169,15 +175,19 @@ class Seen:
         rules: DueRules | None = None,
         limit: int | None = None,
         kinds: Collection[DueKind] = ALL_KINDS,
+        *,
+        after: Due | None = None,
     ) -> Dues:
-        """Return what is due until then (ms, included), the longest overdue first, at most `limit`."""
+        """Return what is due until then (ms, included), the longest overdue first, at most `limit`, behind `after`."""
         rules = rules or self._rules
         unseen = self._unmarked()
         stored: Iterator[Due] = iter(())
         if self.sight is not None:
-            marked = due.scan(self.sight.txn, self.sight.tables[due.NAME][0], until, rules, kinds)
+            table = self.sight.tables[due.NAME][0]
+            marked = due.scan(self.sight.txn, table, until, rules, kinds=kinds, after=after)
             stored = (each for each in marked if each.stream not in unseen)
-        among = sorted(each for each in _due_among(unseen.items(), until, rules) if each.kind in kinds)
+        found = (each for each in _due_among(unseen.items(), until, rules) if each.kind in kinds)
+        among = sorted(found if after is None else (each for each in found if each > after))
         return list(islice(heapq.merge(stored, among), limit))
 
     def backed(self) -> Streams:
@@ -195,7 +205,7 @@ class Seen:
 
     def slots(self, heading: bytes, before: int, limit: int | None = None, *, first: int = 0) -> Slots:
         """Return what stands under a heading of the outbox from a moment or position on and before another."""
-        unseen = self._unseen_by(outbox.NAME)
+        unseen = self.unseen_by(outbox.NAME)
         stored: Iterator[Slot] = iter(())
         if self.sight is not None:
             all_stored = outbox.slots(self.sight.txn, self.sight.tables[outbox.NAME][0], heading, before, first)
@@ -205,14 +215,14 @@ class Seen:
 
     def headings(self, kind: bytes) -> frozenset[bytes]:
         """Return the headings of a kind under which something may stand in the outbox."""
-        found = {heading for heading, _ in _slots_among(self._unseen_by(outbox.NAME)) if heading.startswith(kind)}
+        found = {heading for heading, _ in _slots_among(self.unseen_by(outbox.NAME)) if heading.startswith(kind)}
         if self.sight is not None:
             found.update(outbox.headings(self.sight.txn, self.sight.tables[outbox.NAME][0], kind))
         return frozenset(found)
 
     def outbox_counts(self) -> OutboxCounts:
         """Return how much waits to be sent, is stuck, and waits in sessions."""
-        unseen = self._unseen_by(outbox.NAME)
+        unseen = self.unseen_by(outbox.NAME)
         counted = Counter(heading[:1] for heading, _ in _slots_among(unseen))
         if self.sight is not None:
             txn, table = self.sight.txn, self.sight.tables[outbox.NAME][0]
@@ -228,9 +238,9 @@ class Seen:
 
     def _unmarked(self) -> Mapping[bytes, Known]:
         """What the marks do not know."""
-        return self._unseen_by(due.NAME)
+        return self.unseen_by(due.NAME)
 
-    def _unseen_by(self, name: str) -> Mapping[bytes, Known]:
+    def unseen_by(self, name: str) -> Mapping[bytes, Known]:
         """What an index does not know: the tasks of the overlay, and of events that the rows have and it has not."""
         position = None if self.sight is None else self.sight.position(name)
         found = self.overlay.unseen.get(position)
@@ -242,10 +252,34 @@ class Seen:
         unseen: dict[bytes, Known] = {stream: change.after for stream, change in self.overlay.changes.items()}
         if position is not None:
             for stream in {event.stream for event in self._events(position, self.overlay.base)} - set(unseen):
-                unseen[stream] = self._known(stream)
+                unseen[stream] = self.known(stream)
         return unseen
 
-    def _known(self, stream: bytes) -> Known:
+    def told_at(self, places: Iterable[bytes]) -> Iterator[tuple[bytes, TaskRecord]]:
+        """Yield places of an index with the stored records of the tasks that stand there, many read at once."""
+        if self.sight is None:
+            return
+        table = self.sight.tables[board.NAME][board.ROWS]
+        places = iter(places)
+        while some := list(islice(places, ROWS_AT_ONCE)):
+            rows = dict(self.sight.txn.cursor(table).getmulti([stream_of(here) for here in some]))
+            for here in some:
+                stream = stream_of(here)
+                if stream not in rows:
+                    raise ViewsDamaged(f"the row of {stream.hex()} is missing")
+                yield here, unpack(stream, rows[stream])
+
+    def flaws(self, known: Changes, position: int) -> Changes:
+        """Return what says nothing in the log up to `head`, if `known` is that up to a position."""
+        sight = self.sight
+        if sight is not None and position < self.overlay.base:
+            tasks, flows = known_at(sight, self._log, position), flows_known_at(sight, self._log, position)
+            events = self._log.read(position, self.overlay.base)
+            known = together(known, changes_of(events, tasks, flows=flows).changes)
+        return together(known, self.overlay.folded.changes)
+
+    def known(self, stream: bytes) -> Known:
+        """Return what is known of a task: its record, its tombstone, or None."""
         change = self.overlay.changes.get(stream)
         if change is not None:
             return change.after
@@ -298,7 +332,8 @@ class Seen:
 
     # Counts.
 
-    def _cells(self) -> Counter[Cell]:
+    def cells(self) -> Counter[Cell]:
+        """Return how many tasks there are of each runtime and shown status."""
         sight = self.sight
         if sight is None:
             return moves(self.overlay.changes)

@@ -29,15 +29,17 @@ from tallystick.projections.due import DueMarks
 from tallystick.projections.flows import FlowBoard
 from tallystick.projections.outbox import Outbox
 from tallystick.projections.projection import Projection, Table
+from tallystick.projections.quarantine import Quarantine
 from tallystick.projections.rows import shape_hash
 
-VIEWS_FORMAT = 1
+VIEWS_FORMAT = 2
 
-PROJECTIONS: tuple[Projection, ...] = (Board(), Counting(), DueMarks(), Outbox(), FlowBoard())
+PROJECTIONS: tuple[Projection, ...] = (Board(), Counting(), DueMarks(), Outbox(), FlowBoard(), Quarantine())
 
 _META = b"meta"
 _FORMAT = VIEWS_FORMAT.to_bytes(4) + bytes.fromhex(shape_hash())  # a record with another field has other rows
 _FORMAT_KEY = b"format"
+_FORMAT_BYTES = 4  # of the number; the rest tells the shape of the rows
 _PROGRESS_KEY = b"progress"
 _SLOTS = 2  # for each table: one is read, the other is where a rebuilt one grows
 
@@ -334,3 +336,16 @@ def _remove(path: Path) -> None:
         with suppress(FileNotFoundError, NotADirectoryError):
             (path / name).unlink()
     trust.all_is_flushed(path)
+
+
+def format_in(path: Path) -> int | None:
+    """Return the format of the views in a folder, whatever version they are of; None if they say none."""
+    try:
+        with (
+            Environment.open(path, map_bytes=MAP_BYTES_FIRST, readonly=True, databases=[_META]) as store,
+            store.read() as txn,
+        ):
+            stored = txn.get(_FORMAT_KEY, db=store.databases[_META])
+    except (InvalidInput, StoreError):
+        return None
+    return None if stored is None else int.from_bytes(stored[:_FORMAT_BYTES])

@@ -47,7 +47,8 @@ if TYPE_CHECKING:  # for type checkers and readers; at run time `__getattr__` lo
     from tallystick.opening import open  # noqa: A004 - the interface calls it so
     from tallystick.projections.flow_query import FlowPage
     from tallystick.session import Session
-    from tallystick.sync import Ledger, Task
+    from tallystick.sync import Ledger
+    from tallystick.task import Task
     from tallystick.tracking import track
 
 _HOMES = {
@@ -91,7 +92,7 @@ _HOMES = {
     "Stopped": "ledger.stopped",
     "StoreError": "ledger.errors",
     "TallystickError": "ledger.errors",
-    "Task": "sync",
+    "Task": "task",
     "TaskRecord": "ledger.record",
     "Unconfirmed": "ledger.delivery",
     "Verdict": "ledger.verdict",

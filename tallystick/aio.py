@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import Any, ParamSpec, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack
 
 from tallystick.actors.caretaking.closers import Closer
 from tallystick.actors.courier.waker import OnWake
+from tallystick.actors.metrics import Metrics
 from tallystick.actors.redaction import Redact
 from tallystick.actors.stream import AwaitEnd
 from tallystick.actors.watching.supervision import Canceller, Probe
@@ -19,10 +20,11 @@ from tallystick.async_session import AsyncSession
 from tallystick.async_task import AsyncTask, Known
 from tallystick.async_watch import AsyncSubscription
 from tallystick.bridge import Bridge, LoopFuture
+from tallystick.building import build
 from tallystick.config import Config
 from tallystick.creating import created, reads
 from tallystick.facts import Addressee
-from tallystick.house import House, build
+from tallystick.house import House
 from tallystick.ledger import intake
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.commands import Command
@@ -38,7 +40,16 @@ from tallystick.projections.counts import Counts
 from tallystick.projections.query import Page
 from tallystick.projections.tree import Tree
 from tallystick.readings import LedgerStatus
-from tallystick.sync import Deliveries, Events, Records, answers_of
+from tallystick.sync import Deliveries, Events
+from tallystick.task import Records, answers_of
+
+if TYPE_CHECKING:  # loaded by the process that makes one
+    from tallystick.archives import Archived
+    from tallystick.auditing import Audit
+    from tallystick.backup import Backup
+    from tallystick.explaining import Explanation
+    from tallystick.ledger.upkeep.finding import Code, Severity
+    from tallystick.maintenance import Maintenance
 
 READING_THREADS = 2
 
@@ -235,6 +246,20 @@ class AsyncLedger:
         """As `Ledger.verify`."""
         return await self._read(self.house.readings.verify)
 
+    async def audit(
+        self, severity: "Severity | str | None" = None, code: "Code | str | None" = None, limit: int | None = None
+    ) -> "Audit":
+        """As `Ledger.audit`."""
+        return await self._read(self.house.audit, severity, code, limit)
+
+    async def maintenance(self, apply: bool = False) -> "Maintenance":  # noqa: FBT001, FBT002 - the interface has it so
+        """As `Ledger.maintenance`. Whoever gives up waiting does not stop it."""
+        return await asyncio.to_thread(self.house.maintain, apply=apply)  # the threads that read have others to serve
+
+    async def explain(self, token: str) -> "Explanation":
+        """As `Ledger.explain`."""
+        return await self._read(self.house.explain, token)
+
     async def settled(self, timeout_s: float = 30.0) -> None:
         """As `Ledger.settled`."""
         await self._read(self.house.settled, timeout_s)
@@ -242,6 +267,24 @@ class AsyncLedger:
     async def sweep(self) -> None:
         """As `Ledger.sweep`."""
         await self._read(self.house.sweep)
+
+    async def archives(self) -> "tuple[Archived, ...]":
+        """As `Ledger.archives`."""
+        from tallystick.archives import archives
+
+        return await self._read(archives, self.house.readings.log)
+
+    async def delete_archives(
+        self, *, before: int | None = None, recorded_before: int | None = None, reason: str
+    ) -> "tuple[Archived, ...]":
+        """As `Ledger.delete_archives`. Whoever gives up waiting does not stop it."""
+        return await asyncio.to_thread(
+            self.house.delete_archives, before=before, recorded_before=recorded_before, reason=reason
+        )
+
+    async def backup(self, path: str | os.PathLike[str]) -> "Backup":
+        """As `Ledger.backup`. Whoever gives up waiting does not stop it."""
+        return await asyncio.to_thread(self.house.backup, path)  # the threads that read have other things to do
 
     async def status(self) -> LedgerStatus:
         """As `Ledger.status`."""
@@ -266,10 +309,20 @@ def open_async(
     read_only: bool = False,
     actor: str | None = None,
     redact: Redact | None = None,
+    metrics: Metrics | None = None,
 ) -> AsyncLedger:
     """Return the same for asyncio, to be entered with `async with`; opening happens on another thread."""
 
     def opened(loop: asyncio.AbstractEventLoop) -> House:
-        return build(path, config=config, clock=clock, read_only=read_only, actor=actor, redact=redact, loop=loop)
+        return build(
+            path,
+            config=config,
+            clock=clock,
+            read_only=read_only,
+            actor=actor,
+            redact=redact,
+            metrics=metrics,
+            loop=loop,
+        )
 
     return AsyncLedger(opened)

@@ -15,6 +15,7 @@ from tallystick.ledger import intake as moments
 from tallystick.ledger.commands import Command
 from tallystick.ledger.flows import intake
 from tallystick.ledger.flows.record import FlowRecord
+from tallystick.ledger.lifecycle import FlowStatus, Status
 from tallystick.ledger.limits import CANCEL_WAIT_MS, TIMEOUT_MS_MAX
 from tallystick.projections.flow_list import FlowCounts
 from tallystick.projections.flow_query import FlowPage
@@ -167,6 +168,12 @@ class AsyncFlows:
     async def cancel(self, flow: AsyncFlow | str, reason: str | None = None, **said: Any) -> FlowRecord:
         """As `Flow.cancel`; it needs no revision."""
         return await (await self._meant(flow)).cancel(reason, **said)
+
+    async def settle(
+        self, flow: AsyncFlow | str, status: FlowStatus | Status | str, reason: str, **said: Any
+    ) -> FlowRecord:
+        """As `Flow.settle`; it needs no revision."""
+        return await (await self._meant(flow)).settle(status, reason, **said)
 
     async def _written(self, flow: AsyncFlow | str, said: dict[str, Any]) -> AsyncFlow:
         """Return the handle of a flow to write to: who names it by its id says which revision of it was seen."""

@@ -13,7 +13,7 @@ from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Refused
 from tallystick.ledger.limits import CANCEL_WAIT_MS, LEASE_MS, TIMEOUT_MS_MAX
 from tallystick.ledger.record import TaskRecord
-from tallystick.sync import MS_PER_S
+from tallystick.task import MS_PER_S
 from tallystick.verbs import TaskVerbs
 
 if TYPE_CHECKING:

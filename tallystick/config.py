@@ -14,6 +14,7 @@ from tallystick.ledger.errors import InvalidInput
 from tallystick.ledger.lifecycle import TERMINAL, Runtime
 from tallystick.ledger.limits import (
     ACTORS_LIVE_MAX,
+    ARCHIVE_AFTER_MS,
     CANCEL_GRACE_MS,
     CANCEL_KILL_MS,
     DELIVERY_CEILING_MS,
@@ -31,6 +32,7 @@ from tallystick.sources import TABLES, Sources, nearest
 
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION = re.compile(r"(\d{1,12})\s*(ms|s|m|h|d)", re.ASCII)
+FOREVER = "forever"
 DURATION_ALLOWED = (
     'a whole number with a unit, such as "500ms", "60s", "5m", "24h" or "7d",'
     f" at most {DURATION_MS_MAX // _UNITS_MS['d']}d"
@@ -49,6 +51,8 @@ class Actors(Struct, frozen=True, forbid_unknown_fields=True):
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """What can be set. `grace` is per runtime, `retention` per status or runtime; durations are milliseconds here.
 
+    A `retention` of None keeps for ever; that of "archive" is how long archives are kept, for who deletes expired ones.
+
     `channel` has the settings of each channel by its name, `route` the rules of monitoring, as the file has them;
     `read_from` says for people in which file each channel was found.
     What is not given has its default. Raises `InvalidInput` for a key that is not known and a value out of bounds.
@@ -57,7 +61,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     grace: dict[str, int] = field(default_factory=dict)
     sweep: dict[str, int] = field(default_factory=dict)
     cancel: dict[str, int] = field(default_factory=dict)
-    retention: dict[str, int] = field(default_factory=dict)
+    retention: dict[str, int | None] = field(default_factory=dict)
+    archive: dict[str, int] = field(default_factory=dict)
     outbox: dict[str, int] = field(default_factory=dict)
     channel: dict[str, dict[str, Any]] = field(default_factory=dict)
     route: tuple[dict[str, Any], ...] = ()
@@ -72,6 +77,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
             for key, span in given.items():
                 if key not in ALLOWED_KEYS[section]:
                     raise InvalidInput(f"a name in {section}", key, nearest(key, ALLOWED_KEYS[section]))
+                if span is None and section in _ENDLESS:
+                    continue
                 fields.whole(f"{section}.{key}", span, least=_LEAST.get(section, 0), most=DURATION_MS_MAX)
             msgspec.structs.force_setattr(self, section, {**defaults, **given})
         if not isinstance(self.actors, Actors):
@@ -116,19 +123,23 @@ def check_routes(routes: object, channels: Mapping[str, Any]) -> None:
     monitors_of(routes, channels, KINDS)
 
 
-_DURATIONS: Mapping[str, Mapping[str, int]] = {
+_DURATIONS: Mapping[str, Mapping[str, int | None]] = {
     "grace": {"default": GRACE_MS},
     "sweep": {"first": SWEEP_FIRST_MS, "interval": SWEEP_INTERVAL_MS},
     "cancel": {"grace": CANCEL_GRACE_MS, "kill": CANCEL_KILL_MS},
-    "retention": {"terminal": RETENTION_TERMINAL_MS, "lost": RETENTION_LOST_MS},
+    "retention": {"terminal": RETENTION_TERMINAL_MS, "lost": RETENTION_LOST_MS, "archive": None},
+    "archive": {"after": ARCHIVE_AFTER_MS},
     "outbox": {"first": DELIVERY_FIRST_MS, "ceiling": DELIVERY_CEILING_MS, "window": DELIVERY_WINDOW_MS},
 }
+_ENDLESS = frozenset({"retention"})
+"""The sections whose durations may be for ever."""
 _LEAST: Mapping[str, int] = {"sweep": SWEEP_INTERVAL_MS_MIN, "outbox": 1}
 ALLOWED_KEYS: Mapping[str, frozenset[str]] = {
     "grace": frozenset({"default", *Runtime}),
     "sweep": frozenset({"first", "interval"}),
     "cancel": frozenset({"grace", "kill"}),
-    "retention": frozenset({"terminal", *Runtime, *TERMINAL}),
+    "retention": frozenset({"terminal", "archive", *Runtime, *TERMINAL}),
+    "archive": frozenset({"after"}),
     "outbox": frozenset({"first", "ceiling", "window"}),
     "actors": frozenset(Actors.__struct_fields__),
 }
@@ -142,8 +153,20 @@ def duration_ms(name: str, value: object) -> int:
     return int(found[1]) * _UNITS_MS[found[2]]
 
 
-def spelled(ms: int) -> str:
+def kept_ms(name: str, value: object) -> int | None:
+    """Return how long something is kept, in milliseconds; None for "forever". Raises `InvalidInput`."""
+    if isinstance(value, str) and value.strip() == FOREVER:
+        return None
+    try:
+        return duration_ms(name, value)
+    except InvalidInput as error:
+        raise InvalidInput(name, value, f'{DURATION_ALLOWED}, or "{FOREVER}"') from error
+
+
+def spelled(ms: int | None) -> str:
     """Return a duration as the configuration spells it, in the largest unit that says it exactly."""
+    if ms is None:
+        return FOREVER
     unit = next((unit for unit, length in reversed(_UNITS_MS.items()) if ms and ms % length == 0), "ms")
     return f"{ms // _UNITS_MS[unit]}{unit}"
 
@@ -193,7 +216,8 @@ def _sections(sources: Sources) -> dict[str, Any]:
         for section in sources.values.keys() - TABLES:
             keys = sources.values[section]
             if section in _DURATIONS:
-                sections[section] = {key: duration_ms(f"{section}.{key}", value) for key, value in keys.items()}
+                read = kept_ms if section in _ENDLESS else duration_ms
+                sections[section] = {key: read(f"{section}.{key}", value) for key, value in keys.items()}
             else:
                 sections[section] = Actors(**keys)
         Config(**sections)

@@ -45,12 +45,15 @@ class FlowReadings:
         self._reader = reader
 
     def get(self, flow_id: str) -> FlowRecord:
-        """Return the flow with this id. Raises `NotFound`."""
+        """Return the flow with this id. Raises `NotFound`, or `Pruned` when retention removed it."""
         named = fields.required_key("flow_id", flow_id)
         return self._reader.answer(lambda seen: FlowList(seen).get(named))
 
     def find(self, token: str) -> FlowRecord:
-        """Return the flow with this id, else the only active one of this owner. Raises `NotFound`, `Ambiguous`."""
+        """Return the flow with this id, else the only active one of this owner.
+
+        Raises `NotFound`, `Pruned`, `Ambiguous`.
+        """
         return self._reader.answer(lambda seen: FlowList(seen).find(token))
 
     def list(self, **filters: Any) -> FlowPage:
@@ -59,7 +62,7 @@ class FlowReadings:
         return self._reader.answer(lambda seen: FlowList(seen).list(query))
 
     def tasks(self, flow_id: str) -> Tasks:
-        """Return the tasks of a flow, the newest first. Raises `NotFound`."""
+        """Return the tasks of a flow, the newest first. Raises `NotFound`, `Pruned`."""
 
         def tasks(seen: Seen) -> Tasks:
             found = FlowList(seen)
@@ -68,7 +71,7 @@ class FlowReadings:
         return self._reader.answer(tasks)
 
     def shown(self, flow_id: str) -> FlowShown:
-        """Return the flow with this id and its tasks, as of one moment. Raises `NotFound`."""
+        """Return the flow with this id and its tasks, as of one moment. Raises `NotFound`, `Pruned`."""
 
         def shown(seen: Seen) -> FlowShown:
             found = FlowList(seen)

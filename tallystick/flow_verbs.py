@@ -7,6 +7,7 @@ from tallystick.ledger.commands import Command
 from tallystick.ledger.events import FlowFact
 from tallystick.ledger.flows import intake
 from tallystick.ledger.flows.record import FlowRecord
+from tallystick.ledger.lifecycle import FlowStatus, Status
 
 A = TypeVar("A")
 """What a verb gives back: a record, or an awaitable of one."""
@@ -19,8 +20,8 @@ class FlowVerbs(Generic[A]):
     given after the event is durable on disk. Each names the revision that it expects the flow to have, the one that
     this handle has seen when none is given: when somebody else was first, it raises `WrongVersion` with the present
     record as `.current`, and nothing is written. What a flow does not allow raises `FlowRefused`, whose `.code` says
-    why; `NotFound`, `Busy`, `Full`, `Closed` as everywhere. `occurred_at` (UTC, ms) says when it happened, if not now.
-    State and what is waited for are JSON values of at most 16 KiB.
+    why; `NotFound`, `Pruned`, `Busy`, `Full`, `Closed` as everywhere. `occurred_at` (UTC, ms) says when it happened, if
+    not now. State and what is waited for are JSON values of at most 16 KiB.
     """
 
     def _send(self, command: Command) -> A:
@@ -106,6 +107,21 @@ class FlowVerbs(Generic[A]):
         `flow=flow.id`; that is no write of the flow. To link a task again changes nothing.
         """
         return self._write(intake.linked(task), expected_revision, occurred_at)
+
+    def settle(
+        self,
+        status: FlowStatus | Status | str,
+        reason: str,
+        *,
+        expected_revision: int | None = None,
+        occurred_at: int | None = None,
+    ) -> A:
+        """End a managed flow by hand as failed, cancelled or lost, whatever its controller says; its tasks go on.
+
+        It needs no revision: whatever the flow has become, an operator ends it.
+        """
+        fact, expected = intake.settled(status, reason), intake.expected(expected_revision)
+        return self._send(Command(fact, self._actor_name(), moments.moment(occurred_at), expected))
 
     def _request_cancel(self, reason: str | None, expected_revision: int | None, occurred_at: int | None) -> A:
         """A cancel needs no revision: whatever the flow has become, it is to stop."""

@@ -17,6 +17,7 @@ from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import InvalidInput
 from tallystick.ledger.flows import intake
 from tallystick.ledger.flows.record import FlowRecord
+from tallystick.ledger.lifecycle import FlowStatus, Status
 from tallystick.ledger.limits import CANCEL_WAIT_MS, TIMEOUT_MS_MAX
 from tallystick.ledger.record import TaskRecord
 from tallystick.projections.flow_list import FlowCounts
@@ -165,6 +166,10 @@ class Flows:
     def cancel(self, flow: Flow | str, reason: str | None = None, **said: Any) -> FlowRecord:
         """As `Flow.cancel`; it needs no revision."""
         return self._meant(flow).cancel(reason, **said)
+
+    def settle(self, flow: Flow | str, status: FlowStatus | Status | str, reason: str, **said: Any) -> FlowRecord:
+        """As `Flow.settle`; it needs no revision."""
+        return self._meant(flow).settle(status, reason, **said)
 
     def _written(self, flow: Flow | str, said: dict[str, Any]) -> Flow:
         """Return the handle of a flow to write to: who names it by its id says which revision of it was seen."""

@@ -1,12 +1,11 @@
-"""The house: the parts of one open ledger, chosen and put together in one place."""
+"""The house: the parts of one open ledger, as its faces use them, and how they end."""
 
-import getpass
 import os
 import threading
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakMethod
@@ -14,37 +13,42 @@ from weakref import WeakMethod
 from msgspec.structs import replace
 from pykka import Timeout
 
-from tallystick.actors.courier.pacing import Pacing
 from tallystick.actors.future import LightFuture
-from tallystick.actors.projector import ReadModel
-from tallystick.actors.redaction import Redact
+from tallystick.actors.log import logger
 from tallystick.actors.system import System
-from tallystick.actors.watching.orders import Settle
 from tallystick.actors.watching.supervision import Canceller, Probe, Supervision
-from tallystick.config import Config, load
+from tallystick.config import Config
 from tallystick.facts import Addressee, Facts
 from tallystick.forks import leave_in_children
 from tallystick.ledger import fields, ids
-from tallystick.ledger.clock import Clock, system_clock
+from tallystick.ledger.clock import Clock
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Closed, ForkedStore, InvalidInput, NotOwner
 from tallystick.ledger.lifecycle import Runtime
-from tallystick.ledger.limits import KEY_BYTES_MAX, RECOVERED_AT_ONCE, TIME_MS_MAX
+from tallystick.ledger.limits import RECOVERED_AT_ONCE
 from tallystick.ledger.record import TaskRecord
-from tallystick.ledger.store.port import EventLog
 from tallystick.messages import Messages
-from tallystick.outlets import Outlets, hook_of, telling_of
-from tallystick.oversight import oversight, pace, take_care
-from tallystick.owner import OwnerLock, kept_by, live_owner, owner_note, this_process
-from tallystick.readings import LedgerStatus, ProbeStanding, Readings, due_rules
+from tallystick.outlets import Outlets
+from tallystick.owner import OwnerLock, live_owner
+from tallystick.projections.due import DueRules
+from tallystick.readings import LedgerStatus, ProbeStanding, Readings
 from tallystick.sharing.door import Door
 from tallystick.sharing.member import Member
+from tallystick.sharing.ownership import Ownership
 from tallystick.watch import Listen, Listener, Subscription
 
 if TYPE_CHECKING:
     import asyncio
 
-SETTLE_S = 0.75  # that opening waits for the dead to be settled
+    from tallystick.archives import Archived
+    from tallystick.auditing import Audit
+    from tallystick.backup import Backup
+    from tallystick.explaining import Explanation
+    from tallystick.gauges import Gauges
+    from tallystick.ledger.upkeep.finding import Code, Severity
+    from tallystick.maintenance import Maintenance
+
+log = logger("face")
 
 
 class House:
@@ -67,10 +71,11 @@ class House:
         new_id: Callable[[], bytes] = ids.new_id,
         loop: "asyncio.AbstractEventLoop | None" = None,
     ) -> None:
+        self.settings = settings or Config()
         self.messages = Messages(readings.log, readings.reader)
         self.outlets = Outlets(
             readings.log,
-            settings or Config(),
+            self.settings,
             folder=readings.folder,
             system=system,
             why_not=WeakMethod(self._why_not),  # a house that its own part holds would not be forgotten in time
@@ -80,6 +85,8 @@ class House:
         self.readings, self.clock, self.actor, self.new_id = readings, clock, actor, new_id
         self._system, self._lock, self._supervision = system, lock, supervision
         self._member = member
+        self.gauges: Gauges | None = None
+        """What somebody sees who keeps the numbers of this ledger."""
         self._door: Door | None = None
         self._facts: Facts | None = system if member is None else member
         self._opened_by = os.getpid()
@@ -112,6 +119,54 @@ class House:
         if self._system is None:
             raise self._why_not()
         return self._system
+
+    @contextmanager
+    def owning(self) -> Iterator[Ownership | None]:
+        """What owns the ledger in this process, None when another process does; or nobody, for one that reads."""
+        if self._member is None:
+            yield None if self._system is None else self
+        else:
+            with self._member.owning() as owner:
+                yield owner
+
+    def judging(self) -> DueRules | None:
+        """Return the rules by which this process judges what is due by the clock; None when it may not."""
+        supervisor = None if self._system is None else self._system.supervisor
+        if supervisor is None or not supervisor.judges:
+            return None
+        return replace(self.readings.rules, watching_since=supervisor.vigil.since)
+
+    def audit(
+        self, severity: "Severity | str | None" = None, code: "Code | str | None" = None, limit: int | None = None
+    ) -> "Audit":
+        """Return what is amiss now. Raises `InvalidInput`."""
+        from tallystick.auditing import audit
+
+        return audit(self.readings, self.clock(), severity=severity, code=code, limit=limit)
+
+    def maintain(self, *, apply: bool = False) -> "Maintenance":
+        """Return what upkeep would do now, or do it. Raises as `maintenance.apply`."""
+        from tallystick import maintenance
+
+        if fields.flag("apply", apply):
+            return maintenance.apply(self)
+        with self.owning() as owner:
+            archive_after_ms = None if owner is None else self.settings.archive["after"]
+        return maintenance.preview(
+            self.readings, self.clock(), judging=self.judging(), archive_after_ms=archive_after_ms
+        )
+
+    def explain(self, token: str) -> "Explanation":
+        """Return why a task or a flow is kept. Raises `NotFound`, `Ambiguous`."""
+        from tallystick.explaining import explain
+
+        return explain(self.readings, self.clock(), token)
+
+    def _attend(self, message: bytes) -> None:
+        """Do the owner's part of a maintenance that another process applies, on a thread of its own."""
+        from tallystick.chores import attend
+
+        threading.Thread(target=attend, args=(self, message), name="tallystick-upkeep", daemon=True).start()
 
     def _why_not(self) -> Exception:
         if self._is_forked:
@@ -212,7 +267,20 @@ class House:
     def open_door(self, asked_to_yield: Callable[[], None] | None = None) -> None:
         """Serve other processes: theirs are the commands in the inbox. `asked_to_yield` hears who wants the ledger."""
         leases = self._supervised().leases  # not this house: it would never be forgotten
-        self._door = Door(Path(self.path), self.system, keep_alive=leases.renew, asked_to_yield=asked_to_yield)
+        attend = WeakMethod(self._attend)
+
+        def upkeep(message: bytes) -> None:
+            do = attend()
+            if do is not None:
+                do(message)
+
+        self._door = Door(
+            Path(self.path),
+            self.system,
+            keep_alive=leases.renew,
+            asked_to_yield=asked_to_yield,
+            upkeep=upkeep,
+        )
         self._door.open()
 
     def status(self) -> LedgerStatus:
@@ -232,22 +300,52 @@ class House:
         """Do what is due now."""
         self.facts().sweep()
 
+    def delete_archives(
+        self, *, before: int | None, recorded_before: int | None, reason: str
+    ) -> "tuple[Archived, ...]":
+        """Delete segments of the archive. Raises `NotOwner` for a ledger that only reads, and as `archives.delete`."""
+        self.facts()
+        from tallystick.archives import delete
+
+        return delete(
+            self.readings.log,
+            before=before,
+            recorded_before=recorded_before,
+            reason=reason,
+            by=self.actor,
+            now=self.clock(),
+        )
+
+    def backup(self, path: str | os.PathLike[str]) -> "Backup":
+        """Make a backup. Raises `Closed`, and as `copyist.backup`."""
+        self.readings.log.head()
+        from tallystick.copyist import backup
+
+        return backup(self.readings.folder, path, now=self.clock())
+
     def close(self) -> None:
         """Stop the actors in order, then let go of the files and the lock, and end the subscriptions.
 
         Closing twice is allowed; who comes second waits for the first.
         """
         with self._closing, ExitStack() as after:
+            if self._lock is not None and not self._is_closed:
+                after.callback(self._log_the_end)
             self._is_closed = True
             after.callback(self._tell_the_end)
             if self._lock is not None:
                 after.callback(self._lock.release)
             after.callback(self.readings.close)
+            if self.gauges is not None:
+                after.callback(self.gauges.close)
             if self._door is not None:
                 self._door.close()
             after.callback(self.outlets.close)
             if self._facts is not None:
                 self._facts.close()
+
+    def _log_the_end(self) -> None:
+        log.info("ledger_closed", path=self.path)
 
     def _tell_the_end(self) -> None:
         for listener in tuple(self._listeners):
@@ -259,141 +357,3 @@ class House:
         self._is_forked = True
         self.outlets.leave_to_parent()
         self._closing = threading.Lock()  # another thread of the parent may have held it
-
-
-def default_actor() -> str:
-    """Return who speaks when nobody says so: the user and the process."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = str(os.getuid())
-    # The name may come from the environment, which may say anything.
-    return fields.report("actor", f"{user}:{os.getpid()}", bytes_max=KEY_BYTES_MAX, controls=False) or "unknown"
-
-
-def build(
-    path: str | os.PathLike[str],
-    *,
-    config: Config | None = None,
-    clock: Clock | None = None,
-    read_only: bool = False,
-    actor: str | None = None,
-    redact: Redact | None = None,
-    loop: "asyncio.AbstractEventLoop | None" = None,
-) -> House:
-    """Open the folder and put a house together. Raises what `tallystick.open` documents."""
-    folder = folder_of(path)
-    clock = clock or system_clock
-    now = now_of(clock)
-    speaker = default_actor() if actor is None else fields.required_key("actor", actor)
-    settings = settings_of(config, folder, channels=not read_only)
-    if redact is not None:
-        hook_of(redact)
-    if read_only:
-        readings = Readings.open(folder, rules=due_rules(settings))
-        return House(readings, clock=clock, actor=speaker, settings=settings, loop=loop)
-    Readings.prepare(folder)
-    lock = OwnerLock.take_over(folder, this_process(now))
-    return own(folder, settings, clock=clock, actor=speaker, lock=lock, redact=redact, loop=loop)
-
-
-def own(
-    folder: Path,
-    settings: Config,
-    *,
-    clock: Clock,
-    actor: str,
-    lock: OwnerLock,
-    judges: bool = True,
-    redact: Redact | None = None,
-    loop: "asyncio.AbstractEventLoop | None" = None,
-    asked_to_yield: Callable[[], None] | None = None,
-) -> House:
-    """Open the folder as its owner, whose lock this is, and serve others. If that fails the lock is let go."""
-    with ExitStack() as undo:
-        undo.callback(lock.release)
-        readings = Readings.open(folder, rules=due_rules(settings), writable=True)
-        undo.callback(readings.close)
-        models = readings.followers()
-        house = assemble(
-            readings, models, settings, clock=clock, actor=actor, lock=lock, judges=judges, redact=redact, loop=loop
-        )
-        undo.pop_all()
-    try:
-        house.open_door(asked_to_yield)
-    except BaseException:
-        house.close()
-        raise
-    return house
-
-
-def folder_of(path: object) -> Path:
-    """Return the path of a ledger's folder. An empty one is refused: it is a variable that was not set."""
-    try:
-        folder = os.fspath(path)  # type: ignore[call-overload]  # whatever it is
-    except TypeError:
-        folder = None
-    if not isinstance(folder, str) or not folder or "\0" in folder:
-        raise InvalidInput("path", path, "the path of a folder: text that is not empty, without NUL")
-    return Path(folder)
-
-
-def now_of(clock: Clock) -> int:
-    """Return the time by a clock. Raises `InvalidInput` when it is none."""
-    allowed = "a function that returns whole milliseconds since 1970 (UTC)"
-    if not callable(clock):
-        raise InvalidInput("clock", clock, allowed)
-    return fields.whole("clock", clock(), most=TIME_MS_MAX, allowed=allowed)
-
-
-def settings_of(config: Config | None, folder: Path, *, channels: bool = True) -> Config:
-    """Return the configuration that was given, else the folder's own, as `load` reads it. Raises `InvalidInput`."""
-    if config is None:
-        return load(folder, channels=channels)
-    if not isinstance(config, Config):
-        raise InvalidInput("config", config, "a tallystick.Config")
-    return config
-
-
-def assemble(
-    readings: Readings,
-    models: Sequence[ReadModel],
-    settings: Config,
-    *,
-    clock: Clock,
-    actor: str,
-    lock: OwnerLock | None = None,
-    judges: bool = True,
-    redact: Redact | None = None,
-    loop: "asyncio.AbstractEventLoop | None" = None,
-) -> House:
-    """Start the actors of an opened ledger. Tasks whose processes are provably dead are settled first.
-
-    When there are so many that it takes longer than SETTLE_S, the rest is settled while the ledger is open. An owner
-    that does not judge stops processes that somebody wants stopped, and leaves everything else to one that does.
-    """
-    log: EventLog = readings.log
-    telling = telling_of(log, settings, redact)
-    system = System(log, models, clock, live_max=settings.actors.live, telling=telling)
-    if lock is not None:
-        system.journal.note_first(owner_note(lock.who))
-    supervision = oversight(settings, clock, opened_at=log.head(), before=kept_by(log))
-    system.supervise(
-        readings.reader, supervision, rules=readings.rules, pace=pace(settings, clock), judges=judges, loop=loop
-    )
-    if judges:
-        by_hand = pace(settings, clock).by_hand
-        system.deliver(readings.reader, pacing=Pacing(**settings.outbox), by_hand=by_hand, loop=loop)
-        take_care(system, readings.reader, settings, clock)
-    house = House(
-        readings, clock=clock, actor=actor, system=system, lock=lock, supervision=supervision, settings=settings
-    )
-    if judges:
-        try:
-            house.outlets.open()
-        except BaseException:
-            house.close()
-            raise
-    system.start()
-    system.ask_supervisor(Settle(), SETTLE_S)
-    return house

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from tallystick.actors.redaction import Redact
 from tallystick.aio import AsyncLedger
+from tallystick.building import default_actor, folder_of, now_of, own, settings_of
 from tallystick.config import Config
-from tallystick.house import House, default_actor, folder_of, now_of, own, settings_of
+from tallystick.house import House
 from tallystick.ledger import fields
 from tallystick.ledger.clock import Clock, system_clock
 from tallystick.outlets import hook_of

@@ -2,9 +2,10 @@
 
 import os
 
+from tallystick.actors.metrics import Metrics
 from tallystick.actors.redaction import Redact
+from tallystick.building import build
 from tallystick.config import Config
-from tallystick.house import build
 from tallystick.ledger.clock import Clock
 from tallystick.sync import Ledger
 
@@ -17,13 +18,17 @@ def open(
     read_only: bool = False,
     actor: str | None = None,
     redact: Redact | None = None,
+    metrics: Metrics | None = None,
 ) -> Ledger:
     """Open the ledger in the folder `path`, made if it is not there, and become its live owner.
 
     `clock` returns UTC milliseconds; `actor` says who speaks in this process's events (default: user and pid).
     `redact` is as `Ledger.redact`, in force before anything is told: of tasks that were lost meanwhile, too.
+    `metrics` keeps the numbers of this process as the owner: `tallystick.prometheus.PrometheusMetrics()`, for example.
     With `read_only` nothing is written, made or locked, and any number of processes may have it open.
     Raises `NotOwner` when another process owns the ledger, `InvalidInput` when the path cannot be a ledger's folder,
     `NewerFormat` when a newer version wrote it, `Corrupt` when it cannot be read.
     """
-    return Ledger(build(path, config=config, clock=clock, read_only=read_only, actor=actor, redact=redact))
+    return Ledger(
+        build(path, config=config, clock=clock, read_only=read_only, actor=actor, redact=redact, metrics=metrics)
+    )

@@ -2,17 +2,21 @@
 
 from collections.abc import Mapping
 
+from tallystick.actors.keeping.upkeep import Upkeep
 from tallystick.actors.system import System
 from tallystick.actors.watching.leases import Leases
 from tallystick.actors.watching.orders import Pace
 from tallystick.actors.watching.supervision import Supervision
 from tallystick.config import Config
+from tallystick.ledger.archive.sealing import Sealing
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.limits import CLOSER_LIMIT_MS
 from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.verdict import Verdict
 from tallystick.probes.cancel import ProcessCanceller
 from tallystick.probes.process import ProcessProbe
+from tallystick.projections.due import DueRules
 from tallystick.projections.reader import Reader
 
 PROCESS = "process"
@@ -41,6 +45,21 @@ def take_care(system: System, reader: Reader, settings: Config, clock: Clock) ->
         first_ms=how_often.first,
         limit_ms=CLOSER_LIMIT_MS + kill_ms,
         by_hand=how_often.by_hand,
+    )
+
+
+def keep_up(system: System, reader: Reader, rules: DueRules, settings: Config, clock: Clock) -> None:
+    """Let a system do by itself what retention and evidence say, and archive what is sealed of a log on disk."""
+    log = system.log
+    system.upkeep = Upkeep(
+        reader,
+        rules,
+        clock,
+        send=system.direct,
+        foresee=system.foresee,
+        pace=pace(settings, clock),
+        sealing=Sealing(log) if isinstance(log, DiskLog) else None,
+        archive_after_ms=settings.archive["after"],
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tallystick.config import Config
 from tallystick.ledger import fields
@@ -17,9 +18,10 @@ from tallystick.ledger.evolve import fold
 from tallystick.ledger.ids import id_bytes_or_none
 from tallystick.ledger.lifecycle import TERMINAL, Runtime, Status
 from tallystick.ledger.record import TaskRecord
-from tallystick.ledger.store.disk import DiskLog, Stats
+from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.store.folder import make_folder, not_opened
-from tallystick.ledger.store.port import EventLog
+from tallystick.ledger.store.port import Deleted, EventLog, Stats
+from tallystick.ledger.upkeep.times import cleanup_time
 from tallystick.projections.counts import Counts
 from tallystick.projections.due import DueRules
 from tallystick.projections.outbox import OutboxCounts
@@ -157,6 +159,12 @@ class Readings:
         """Return a page of records, newest first. Raises `InvalidInput` for a filter that is not allowed."""
         return self.reader.list(Query.of(filters))
 
+    def dated(self, record: TaskRecord, now: int) -> TaskRecord:
+        """Return a record that says when its retention ends, by the configuration if it was not stamped."""
+        kept_ms = self.rules.retention_of(record.runtime, record.status)
+        until = cleanup_time(record, now, kept_ms)
+        return record if until is None else replace(record, cleanup_after=until)
+
     def tree(self, token: str) -> "Tree":
         """Return the task that a token names and all that are below it. Raises `NotFound` or `Pruned`."""
         from tallystick.projections.tree import tree
@@ -181,9 +189,11 @@ class Readings:
         stream, is_flow = self._named(token)
         if is_flow:
             return flow_history.timeline(self.log, stream)
-        events = [stored for stored in self.log.stream(stream) if isinstance(stored, Event)]
+        history = self.log.stream(stream)
+        events = [stored for stored in history if isinstance(stored, Event)]
         if not events:
-            raise NotFound(token)
+            gone = next((stored for stored in history if isinstance(stored, Deleted)), None)
+            raise NotFound(token) if gone is None else NotFound(token, hint=f"Its events were {gone.detail}")
         return events
 
     def state_at(self, token: str, *, position: int | None = None, at: int | None = None) -> "Record":

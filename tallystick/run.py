@@ -15,7 +15,8 @@ from tallystick.ledger.errors import InvalidInput, Refused, TallystickError
 from tallystick.ledger.limits import TASK_BYTES_MAX
 from tallystick.probes.process import own_backing
 from tallystick.process import DRAIN_S, Process, held_back
-from tallystick.sync import Ledger, Task
+from tallystick.sync import Ledger
+from tallystick.task import Task
 
 EXIT_TIMED_OUT = 124  # what `timeout` of coreutils says
 EXIT_NOT_EXECUTABLE = 126  # what a shell says

@@ -1,31 +1,25 @@
 """The face for threads: every write waits until its event is durable."""
 
+import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from typing import Any, Self, TypeAlias, Unpack
-
-from pykka import Timeout
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, Unpack
 
 from tallystick.actors.caretaking.closers import Closer
 from tallystick.actors.courier.waker import OnWake
 from tallystick.actors.future import LightFuture
 from tallystick.actors.redaction import Redact
-from tallystick.actors.stream import AwaitEnd
 from tallystick.actors.watching.supervision import Canceller, Probe
 from tallystick.batch import Batch
-from tallystick.cascade import active_descendants, reason_below
 from tallystick.creating import created
-from tallystick.facts import Addressee
 from tallystick.flows import Flows
 from tallystick.house import House
-from tallystick.ledger import fields, intake
+from tallystick.ledger import intake
 from tallystick.ledger.commands import Command
-from tallystick.ledger.errors import Refused, TallystickError
 from tallystick.ledger.events import Event, TaskFact
 from tallystick.ledger.folding import Record
 from tallystick.ledger.intake import Creation
 from tallystick.ledger.lifecycle import Runtime
-from tallystick.ledger.limits import CANCEL_WAIT_MS, DELIVERIES_DEFAULT, LEASE_MS, TIMEOUT_MS_MAX
+from tallystick.ledger.limits import DELIVERIES_DEFAULT
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.verify import Verification
 from tallystick.ledger.told import DeliveryRecord
@@ -35,132 +29,19 @@ from tallystick.projections.query import Page
 from tallystick.projections.tree import Tree
 from tallystick.readings import LedgerStatus
 from tallystick.session import Session
-from tallystick.verbs import TaskVerbs
+from tallystick.task import Records, Task, answers_of
 from tallystick.watch import Subscription
 
-MS_PER_S = 1_000
+if TYPE_CHECKING:  # loaded by the process that makes one
+    from tallystick.archives import Archived
+    from tallystick.auditing import Audit
+    from tallystick.backup import Backup
+    from tallystick.explaining import Explanation
+    from tallystick.ledger.upkeep.finding import Code, Severity
+    from tallystick.maintenance import Maintenance
 
 Events: TypeAlias = list[Event]  # a ledger's own `list` hides the built-in one below
 Deliveries: TypeAlias = list[DeliveryRecord]
-Records: TypeAlias = list[TaskRecord]
-
-
-class Task(TaskVerbs[TaskRecord]):
-    """One task: its newest known record, and what can be reported of it. Every verb waits for the disk."""
-
-    def __init__(
-        self, house: House, record: TaskRecord, actor: Addressee | None = None, *, is_new: bool = False
-    ) -> None:
-        self._house, self._record, self._actor, self._is_new = house, record, actor, is_new
-
-    @property
-    def id(self) -> str:
-        """The task's id."""
-        return self._record.task_id
-
-    @property
-    def status(self) -> str:
-        """The status as of the newest record that this handle has seen."""
-        return self._record.status.value
-
-    @property
-    def record(self) -> TaskRecord:
-        """The newest record that this handle has seen: the answer to its last verb."""
-        return self._record
-
-    @property
-    def is_new(self) -> bool:
-        """Whether the call that gave this handle created the task; False when it gave back one that was there."""
-        return self._is_new
-
-    def __repr__(self) -> str:
-        return f"<Task {self.id} {self.status}>"
-
-    def cancel(
-        self,
-        reason: str | None = None,
-        *,
-        cascade: bool = False,
-        wait_ms: int = CANCEL_WAIT_MS,
-        occurred_at: int | None = None,
-        expected_version: int | None = None,
-    ) -> TaskRecord:
-        """Ask for the work to be stopped; answer when the task has ended, or after `wait_ms` with what is known.
-
-        Queued work is cancelled at once. Running work is stopped by the runtime's canceller, or by whoever runs it and
-        says so with `cancelled`; when nobody has within 30 s (`[cancel] grace`) the task is cancelled, unconfirmed.
-        A task that ends by itself in between keeps its real outcome: the answer says which. With `cascade` every active
-        task below is asked to stop, too.
-        """
-        wait_ms = fields.whole("wait_ms", wait_ms, most=TIMEOUT_MS_MAX)
-        cascade = fields.flag("cascade", cascade)
-        record = self._request_cancel(reason, occurred_at, expected_version)
-        if cascade:
-            self._cancel_below(reason)
-        if record.is_active and wait_ms:
-            ended = LightFuture()
-            self._house.facts().send(self._speak(), AwaitEnd(), ended)
-            with suppress(Timeout):
-                record = self._see(ended.get(timeout=wait_ms / MS_PER_S))
-        return record
-
-    def _cancel_below(self, reason: str | None) -> None:
-        asked = []
-        for child in active_descendants(self._house.readings.reader, self.id):
-            fact = intake.cancel_requested(reason_below(reason, self.id))
-            future = LightFuture()
-            self._house.facts().send(
-                self._house.facts().actor(child.stream), Command(fact, self._actor_name(), inferred=True), future
-            )
-            asked.append(future)
-        for future in asked:
-            with suppress(Refused):  # it ended in between
-                future.get()
-
-    def keep_alive(self, ttl_ms: int = LEASE_MS) -> TaskRecord:
-        """Say that the work lives, and that it will say so again within `ttl_ms`.
-
-        The first time this is an event; further signs of life are kept in memory and cost next to nothing. A task that
-        breaks its promise is missing, and lost when its grace is over. Raises `Refused` when the task has ended.
-        """
-        fact = intake.leased(ttl_ms)
-        if self._house.keep_alive(self._record.stream, fact.ttl_ms):
-            return self._record
-        record = self._report(fact, None, None)
-        self._house.promised(record)
-        return record
-
-    def _actor_name(self) -> str:
-        return self._house.actor
-
-    def _speak(self) -> Addressee:
-        if self._actor is None:
-            self._actor = self._house.facts().actor(self._record.stream)
-        return self._actor
-
-    def _send(self, command: Command) -> TaskRecord:
-        future = LightFuture()
-        self._house.facts().send(self._speak(), command, future)
-        return self._see(future.get())
-
-    def _see(self, record: TaskRecord) -> TaskRecord:
-        if record.version >= self._record.version:  # several threads may speak through one handle
-            self._record = record
-        return record
-
-
-def answers_of(futures: Sequence[LightFuture]) -> Records:
-    """Return what was answered; when something was refused, raise that after all have been heard."""
-    answers: Records = []
-    refusals: list[TallystickError] = []
-    for future in futures:
-        try:
-            answers.append(future.get())
-        except TallystickError as error:
-            refusals.append(error)
-    if refusals:
-        raise refusals[0]
-    return answers
 
 
 class Ledger:
@@ -346,6 +227,31 @@ class Ledger:
         """Recompute the whole log: every record, every hash. Names the first record that is not as it was written."""
         return self._house.readings.verify()
 
+    def audit(
+        self, severity: "Severity | str | None" = None, code: "Code | str | None" = None, limit: int | None = None
+    ) -> "Audit":
+        """Return what is amiss: `.findings`, errors first, then the oldest, and a `.summary` that counts all of them.
+
+        Of `severity` ("warn", "error") and `code` only, at most `limit`. Every process that has the ledger open gets
+        the same answer, and its cost follows what is due. Raises `InvalidInput`.
+        """
+        return self._house.audit(severity, code, limit)
+
+    def maintenance(self, apply: bool = False) -> "Maintenance":  # noqa: FBT001, FBT002 - the interface has it so
+        """Return what upkeep would do now; with `apply`, do that and say what became of each step.
+
+        What has gone on since it was looked at is left alone. What only the owner can do is done by it, or said to be
+        left to it. Raises `NotOwner` to apply on a ledger that only reads, `Full`; what was done by then stays done.
+        """
+        return self._house.maintain(apply=apply)
+
+    def explain(self, token: str) -> "Explanation":
+        """Return why a task, or a flow, is kept: `.rule`, `.reason`, `.until` (ms), and the policy that counts.
+
+        Raises `NotFound`, `Pruned`, `Ambiguous`.
+        """
+        return self._house.explain(token)
+
     def settled(self, timeout_s: float = 30.0) -> None:
         """Wait until the read models have seen the log's head and what can be sent was sent. Raises `TimeoutError`.
 
@@ -360,6 +266,35 @@ class Ledger:
         every 60 s (`[sweep] interval`), and when a moment comes that a task waits for; with a `HandClock` only here.
         """
         self._house.sweep()
+
+    def archives(self) -> "tuple[Archived, ...]":
+        """Return the segments of the archive, the oldest first: each with `.first` and `.last` position, and `.state`.
+
+        Deleted ones are among them, and say when, by whom and why. Raises `StoreError`.
+        """
+        from tallystick.archives import archives
+
+        return archives(self._house.readings.log)
+
+    def delete_archives(
+        self, *, before: int | None = None, recorded_before: int | None = None, reason: str
+    ) -> "tuple[Archived, ...]":
+        """Delete the segments that lie wholly before a position, or before a moment (ms, as recorded); return them.
+
+        For good, one after the other, each durable before the next: the hashes of their records stay, so that the log
+        still verifies to the same root. Raises `InvalidInput`; `Refused` when one of them has an event of a task or
+        flow that is not pruned, and then none is deleted; `NotOwner` on a ledger that only reads, `Corrupt`, `Full`.
+        """
+        return self._house.delete_archives(before=before, recorded_before=recorded_before, reason=reason)
+
+    def backup(self, path: str | os.PathLike[str]) -> "Backup":
+        """Copy the whole ledger, as of one moment, to a folder that is not there yet or empty; others go on meanwhile.
+
+        A process of its own makes it beside its place, verifies every record, builds a read model, and puts it there:
+        durable on return. What is not whole is never there. Raises `InvalidInput` when the place is taken or inside of
+        the ledger, `Full`, `Corrupt` when the copy is not as the ledger is; then nothing is left.
+        """
+        return self._house.backup(path)
 
     def status(self) -> LedgerStatus:
         """Return how the ledger itself is: log, read models, owner, and how often each probe was asked and failed."""

@@ -1,7 +1,8 @@
 """What tests of programs that embed a ledger need: a clock that moves when told, and a ledger without a disk."""
 
+from tallystick.actors.metrics import Metrics
+from tallystick.building import assemble
 from tallystick.config import Config
-from tallystick.house import assemble
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.errors import InvalidInput
 from tallystick.ledger.store.memory import MemoryLog
@@ -29,8 +30,11 @@ class HandClock:
         self.at_ms += ms
 
 
-def memory_ledger(*, clock: Clock | None = None, config: Config | None = None, actor: str = "test") -> Ledger:
+def memory_ledger(
+    *, clock: Clock | None = None, config: Config | None = None, actor: str = "test", metrics: Metrics | None = None
+) -> Ledger:
     """Return an open ledger that keeps every promise of a real one except durability. Close it."""
     settings = config or Config()
     readings = Readings(MemoryLog(), None, rules=due_rules(settings))
-    return Ledger(assemble(readings, [], settings, clock=clock or HandClock(), actor=actor))
+    house = assemble(readings, [], settings, clock=clock or HandClock(), actor=actor, metrics=metrics)
+    return Ledger(house)

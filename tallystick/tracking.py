@@ -14,7 +14,8 @@ from tallystick.ledger.errors import InvalidInput, Refused, TallystickError
 from tallystick.ledger.intake import Creation
 from tallystick.ledger.lifecycle import MEDIA_KINDS
 from tallystick.probes.process import own_backing
-from tallystick.sync import Ledger, Task
+from tallystick.sync import Ledger
+from tallystick.task import Task
 from tallystick.verbs import TaskVerbs
 
 __all__ = ["own_backing", "track"]

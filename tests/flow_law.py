@@ -9,6 +9,8 @@ from tallystick.ledger.facts.flows import (
     FlowCancelRequested,
     FlowFailed,
     FlowFinished,
+    FlowPruned,
+    FlowSettled,
     FlowStepClaimed,
     FlowTaskLinked,
 )
@@ -38,7 +40,7 @@ def check_joins(events: Sequence[Event]) -> None:
             told.add((event.position, event.task_id, data.task))
         elif isinstance(data, TaskLinked):
             linked.add((event.position - 1, data.flow, event.task_id))
-        elif isinstance(data, FlowCancelRequested | FlowFinished | FlowFailed):
+        elif isinstance(data, FlowCancelRequested | FlowFinished | FlowFailed | FlowSettled | FlowPruned):
             closed.setdefault(event.task_id, event.position)
     assert told == linked
     for position, task_id, flow_id in joins(events):

@@ -22,12 +22,14 @@ from tallystick.ledger.facts.tasks import (
     TaskBackingRestored,
     TaskCancelled,
     TaskCancelRequested,
+    TaskCleanupStamped,
     TaskCreated,
     TaskFailed,
     TaskHeld,
     TaskLateSignal,
     TaskLeased,
     TaskLost,
+    TaskNoted,
     TaskNotifyChanged,
     TaskProgressed,
     TaskPruned,
@@ -181,6 +183,10 @@ policies = st.builds(TaskNotifyChanged, policy=st.sampled_from(NotifyPolicy))
 prunings = st.builds(TaskPruned, reason=maybe(words))
 holds = st.builds(TaskHeld, reason=maybe(words))
 releases = st.builds(TaskReleased, reason=maybe(words))
+CODES = ("lost", "inconsistent_timestamps", "probe_failing")
+codes = st.lists(st.sampled_from(CODES), min_size=1, max_size=2, unique=True).map(tuple)
+notes = st.builds(TaskNoted, codes=codes, reason=maybe(words))
+stamps = st.builds(TaskCleanupStamped, cleanup_after=st.integers(BEGIN_MS, BEGIN_MS + 20))
 recoveries = st.builds(
     TaskRecovered,
     status=st.sampled_from(sorted(ALLOWED[Status.LOST])),
@@ -216,6 +222,8 @@ reports: st.SearchStrategy[AnyFact] = st.one_of(
     policies,
     holds,
     releases,
+    notes,
+    stamps,
     recoveries,
     openings,
     closings,
@@ -224,7 +232,7 @@ reports: st.SearchStrategy[AnyFact] = st.one_of(
 """What somebody may tell of a task that is there, except its pruning."""
 
 unfinished: st.SearchStrategy[AnyFact] = st.one_of(
-    starts, progress, misses, restorations, leases, policies, holds, releases, creations()
+    starts, progress, misses, restorations, leases, policies, holds, releases, notes, creations()
 )
 """What leaves a task active."""
 

@@ -25,6 +25,7 @@ from tallystick.actors.watching.crew import Crew, Unanswered
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.delivery import Permanent
 from tallystick.ledger.errors import Closed
+from tallystick.ledger.events import TaskFact
 from tallystick.ledger.facts.deliveries import DeliveryDismissed, DeliveryFailed
 from tallystick.ledger.outbox import Waiting, sendable
 from tallystick.ledger.record import TaskRecord
@@ -37,6 +38,9 @@ MS_PER_S = 1_000
 
 Secrets = Callable[[], tuple[str, ...]]
 """Says what no error may have in it."""
+
+Attempted = Callable[[str, TaskFact], None]
+"""Told of every attempt: the name of the channel, and what is recorded of it."""
 
 
 class _Sent(Struct, frozen=True):
@@ -82,6 +86,7 @@ class Courier(DispatchedActor):
             shelf, self._askers, pacing=pacing, clock=clock, is_recorded=self._recorder.holds, look_by=self._alarm.by
         )
         self._jobs = self._backlog.jobs
+        self.attempted: Attempted | None = None
         self._opened_at = clock()
         self._finishing = self._is_due = self._has_unconfirmed = False
 
@@ -286,7 +291,7 @@ class Courier(DispatchedActor):
         endpoint.end()
         if isinstance(answer, Unanswered) and answer.hangs:  # it alone has to wait: others can be sent
             self._jobs.remove(job)
-            self._recorder.write(job.stream, fact_of(job, Doubtful(str(answer)), now, self._pacing))
+            self._record(job, Doubtful(str(answer)), now)
         elif isinstance(answer, Dropped) and not job.has_begun:
             self._jobs.remove(job)
             self._backlog.reconsider(job.stream, now)
@@ -298,7 +303,13 @@ class Courier(DispatchedActor):
             self._jobs.remove(job)
             outcome = understood(answer, self._secrets())
             self._judge(endpoint, outcome, now)
-            self._recorder.write(job.stream, fact_of(job, outcome, now, self._pacing))
+            self._record(job, outcome, now)
+
+    def _record(self, job: Job, outcome: Outcome, now: int) -> None:
+        fact = fact_of(job, outcome, now, self._pacing)
+        if self.attempted is not None:
+            self.attempted(job.endpoint.channel, fact)
+        self._recorder.write(job.stream, fact)
 
     def _judge(self, endpoint: Endpoint, outcome: Outcome, now: int) -> None:
         """Take note of what an outcome says about the endpoint: one that rejects for good does work."""

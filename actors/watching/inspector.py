@@ -2,7 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -31,6 +31,10 @@ COMPLAINTS_MS = 60_000
 FEW = 8  # tasks that are as well read one by one
 MS_PER_S = 1_000
 _GONE = frozenset({Finding.MISSING, Finding.DEAD})
+
+
+Saw: TypeAlias = Callable[[TaskRecord, str, Verdict, int], None]
+"""Hears what a look at a task told: who was asked, the verdict, and when (ms)."""
 
 
 class Facts(Protocol):
@@ -106,11 +110,13 @@ class Inspector:
         put: Callable[[Judged | Written], None],
         again: Callable[[bytes, TaskRecord | None], None],
         is_spared: Callable[[bytes], bool] = lambda _stream: False,
+        saw: Saw = lambda _record, _kind, _verdict, _now: None,
         judges: bool = True,
     ) -> None:
         self._facts, self._reader, self._supervision, self._crew = facts, reader, supervision, crew
         self._vigil, self._rules, self._limit_s = vigil, rules, probe_limit_ms / MS_PER_S
         self._put, self._again, self._is_spared, self._judges = put, again, is_spared, judges
+        self._saw = saw
         self._asked: set[bytes] = set()
         self._out: Counter[str] = Counter()
         self._backlog: dict[str, deque[bytes]] = {}
@@ -236,6 +242,7 @@ class Inspector:
             self._complain(judged.kind, stream, verdict, now)
         if record is None or not self._concerns(record):
             return None
+        self._saw(record, judged.kind, verdict, now)
         if verdict.finding in _GONE and self._is_spared(stream):
             verdict = Verdict.unknown(verdict.evidence)
         self._again(stream, record)

@@ -24,6 +24,7 @@ Canceller: TypeAlias = Callable[[TaskRecord], Stopped | Awaitable[Stopped]]
 
 PROBE_KEY = "probe"
 BY_PROCESS = "process"
+BY_OWNER = "owner"
 
 
 class Question(Struct, frozen=True):
@@ -95,7 +96,7 @@ class Supervision:
         if record.lease_ms is not None:
             return Question("lease", self.leases.verdict, quick=True)
         if self._owner is not None and record.status is Status.RUNNING:
-            return Question("owner", self._owner, quick=True)
+            return Question(BY_OWNER, self._owner, quick=True)
         return None
 
     def canceller(self, record: TaskRecord) -> Canceller | None:

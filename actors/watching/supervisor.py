@@ -1,10 +1,6 @@
 """The supervisor: the actor that sees to it that "running" means running."""
 
-import queue
 from collections import deque
-from contextlib import suppress
-
-from msgspec import Struct
 
 from tallystick.actors.actor import DispatchedActor
 from tallystick.actors.courtesy import Courtesy
@@ -12,22 +8,25 @@ from tallystick.actors.dispatcher import Dispatcher
 from tallystick.actors.envelope import Envelope, Reply
 from tallystick.actors.journal import Committed
 from tallystick.actors.log import logger
+from tallystick.actors.watching.bulletin import Bulletin, Published, Records, answer
+from tallystick.actors.watching.census import Census, Page
 from tallystick.actors.watching.crew import Crew
-from tallystick.actors.watching.inspector import Facts, Inspector, Judged, Written
+from tallystick.actors.watching.inspector import Inspector, Judged, Written
 from tallystick.actors.watching.orders import Follow, Pace, Settle, Sweep
+from tallystick.actors.watching.sightings import Sightings
 from tallystick.actors.watching.stopping import Purpose, StopAnswered, Stopping
 from tallystick.actors.watching.supervision import Supervision
 from tallystick.actors.watching.vigil import GAP_MS, Vigil
 from tallystick.actors.watching.wheel import Wheel
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.errors import Closed, Refused
-from tallystick.ledger.lifecycle import Runtime, Status
-from tallystick.ledger.limits import TIME_MS_MAX, VIEWS_LAG_MAX
+from tallystick.ledger.lifecycle import Status
+from tallystick.ledger.limits import STALE_BUCKET_MS, TIME_MS_MAX, VIEWS_LAG_MAX
 from tallystick.ledger.record import TaskRecord
 from tallystick.projections.change import Changes
 from tallystick.projections.due import DueKind, DueRules, names_its_backing
-from tallystick.projections.query import Query
 from tallystick.projections.reader import Reader
+from tallystick.projections.watched import Watched
 
 log = logger("actors")
 
@@ -38,15 +37,6 @@ DUES_MAX = 4_096  # taken from the index in one look
 LAG_MS = 1_000  # how soon to ask again
 SILENCES = 3  # intervals without a look: this process was stopped, and nobody watched
 WATCHED = frozenset({DueKind.DEADLINE, DueKind.GRACE, DueKind.CANCEL})
-
-
-class _Page(Struct, frozen=True):
-    """The next page of a look at all tasks of a status, and what to do with them."""
-
-    status: Status
-    runtime: Runtime | None
-    at_once: bool
-    cursor: str | None = None
 
 
 class Supervisor(DispatchedActor):
@@ -61,7 +51,7 @@ class Supervisor(DispatchedActor):
     def __init__(
         self,
         dispatcher: Dispatcher,
-        facts: Facts,
+        facts: Records,
         reader: Reader,
         supervision: Supervision,
         *,
@@ -71,6 +61,7 @@ class Supervisor(DispatchedActor):
         pace: Pace,
         judges: bool = True,
         opened_at: int = 0,
+        before: Watched | None = None,
     ) -> None:
         super().__init__(dispatcher, "urn:tallystick:supervisor")
         self._dispatcher, self._reader, self._rules, self._pace, self.judges = dispatcher, reader, rules, pace, judges
@@ -78,6 +69,9 @@ class Supervisor(DispatchedActor):
         self.vigil = Vigil(clock, silence_ms=max(SILENCES * pace.interval, GAP_MS))
         self.is_blind = False
         """Set when it could not be told of a commit: then it has to look at everything anew."""
+        self._sightings = Sightings(before or Watched(), self.vigil.since, interval_ms=pace.interval)
+        self._bulletin = Bulletin(self._sightings, facts.keep, self._put)
+        self._census = Census(reader, supervision, self._put)
         self._stopping = Stopping(supervision, crew, self._put, limit_ms=rules.cancel_grace)
         self._inspector = Inspector(
             facts,
@@ -90,13 +84,13 @@ class Supervisor(DispatchedActor):
             put=self._put,
             again=self._again,
             is_spared=self._stopping.is_under_way,
+            saw=self._sightings.saw,
             judges=judges,
         )
         self._wheel = Wheel()
         self._courtesy = Courtesy()
         self._todo: deque[bytes] = deque()
         self._later: dict[bytes, dict[DueKind, int]] = {}
-        self._scans = 0
         self._has_looked = opened_at == 0
         self._is_forced = self._until_nothing_is_due = self._is_opening = False
         self._works_soon = False
@@ -133,8 +127,8 @@ class Supervisor(DispatchedActor):
         """Answer what waits: the dispatcher has ended."""
         super().abandon()
         sweeps, self._sweeps = self._sweeps, []
-        for reply in sweeps:
-            reply.fail(Closed())
+        answer(sweeps, Closed())
+        self._bulletin.abandon()
 
     def drain(self) -> None:
         """Handle what waits, then take up what there is to do."""
@@ -154,11 +148,13 @@ class Supervisor(DispatchedActor):
                 self._inspector.written(message)
             case StopAnswered():
                 self._stopped(message)
-            case _Page():
+            case Page():
                 self._scan(message)
+            case Published():
+                self._bulletin.published(message)
             case Follow():
                 if self.judges:
-                    self._begin_scans(message.runtime, at_once=False)
+                    self._census.begin(message.runtime, at_once=False)
             case Settle():
                 self._settle()
             case Sweep():
@@ -184,13 +180,15 @@ class Supervisor(DispatchedActor):
             if after.deadline_at is not None and (before is None or before.deadline_at is None):
                 self._tick_by(after.deadline_at)
             if after.lease_ms is not None and (before is None or before.lease_ms != after.lease_ms):
-                self._wheel.add(stream, self.supervision.leases.begin(stream, after.lease_ms, after.last_event_at))
+                until = self.supervision.leases.begin(stream, after.lease_ms, after.last_event_at)
+                self._wheel.add(stream, min(until, self.vigil.look() + STALE_BUCKET_MS))
 
     def _forget(self, stream: bytes, record: TaskRecord) -> None:
         self.supervision.leases.end(stream)
         self._later.pop(stream, None)
         self._stopping.forget(stream)
         self._inspector.forget(stream)
+        self._sightings.forget(stream)
         if record.status is Status.LOST and self.supervision.recovers(record.runtime):
             self._wheel.add(stream, self.vigil.look() + self._pace.interval)
         else:
@@ -219,7 +217,7 @@ class Supervisor(DispatchedActor):
             return
         self._look_around()
         self._later.clear()
-        if self._scans:
+        if self._census.is_busy():
             self._is_forced = True  # when all are known, so that each is asked about once
         else:
             self._todo.extend(self._wheel.take())
@@ -241,6 +239,7 @@ class Supervisor(DispatchedActor):
             self._todo.extend(self._wheel.take(None if has_jumped else now))
             self._tick_by(self._wheel.next_at())
         self._take_up_dues()
+        self._bulletin.publish_now_and_then(now)
         self._work_on()
 
     def _look_around(self) -> None:
@@ -251,7 +250,7 @@ class Supervisor(DispatchedActor):
         if self._has_looked:
             return
         self._has_looked = True
-        self._begin_scans(None, at_once=True)
+        self._census.begin(None, at_once=True)
         for due in self._reader.due(TIME_MS_MAX, kinds={DueKind.CANCEL}):
             record = self._inspector.record(due.stream)
             if record is not None and record.is_active:
@@ -287,17 +286,19 @@ class Supervisor(DispatchedActor):
         self._work_on()
 
     def _is_busy(self) -> bool:
-        return bool(self._todo or self._inspector.is_busy() or self._scans or self._stopping.is_busy())
+        return bool(self._todo or self._inspector.is_busy() or self._census.is_busy() or self._stopping.is_busy())
 
     def _answer_sweeps(self, error: Exception | None = None) -> None:
         sweeps, self._sweeps = self._sweeps, []
         self._is_opening = False
-        if self._until_nothing_is_due:
+        now, was_sweep = self.vigil.look(), self._until_nothing_is_due
+        if was_sweep:
             self._until_nothing_is_due = False
-            self._tick_by(self.vigil.look() + 1)  # what came due meanwhile
-        for reply in sweeps:
-            with suppress(queue.Full):  # its owner has answered it: nobody waits
-                reply.set(None) if error is None else reply.fail(error)
+            self._tick_by(now + 1)  # what came due meanwhile
+        if was_sweep and self.judges and error is None:
+            self._bulletin.publish(now, sweeps)
+        else:
+            answer(sweeps, error)
 
     def _take_up_dues(self) -> bool:
         """Take up what is due and was not taken up already; whether there was anything."""
@@ -361,28 +362,15 @@ class Supervisor(DispatchedActor):
             return
         now = self.vigil.look()
         until = self.supervision.leases.until(stream)
-        self._wheel.add(stream, until + 1 if until is not None and until >= now else now + self._pace.interval)
+        at = now + self._pace.interval
+        if until is not None and until >= now:
+            at = min(until + 1, now + STALE_BUCKET_MS)  # so that who looks at the note knows that it lives
+        self._wheel.add(stream, at)
         self._tick_by(self._wheel.next_at())
 
-    # All tasks of a kind.
-
-    def _begin_scans(self, runtime: Runtime | None, *, at_once: bool) -> None:
-        runtimes = self.supervision.probed() if runtime is None else {runtime}
-        pages = [_Page(Status.RUNNING, runtime, at_once)]
-        pages.extend(_Page(Status.LOST, each, at_once) for each in sorted(runtimes) if self.supervision.recovers(each))
-        self._scans += len(pages)
-        for page in pages:
-            self._put(page)
-
-    def _scan(self, page: _Page) -> None:
+    def _scan(self, page: Page) -> None:
         """Take up tasks that are there already, a page at a time."""
-        try:
-            query = Query(status=page.status, runtime=page.runtime, limit=SLICE, cursor=page.cursor)
-            found = self._reader.list(query)
-        except Exception:
-            self._scans -= 1
-            raise
-        streams = [record.stream for record in found.tasks if self.supervision.question(record) is not None]
+        streams = self._census.read(page)
         if page.at_once and not self._is_forced:
             self._todo.extend(streams)
         else:
@@ -390,10 +378,6 @@ class Supervisor(DispatchedActor):
             for stream in streams:
                 self._wheel.add(stream, at)
             self._tick_by(self._wheel.next_at())
-        if found.next_cursor is not None:
-            self._put(_Page(page.status, page.runtime, page.at_once, found.next_cursor))
-            return
-        self._scans -= 1
-        if not self._scans and self._is_forced:
+        if self._is_forced and not self._census.is_busy():
             self._is_forced = False
             self._todo.extend(self._wheel.take())

@@ -3,7 +3,7 @@
 from typing import TypeAlias
 
 from tallystick.ledger.facts.fact import Fact
-from tallystick.ledger.lifecycle import FlowMode
+from tallystick.ledger.lifecycle import FlowMode, FlowStatus
 
 Json: TypeAlias = object
 """A JSON value as Python has it: dict, list, text, number, True, False, None. Its size and depth are bounded."""
@@ -75,3 +75,28 @@ class FlowCancelRequested(Fact, frozen=True, kw_only=True, tag="flow-cancel-requ
 
 class FlowCancelled(Fact, frozen=True, kw_only=True, tag="flow-cancelled.1"):
     """After a cancel the last of the flow's tasks has ended."""
+
+
+class FlowSettled(Fact, frozen=True, kw_only=True, tag="flow-settled.1"):
+    """An operator ended a flow that had not ended, with a reason."""
+
+    status: FlowStatus
+    reason: str
+
+
+class FlowNoted(Fact, frozen=True, kw_only=True, tag="flow-noted.1"):
+    """An operator took note of what an audit finds: it says no more of it until something happens to the flow."""
+
+    codes: tuple[str, ...]
+    reason: str | None = None
+
+
+class FlowPruned(Fact, frozen=True, kw_only=True, tag="flow-pruned.1"):
+    """Retention removed the flow from the live views; this is its tombstone, also where nothing else of it is left.
+
+    Nobody reports `status` and `ended_at`: they are what the flow was.
+    """
+
+    reason: str | None = None
+    status: FlowStatus | None = None
+    ended_at: int | None = None

@@ -175,9 +175,14 @@ class TaskSettled(Fact, frozen=True, kw_only=True, tag="task-settled.1"):
 
 
 class TaskPruned(Fact, frozen=True, kw_only=True, tag="task-pruned.1"):
-    """Retention removed the task from the live views; this is its tombstone."""
+    """Retention removed the task from the live views; this is its tombstone, also where nothing else of it is left.
+
+    Nobody reports `status` and `ended_at`: they are what the task was. Records of older versions do not say them.
+    """
 
     reason: str | None = None
+    status: Status | None = None
+    ended_at: int | None = None
 
 
 class TaskHeld(Fact, frozen=True, kw_only=True, tag="task-held.1"):
@@ -190,6 +195,19 @@ class TaskReleased(Fact, frozen=True, kw_only=True, tag="task-released.1"):
     """The hold is over."""
 
     reason: str | None = None
+
+
+class TaskNoted(Fact, frozen=True, kw_only=True, tag="task-noted.1"):
+    """An operator took note of what an audit finds: it says no more of it until the task's status changes."""
+
+    codes: tuple[str, ...]
+    reason: str | None = None
+
+
+class TaskCleanupStamped(Fact, frozen=True, kw_only=True, tag="task-cleanup-stamped.1"):
+    """Retention of the task ends at `cleanup_after` (ms), whatever its configuration says."""
+
+    cleanup_after: int
 
 
 class TaskLinked(Fact, frozen=True, kw_only=True, tag="task-linked.1"):

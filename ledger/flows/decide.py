@@ -1,12 +1,15 @@
 """Decide: what is recorded when somebody asks something of a flow. Pure.
 
-A flow that has ended refuses everything. Once its cancel is wanted, it only ends. Every write names the revision that
-it has seen, and is answered with the present record when that was another one.
+A flow that has ended refuses everything but its removal. Once its cancel is wanted, it only ends. Every write names the
+revision that it has seen, and is answered with the present record when that was another one.
 """
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from msgspec.structs import replace
+
+from tallystick.ledger import noted
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import FlowRefused, TallystickError, WrongVersion
 from tallystick.ledger.events import FLOW_FACTS, FlowFact
@@ -16,12 +19,15 @@ from tallystick.ledger.facts.flows import (
     FlowCreated,
     FlowFailed,
     FlowFinished,
+    FlowNoted,
+    FlowPruned,
     FlowResumed,
+    FlowSettled,
     FlowStepClaimed,
     FlowTaskLinked,
     FlowWaitingSet,
 )
-from tallystick.ledger.flows.record import FlowRecord, no_flow
+from tallystick.ledger.flows.record import FlowRecord, needs_tasks, no_flow, pruned_flow
 from tallystick.ledger.lifecycle import FlowStatus, Scope
 from tallystick.ledger.limits import FLOW_STEPS_MAX
 from tallystick.ledger.record import TaskRecord
@@ -40,6 +46,9 @@ VERBS: dict[type, str] = {
     FlowFailed: "fail",
     FlowCancelRequested: "cancel",
     FlowCancelled: "cancelled",
+    FlowSettled: "settle",
+    FlowNoted: "note",
+    FlowPruned: "prune",
 }
 """What each fact is called when it is asked for."""
 
@@ -55,13 +64,15 @@ def decide_flow(record: FlowRecord | None, command: Command, *, token: str) -> F
     data = command.data
     if record is None:
         return (data,) if isinstance(data, FlowCreated) else no_flow(token)
+    if record.pruned_at is not None:
+        return pruned_flow(record)
     if isinstance(data, FlowCreated):
         return NOTHING  # found by its key
     if isinstance(data, FlowCancelRequested) and record.cancel_requested_at is not None:
         return NOTHING  # a cancel is sticky: whoever wants it again has it
     if isinstance(data, FlowCancelled) and record.status is FlowStatus.CANCELLED:
         return NOTHING
-    if not record.is_active:
+    if not record.is_active and not isinstance(data, FlowPruned):
         return refused(record, VERBS[data.__class__], "terminal", "It has ended.")
     expected = command.expected_version
     if expected is not None and expected != record.revision:
@@ -78,10 +89,17 @@ def refused(record: FlowRecord, attempted: str, code: str, why: str) -> FlowRefu
     )
 
 
+def untold(flow: FlowRecord, data: FlowFact) -> FlowRefused:
+    """Return what is answered when something is asked of a mirror that only one with events of its own can do."""
+    return refused(flow, VERBS[data.__class__], "not_managed", "It has no events of its own: its task tells all of it.")
+
+
 def not_joined(flow: FlowRecord | None, flow_id: str, owner: str | None, scope: Scope) -> TallystickError | None:
     """Return why a task of this owner cannot become one of a flow's; None when it can."""
     if flow is None:
         return no_flow(flow_id)
+    if flow.pruned_at is not None:
+        return pruned_flow(flow)
     if scope is Scope.SYSTEM:
         return refused(flow, JOIN, "system_scope", "A task of the system belongs to no session, so to no flow.")
     if owner != flow.owner_key:
@@ -148,6 +166,27 @@ def _admit(_record: FlowRecord, data: FlowFact) -> FlowFacts | TallystickError:
     return (data,)
 
 
+def _settle(record: FlowRecord, data: FlowSettled) -> FlowFacts | TallystickError:
+    """The operator's way out, also of a cancel that does not come to its end."""
+    if not record.is_managed:
+        return refused(record, "settle", "not_managed", "It mirrors a task: settle that.")
+    return (data,)
+
+
+def _note(record: FlowRecord, data: FlowNoted) -> FlowFacts | TallystickError:
+    if noted.together(record.noted, data.codes) == record.noted:
+        return NOTHING
+    return noted.too_many(record.noted, data.codes) or (data,)
+
+
+def _prune(record: FlowRecord, data: FlowPruned) -> FlowFacts | TallystickError:
+    """What it was is said. A mirror that is blocked cannot be resumed: it has ended with its newest task."""
+    ended_at = record.ended_at if needs_tasks(record) or record.ended_at is not None else record.updated_at
+    if ended_at is None:
+        return refused(record, "prune", "active", "It has not ended.")
+    return (replace(data, status=record.status, ended_at=ended_at),)
+
+
 def _cancelled(record: FlowRecord, data: FlowCancelled) -> FlowFacts | TallystickError:
     """Only what was asked for; whoever says it has seen the last of the flow's tasks end."""
     if record.cancel_requested_at is None:
@@ -165,6 +204,9 @@ _DECIDERS: dict[type, Callable[[FlowRecord, Any], FlowFacts | TallystickError]] 
     FlowFailed: _managed(_admit),
     FlowCancelRequested: _admit,
     FlowCancelled: _cancelled,
+    FlowSettled: _settle,
+    FlowNoted: _note,
+    FlowPruned: _prune,
 }
 
 assert set(_DECIDERS) == set(VERBS) == set(FLOW_FACTS), "a fact that nobody decides"

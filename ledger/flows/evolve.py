@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 
+from tallystick.ledger import noted
 from tallystick.ledger.errors import Corrupt
 from tallystick.ledger.events import FLOW_FACTS, Event
 from tallystick.ledger.facts.flows import (
@@ -13,14 +14,17 @@ from tallystick.ledger.facts.flows import (
     FlowCreated,
     FlowFailed,
     FlowFinished,
+    FlowNoted,
+    FlowPruned,
     FlowResumed,
+    FlowSettled,
     FlowStepClaimed,
     FlowTaskLinked,
     FlowWaitingSet,
     Json,
 )
 from tallystick.ledger.flows.record import Claim, FlowRecord
-from tallystick.ledger.lifecycle import FlowStatus
+from tallystick.ledger.lifecycle import FLOW_SETTLED_AS, FlowStatus
 
 Changes: TypeAlias = dict[str, Any]
 
@@ -37,11 +41,17 @@ def evolve_flow(record: FlowRecord | None, event: Event) -> FlowRecord:
             raise Corrupt(detail, position=event.position)
         return _born(event, data)
     evolver = _EVOLVERS.get(data.__class__)
-    if evolver is None or event.version != record.revision + 1 or not record.is_active:
-        detail = f"flow {record.flow_id} is {record.status} at {record.revision}: {event.type} cannot follow"
-        raise Corrupt(f"{detail} at {event.version}", position=event.position)
-    changes = evolver(record, event, data)
-    return replace(record, revision=event.version, position=event.position, updated_at=event.occurred_at, **changes)
+    is_over = not record.is_active and data.__class__ is not FlowPruned
+    if evolver is None or event.version != record.revision + 1 or is_over or record.pruned_at is not None:
+        raise _out_of_place(record, event)
+    changes = {"updated_at": event.occurred_at, **_UNNOTED, **evolver(record, event, data)}
+    return replace(record, revision=event.version, position=event.position, **changes)
+
+
+def _out_of_place(record: FlowRecord, event: Event) -> Corrupt:
+    was = "pruned" if record.pruned_at is not None else record.status.value
+    detail = f"flow {record.flow_id} is {was} at {record.revision}: {event.type} cannot follow at {event.version}"
+    return Corrupt(detail, position=event.position)
 
 
 def fold_flow(events: Iterable[Event], record: FlowRecord | None = None) -> FlowRecord | None:
@@ -99,6 +109,7 @@ def _waiting(_record: FlowRecord, _event: Event, data: FlowWaitingSet) -> Change
     }
 
 
+_UNNOTED: Changes = {"noted": (), "noted_at": None}
 _FREE: Changes = {"wait_json": None, "blocked_task_id": None, "blocked_summary": None}
 
 
@@ -135,6 +146,31 @@ def _cancelled(record: FlowRecord, event: Event, _data: FlowCancelled) -> Change
     return {**_ended(event, FlowStatus.CANCELLED), "error": record.cancel_reason}
 
 
+def _settled(record: FlowRecord, event: Event, data: FlowSettled) -> Changes:
+    if not record.is_managed or data.status not in FLOW_SETTLED_AS:
+        raise _out_of_place(record, event)
+    return {**_ended(event, data.status), "error": data.reason}
+
+
+def _noted(record: FlowRecord, event: Event, data: FlowNoted) -> Changes:
+    """A note does not move the flow: since when that stands still is what it is about."""
+    codes = noted.together(record.noted, data.codes)
+    return {"updated_at": record.updated_at, "noted": codes, "noted_at": event.occurred_at}
+
+
+def _pruned(record: FlowRecord, event: Event, data: FlowPruned) -> Changes:
+    """Of one that mirrors tasks, what it was is told by them, and so by this fact alone."""
+    ended = {"status": data.status or record.status, "ended_at": data.ended_at}
+    if not record.is_managed:
+        if record.cancel_requested_at is not None and record.is_active:
+            raise _out_of_place(record, event)
+        return {"pruned_at": event.occurred_at, **ended}
+    is_told = data.status is None or ended == {"status": record.status, "ended_at": record.ended_at}
+    if record.is_active or not is_told:
+        raise _out_of_place(record, event)
+    return {"pruned_at": event.occurred_at}
+
+
 def _born_twice(record: FlowRecord, event: Event, _data: FlowCreated) -> Changes:
     raise Corrupt(f"flow {record.flow_id} is created twice", position=event.position)
 
@@ -149,6 +185,9 @@ _EVOLVERS: dict[type, Callable[[FlowRecord, Event, Any], Changes]] = {
     FlowFailed: _failed,
     FlowCancelRequested: _cancel_requested,
     FlowCancelled: _cancelled,
+    FlowSettled: _settled,
+    FlowNoted: _noted,
+    FlowPruned: _pruned,
 }
 
 assert set(_EVOLVERS) == set(FLOW_FACTS), "a fact that nobody evolves"

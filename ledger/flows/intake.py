@@ -1,23 +1,26 @@
 """Intake: what a caller says about a flow, checked and made a fact. Pure. Everything here raises `InvalidInput`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tallystick.ledger import fields
+from tallystick.ledger import fields, noted
 from tallystick.ledger.errors import InvalidInput
 from tallystick.ledger.facts.flows import (
     FlowCancelRequested,
     FlowCreated,
     FlowFailed,
     FlowFinished,
+    FlowNoted,
+    FlowPruned,
     FlowResumed,
+    FlowSettled,
     FlowStepClaimed,
     FlowTaskLinked,
     FlowWaitingSet,
 )
 from tallystick.ledger.flows.json import json_value
 from tallystick.ledger.intake import UNEXPLAINED
-from tallystick.ledger.lifecycle import FlowMode
+from tallystick.ledger.lifecycle import FlowMode, FlowStatus, Status
 from tallystick.ledger.limits import ERROR_BYTES_MAX, REASON_BYTES_MAX, SUMMARY_BYTES_MAX
 
 _BLOCKED = 'a task or its id, a text that says by what, or a dict with "task" and "summary"'
@@ -133,7 +136,25 @@ def failed(error: str, *, state: Any = None) -> FlowFailed:
 
 def cancel_requested(reason: str | None = None) -> FlowCancelRequested:
     """Return the fact that somebody wants all of it stopped; a long reason is cut."""
-    return FlowCancelRequested(reason=fields.report("reason", reason, bytes_max=REASON_BYTES_MAX, controls=False))
+    return FlowCancelRequested(reason=_reason(reason))
+
+
+def settled(status: FlowStatus | Status | str, reason: str) -> FlowSettled:
+    """Return the fact that an operator ended a flow; a reason is required, and cut when it is long."""
+    kept = _reason(reason)
+    if kept is None:
+        raise InvalidInput("reason", reason, "a reason that is not blank")
+    return FlowSettled(status=FlowStatus(fields.settled_as("as", status).value), reason=kept)
+
+
+def taken_note_of(codes: Iterable[str], reason: str | None = None) -> FlowNoted:
+    """Return the fact that an operator knows about findings of these codes; a long reason is cut."""
+    return FlowNoted(codes=noted.codes("codes", codes), reason=_reason(reason))
+
+
+def pruned(reason: str | None = None) -> FlowPruned:
+    """Return the fact that retention removed a flow; a long reason is cut."""
+    return FlowPruned(reason=_reason(reason))
 
 
 def unseen() -> InvalidInput:
@@ -148,6 +169,10 @@ def expected(expected_revision: int | None) -> int | None:
 
 def _step(step: str | None) -> str | None:
     return None if step is None else fields.required_key("step", step)
+
+
+def _reason(reason: str | None) -> str | None:
+    return fields.report("reason", reason, bytes_max=REASON_BYTES_MAX, controls=False)
 
 
 def _summary(field: str, value: str | None) -> str | None:

@@ -23,6 +23,7 @@ from tallystick.ledger.record import TaskRecord
 
 _PLACE: Final = 14  # of the digit that tells a UUID's version, among the 36 characters
 _BYTE: Final = 6
+_MIRRORS: Final = 8
 _OTHER: Final = {f"{digit:x}": f"{15 - digit:x}" for digit in range(16)}
 
 MIRRORED = frozenset({Runtime.ACP, Runtime.SUBAGENT})
@@ -52,6 +53,11 @@ def mirror_of(task_id: str) -> str:
 def mirror_stream(stream: bytes) -> bytes:
     """Return the same for the sixteen bytes of an id."""
     return stream[:_BYTE] + bytes([stream[_BYTE] ^ 0xF0]) + stream[_BYTE + 1 :]
+
+
+def is_mirror(stream: bytes) -> bool:
+    """Whether sixteen bytes are the id of a flow that mirrors a task: tasks and managed flows have version 7."""
+    return stream[_BYTE] >> 4 == _MIRRORS
 
 
 def is_detached(runtime: Runtime, scope: Scope, delivery: DeliveryStatus) -> bool:
@@ -87,6 +93,7 @@ def mirrored(origin: TaskRecord, newest: TaskRecord, own: FlowRecord | None) -> 
     is_blocked = status is FlowStatus.BLOCKED
     seen = origin if own is None else own
     position = max(newest.position, seen.position)
+    is_noted = own is not None and own.position == position  # else something has happened since
     return FlowRecord(
         flow_id=mirror_of(origin.task_id),
         sync_mode=FlowMode.MIRRORED,
@@ -105,4 +112,7 @@ def mirrored(origin: TaskRecord, newest: TaskRecord, own: FlowRecord | None) -> 
         summary=None if is_blocked else newest.terminal_summary,
         error=newest.error,
         followed_task_id=None if own is None else own.followed_task_id,
+        noted=own.noted if own is not None and is_noted else (),
+        noted_at=own.noted_at if own is not None and is_noted else None,
+        pruned_at=None if own is None else own.pruned_at,
     )

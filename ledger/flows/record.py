@@ -3,7 +3,7 @@
 import msgspec
 from msgspec import Struct
 
-from tallystick.ledger.errors import NotFound
+from tallystick.ledger.errors import NotFound, Pruned
 from tallystick.ledger.facts.flows import Json
 from tallystick.ledger.ids import id_bytes
 from tallystick.ledger.lifecycle import FLOW_ACTIVE, FlowMode, FlowStatus
@@ -23,7 +23,8 @@ class FlowRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
 
     All times are UTC milliseconds as reported; `revision` counts what was written of the flow, `position` is that of
     the newest. `state_json` and `wait_json` are JSON values, not texts.
-    `followed_task_id` is the newest of the tasks that joined a mirrored flow.
+    `followed_task_id` is the newest of the tasks that joined a mirrored flow. `noted` are the codes of findings that
+    an operator took note of, since when nothing has happened to it; that moment is `noted_at`.
     """
 
     flow_id: str
@@ -49,6 +50,9 @@ class FlowRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     followed_task_id: str | None = None
     claims: tuple[Claim, ...] = ()
     idempotency_key: str | None = None
+    noted: tuple[str, ...] = ()
+    noted_at: int | None = None
+    pruned_at: int | None = None
 
     @property
     def stream(self) -> bytes:
@@ -63,7 +67,7 @@ class FlowRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     @property
     def is_active(self) -> bool:
         """Whether the flow has not ended: one that waits, or is blocked, has not."""
-        return self.status in FLOW_ACTIVE
+        return self.status in FLOW_ACTIVE and self.pruned_at is None
 
     @property
     def is_managed(self) -> bool:
@@ -75,9 +79,28 @@ class FlowRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
         return next((claim for claim in self.claims if claim.step == step), None)
 
 
+def needs_tasks(flow: FlowRecord) -> bool:
+    """Whether a flow has not ended and may go on, so that its tasks are needed.
+
+    One that mirrors tasks and is blocked cannot be resumed: it is over with its newest task, as that is.
+    """
+    return flow.is_active and (flow.is_managed or flow.status is not FlowStatus.BLOCKED)
+
+
 def no_flow(token: str, hint: str = "") -> NotFound:
     """Return what those hear who ask for a flow that is not there; `hint` says what else is known of it."""
     return NotFound(token, of="Flow", hint=f'{hint} Run "tally flow list" to see recent flows.'.lstrip())
+
+
+def pruned_flow(record: FlowRecord) -> Pruned:
+    """Return what those hear who ask something of a flow that retention removed."""
+    return Pruned(
+        record.flow_id,
+        status=record.status.value,
+        ended_at=record.ended_at,
+        pruned_at=record.pruned_at,
+        of="Flow",
+    )
 
 
 def as_json(record: FlowRecord) -> bytes:

@@ -13,7 +13,7 @@ import msgspec
 from tallystick.ledger.errors import Corrupt, InvalidInput
 from tallystick.ledger.events import BY_NAME, Event
 from tallystick.ledger.limits import RECORD_BYTES_MAX
-from tallystick.ledger.store.port import Damaged, Stored
+from tallystick.ledger.store.port import Body, Damaged, Stored
 
 Raw: TypeAlias = dict[str, Any]
 """A fact as it is stored: its fields by name, without its type."""
@@ -103,18 +103,22 @@ def read_record(position: int, body: bytes, lifts: Lifts = LIFTS) -> Event | Dam
     return event
 
 
-def read_records(first: int, bodies: Sequence[bytes | None], lifts: Lifts = LIFTS) -> Sequence[Stored]:
-    """Return what is stored from the position `first` on; None, where nothing is, reads as damaged too."""
+def read_records(first: int, bodies: Sequence[Body], lifts: Lifts = LIFTS) -> Sequence[Stored]:
+    """Return what is stored from the position `first` on; where nothing is, or can be had, reads as damaged too."""
     try:
-        events = list(map(_unpack, bodies))  # type: ignore[arg-type] # None is an exception like any other
+        events = list(map(_unpack, bodies))  # type: ignore[arg-type] # what are no bytes is an exception like any other
     except Exception:  # noqa: BLE001
         events = []
     if [event.position for event in events] == list(range(first, first + len(bodies))):
         return events
-    return [
-        Damaged(position, MISSING) if body is None else read_record(position, body, lifts)
-        for position, body in enumerate(bodies, first)
-    ]
+    return [read_body(position, body, lifts) for position, body in enumerate(bodies, first)]
+
+
+def read_body(position: int, body: Body, lifts: Lifts = LIFTS) -> Stored:
+    """Return what is stored at a position, whether there are bytes or not."""
+    if isinstance(body, bytes):
+        return read_record(position, body, lifts)
+    return Damaged(position, MISSING) if body is None else body.stored(position)
 
 
 def check_lifts(lifts: Lifts) -> None:

@@ -8,52 +8,48 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, takewhile
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from msgspec import Struct
+from msgspec.structs import replace
 
 from tallystick.ledger.errors import Corrupt, WrongVersion
 from tallystick.ledger.events import Event
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.limits import MAP_BYTES_FIRST, MAP_BYTES_MAX
 from tallystick.ledger.store import keys, layout
-from tallystick.ledger.store.batch import TAIL_KEYS, Batch, Index, prepare
-from tallystick.ledger.store.codec import MISSING, read_record, read_records
+from tallystick.ledger.store.batch import Batch, Index, prepare
+from tallystick.ledger.store.codec import read_body, read_records
 from tallystick.ledger.store.environment import Environment
 from tallystick.ledger.store.mapping import Database, Transaction
-from tallystick.ledger.store.port import NO_CLAIMS, NO_NOTES, Damaged, Outline, Stored, TreeHead
-from tallystick.ledger.store.tree import HASH_BYTES, Edge, Tree, partial_tiles
+from tallystick.ledger.store.port import NO_CLAIMS, NO_NOTES, Body, Damaged, Outline, Stats, Stored, TreeHead
+from tallystick.ledger.store.stored_tree import StoredTree
+from tallystick.ledger.store.tree import TILE_WIDTH, Tree
+
+if TYPE_CHECKING:  # loaded when something has been archived: most commands need nothing of it
+    from tallystick.ledger.archive.reader import Archive
 
 SLICE_RECORDS = 1_024  # read in one transaction: what it pins is short, what it costs is shared
 BEYOND_MAX = 16  # records behind the head that are named
 
 
-class Stats(Struct, frozen=True):
-    """What a handle has written since it was opened, and how large the log is."""
-
-    commits: int
-    fsyncs: int
-    events: int
-    record_bytes: int
-    used_bytes: int
-    map_bytes: int
-
-
 class DiskLog:
     """An `EventLog` in a folder. One handle writes; a handle for reading sees each commit as soon as it is durable.
 
+    Its oldest records may be in its archive, `archive` below the folder: they are read as if they were here.
     After an `append` that raised, the log is what the disk says, and the handle reads it anew.
     """
 
     def __init__(self, environment: Environment, path: Path) -> None:
         self.environment = environment
         self.path = str(path)
+        self._archive: Archive | None = None
         databases = environment.databases
         self._events = databases[keys.EVENTS]
         self._streams = databases[keys.STREAMS]
         self._claims = databases[keys.CLAIMS]
         self._tiles = databases[keys.TILES]
         self._meta = databases[keys.META]
+        self._stored = StoredTree(self._tiles, self._meta)
         # The tree as it is on disk; None while only the disk knows. A handle for reading never has it.
         self._tree: Tree | None = None
         self._commits = self._appended = self._record_bytes = 0
@@ -176,35 +172,48 @@ class DiskLog:
         tree = self._tree
         if tree is None or not self.environment.databases:  # which raises when the log is closed
             with self.environment.read() as txn:
-                edge = self._stored_edge(txn)
-                tree = Tree.restore(edge, self._stored_partials(txn, edge.size))
+                edge = self._stored.edge(txn)
+                tree = Tree.restore(edge, self._stored.partials(txn, edge.size))
             self._tree = tree
         return tree
 
-    def _stored_edge(self, txn: Transaction) -> Edge:
-        stored = txn.get(keys.EDGE, db=self._meta)
-        if stored is None:
-            raise Corrupt("the tree's edge is missing")
-        return Edge.from_bytes(stored)
+    # What the archive has.
 
-    def _stored_partials(self, txn: Transaction, size: int) -> list[bytes]:
-        """The incomplete tiles; the one of level 0 is not among the tiles, and followed by what is left of others."""
-        tail = b"".join(txn.get(key, b"", db=self._meta) for key in TAIL_KEYS)
-        return [
-            self._stored_tile(txn, place.level, place.index) if place.level else tail[: place.width * HASH_BYTES]
-            for place in partial_tiles(size)
-        ]
+    @property
+    def archive(self) -> "Archive":
+        """The archive, for whoever reads what has left the log."""
+        if self._archive is None:
+            from tallystick.ledger.archive.reader import FOLDER, Archive  # noqa: PLC0415 - see above
 
-    def _stored_tile(self, txn: Transaction, level: int, index: int) -> bytes:
-        """The hashes of a tile; none if it is missing."""
-        cursor = txn.cursor(self._tiles)
-        start = keys.tile_key(level, index)
-        if not cursor.set_range(start) or not cursor.key().startswith(start):
-            return b""
-        try:
-            return keys.tile_of(cursor.key(), cursor.value())[2]
-        except Corrupt:
-            return b""
+            self._archive = Archive(Path(self.path) / FOLDER)
+        return self._archive
+
+    def archived(self) -> int:
+        """Return the position up to which the records are in the archive and no longer here; 0 for none."""
+        with self.environment.read() as txn:
+            return self._archived(txn)
+
+    def let_go(self, until: int) -> None:
+        """Drop the records up to a position, and their leaf hashes, in one transaction; LMDB uses their pages again.
+
+        For whoever archives them. They MUST be in the archive for good, and whole tiles; else it is `Corrupt`.
+        """
+        if until % TILE_WIDTH or self.archive.end() < until:
+            raise Corrupt("the archive does not have what is to leave the log", position=until)
+
+        def work(txn: Transaction) -> None:
+            archived = self._archived(txn)
+            for position in range(archived + 1, until + 1):
+                txn.delete(keys.event_key(position), db=self._events)
+            self._stored.drop_leaves(txn, archived // TILE_WIDTH, until // TILE_WIDTH - 1)
+            txn.put(keys.ARCHIVED, keys.event_key(max(archived, until)), db=self._meta)
+            txn.put(keys.FORMAT, keys.format_value(layout.FORMAT), db=self._meta)
+
+        self.environment.write_batch(work)
+
+    def _archived(self, txn: Transaction) -> int:
+        stored = txn.get(keys.ARCHIVED, db=self._meta)
+        return 0 if stored is None or len(stored) != keys.POSITION_BYTES else keys.position_of(stored)
 
     # Reading.
 
@@ -217,21 +226,21 @@ class DiskLog:
 
     def _size(self, txn: Transaction) -> int:
         try:
-            return self._stored_edge(txn).size
+            return self._stored.edge(txn).size
         except Corrupt:
             return self._last(txn)
 
     def _last(self, txn: Transaction) -> int:
-        """The last position that has a record; 0 for none."""
+        """The last position that has a record, here or in the archive; 0 for none."""
         cursor = txn.cursor(self._events)
         found = cursor.last()
         while found and len(cursor.key()) != keys.POSITION_BYTES:
             found = cursor.prev()
-        return keys.position_of(cursor.key()) if found else 0
+        return max(keys.position_of(cursor.key()) if found else 0, self._archived(txn))
 
     def tree_head(self) -> TreeHead:
         with self.environment.read() as txn:
-            edge = self._stored_edge(txn)
+            edge = self._stored.edge(txn)
         return TreeHead(edge.size, edge.root())
 
     def read(self, after: int = 0, until: int | None = None) -> Iterator[Stored]:
@@ -241,42 +250,65 @@ class DiskLog:
     def bodies(self, after: int = 0, until: int | None = None) -> Iterator[tuple[int, bytes]]:
         for first, bodies in self._slices(after, until):
             for position, body in enumerate(bodies, first):
-                if body is not None:
+                if isinstance(body, bytes):
                     yield position, body
 
-    def _slices(self, after: int, until: int | None) -> Iterator[tuple[int, list[bytes | None]]]:
+    def _slices(self, after: int, until: int | None) -> Iterator[tuple[int, list[Body]]]:
         head = self.head()
         end = head if until is None else min(until, head)
-        for first in range(after + 1, end + 1, SLICE_RECORDS):
-            yield first, self.records(first, min(first + SLICE_RECORDS - 1, end))
+        first = after + 1
+        while first <= end:  # whole slices behind the first one: then no block of the archive is unpacked twice
+            last = min(first + SLICE_RECORDS - 1 - (first - 1) % SLICE_RECORDS, end)
+            yield first, self.records(first, last)
+            first = last + 1
 
-    def records(self, first: int, last: int) -> list[bytes | None]:
-        """Return the stored bytes at positions `first` … `last`, None where there are none."""
+    def records(self, first: int, last: int) -> list[Body]:
         with self.environment.read() as txn:
             cursor = txn.cursor(self._events)
             if cursor.set_key(keys.event_key(first)):
-                bodies: list[bytes | None] = list(islice(cursor.iternext(keys=False), last - first + 1))
+                bodies: list[Body] = list(islice(cursor.iternext(keys=False), last - first + 1))
                 if cursor.key() == keys.event_key(last):  # as many records as positions: there is no gap
                     return bodies
-            found = dict(cursor.getmulti(list(map(keys.event_key, range(first, last + 1)))))
-        return [found.get(keys.event_key(position)) for position in range(first, last + 1)]
+            archived = self._archived(txn)
+            here = range(max(first, archived + 1), last + 1)
+            found = dict(cursor.getmulti(list(map(keys.event_key, here))))
+        there = self.archive.records(first, min(last, archived)) if first <= archived else []
+        return [*there, *(found.get(keys.event_key(position)) for position in here)]
 
     def stream(self, stream: bytes, after_version: int = 0) -> list[Stored]:
         with self.environment.read() as txn:
-            index = txn.cursor(self._streams).getmulti([stream], dupdata=True)
-            places = [place for _, place in index[after_version:]]
-            found = dict(txn.cursor(self._events).getmulti(places))
-        return [_of_stream(stream, keys.position_of(place), found.get(place)) for place in places]
+            index = txn.cursor(self._streams).getmulti([stream], dupdata=True)[after_version:]
+            found = self._found(txn, index)
+        return [_of_stream(stream, keys.position_of(place), found.get(place)) for _, place in index]
+
+    def _found(self, txn: Transaction, index: Sequence[tuple[bytes, bytes]]) -> Mapping[bytes, Body]:
+        """The records at the places that rows of the index name, by place."""
+        found: dict[bytes, Body] = dict(txn.cursor(self._events).getmulti([place for _, place in index]))
+        if len(found) < len(index):
+            archived = keys.event_key(self._archived(txn))
+            missing = [place for _, place in index if place <= archived and place not in found]
+            if missing:
+                there = self.archive.at([keys.position_of(place) for place in missing])
+                found.update((place, there[keys.position_of(place)]) for place in missing)
+        return found
 
     def histories(self, streams: Sequence[bytes]) -> dict[bytes, list[Stored]]:
         with self.environment.read() as txn:
             index = txn.cursor(self._streams).getmulti(streams, dupdata=True)
-            found = dict(txn.cursor(self._events).getmulti([place for _, place in index]))
+            found = self._found(txn, index)
         histories: dict[bytes, list[Stored]] = {}
         for stream, place in index:
             stored = _of_stream(stream, keys.position_of(place), found.get(place))
             histories.setdefault(stream, []).append(stored)
         return histories
+
+    def newest(self, streams: Sequence[bytes]) -> dict[bytes, Stored]:
+        """Return the newest event of each of these streams; those that have none are left out."""
+        with self.environment.read() as txn:
+            cursor = txn.cursor(self._streams)
+            index = [(stream, cursor.value()) for stream in streams if cursor.set_key(stream) and cursor.last_dup()]
+            found = self._found(txn, index)
+        return {stream: _of_stream(stream, keys.position_of(place), found.get(place)) for stream, place in index}
 
     def claimed(self, claim: bytes) -> bytes | None:
         with self.environment.read() as txn:
@@ -300,25 +332,31 @@ class DiskLog:
         with self.environment.read() as txn:
             size = self._size(txn)
             try:
-                edge = self._stored_edge(txn)
+                edge = self._stored.edge(txn)
             except Corrupt:
                 edge = None
             cursor = txn.cursor(self._events)
             more = cursor.set_range(keys.event_key(size + 1))
             behind = islice(cursor.iternext(values=False), BEYOND_MAX) if more else ()
-            return Outline(
+            archived = self._archived(txn)
+            outline = Outline(
                 size=size,
                 last=self._last(txn),
                 edge=edge,
-                partials=tuple(self._stored_partials(txn, size)),
-                records=txn.stat(self._events)["entries"],
+                partials=tuple(self._stored.partials(txn, size)),
+                records=txn.stat(self._events)["entries"] + archived,
                 index_rows=txn.stat(self._streams)["entries"],
                 beyond=tuple(keys.position_of(key) for key in behind if len(key) == keys.POSITION_BYTES),
+                archived=archived,
             )
+        return replace(outline, faults=tuple(self.archive.faults()))  # which takes longer than a snapshot should
 
     def tile(self, level: int, index: int) -> bytes:
         with self.environment.read() as txn:
-            return self._stored_tile(txn, level, index)
+            hashes = self._stored.tile(txn, level, index)
+            if hashes or level or (index + 1) * TILE_WIDTH > self._archived(txn):
+                return hashes
+        return self.archive.tile(index)
 
     def index(self) -> Iterator[list[tuple[bytes, bytes]]]:
         return self._rows(self._streams, are_sets=True)
@@ -351,11 +389,9 @@ class DiskLog:
             return set(txn.cursor(self._streams).getmulti(streams, values=False))
 
 
-def _of_stream(stream: bytes, position: int, body: bytes | None) -> Stored:
+def _of_stream(stream: bytes, position: int, body: Body) -> Stored:
     """The record that the index says is the stream's."""
-    if body is None:
-        return Damaged(position, MISSING)
-    record = read_record(position, body)
+    record = read_body(position, body)
     if isinstance(record, Event) and record.stream != stream:
         return Damaged(position, f"the record says that it belongs to {record.task_id}")
     return record

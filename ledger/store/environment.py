@@ -142,6 +142,20 @@ class Environment:
         """Make every commit so far durable: for an environment without `sync`."""
         self._live().flush()
 
+    def copy(self, path: Path) -> None:
+        """Make a store of the last commit in the folder `path`, which has none: without free pages, and durable.
+
+        Until this returns, all that it sees keeps its space, and this process cannot make the map grow: do it in a
+        process that does not write. Raises `Full`, and then leaves what was written to whoever owns the folder.
+        """
+        file = os.open(path / folder.DATA_NAME, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            os.fchmod(file, 0o600)
+            self._live().copy(file, path)
+            os.fsync(file)
+        finally:
+            os.close(file)
+
     def clear_dead_readers(self) -> int:
         """Free the slots of readers whose process is gone, and return how many there were."""
         return self._live().clear_dead_readers()

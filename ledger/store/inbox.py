@@ -89,7 +89,7 @@ class CommandInbox:
 
     def __init__(self, environment: Environment, path: Path) -> None:
         self.path = path
-        self._environment = environment
+        self.environment = environment
         databases = environment.databases
         self._commands, self._answers, self._meta = databases[_COMMANDS], databases[_ANSWERS], databases[_META]
         with environment.read() as txn:
@@ -119,6 +119,26 @@ class CommandInbox:
             return None
 
     @classmethod
+    def open_readonly(cls, ledger: Path, *, life: str | None = None) -> Self | None:
+        """Open the inbox of a ledger to look at it; None when there is none, or the owner will make it anew.
+
+        Raises `Corrupt`, `StoreError`.
+        """
+        path = ledger / INBOX_FOLDER
+        try:
+            named = (path / _LIFE).read_text("ascii")
+        except OSError:
+            return None
+        if named != (life_of_the_machine() if life is None else life):
+            return None
+        environment = _environment(path, readonly=True)
+        try:
+            return cls(environment, path)
+        except BaseException:
+            environment.close()
+            raise
+
+    @classmethod
     def open_as_owner(cls, ledger: Path, *, life: str | None = None) -> Self:
         """Open the inbox for the ledger's owner; one of another life of the machine, or a damaged one, begins anew."""
         opened = cls.open(ledger, life=life)
@@ -132,11 +152,11 @@ class CommandInbox:
 
     def close(self) -> None:
         """Let go of the files. Closing twice is allowed."""
-        self._environment.close()
+        self.environment.close()
 
     def recover(self) -> None:
         """See all that one who was killed has written."""
-        self._environment.recover()
+        self.environment.recover()
 
     def is_current(self) -> bool:
         """Whether this is still the ledger's inbox, and not one that the owner has moved aside."""
@@ -166,12 +186,12 @@ class CommandInbox:
             txn.put(_NEXT, sequence_key(first + sent), db=self._meta)
             return [*range(first, first + sent)]
 
-        return self._environment.write_batch(write)
+        return self.environment.write_batch(write)
 
     def answered(self, sequences: Collection[int]) -> dict[int, Answer | None]:
         """Return the answers that there are to these commands; None for one that is neither waiting nor answered."""
         found: dict[int, Answer | None] = {}
-        with self._environment.read() as txn:
+        with self.environment.read() as txn:
             for sequence in sequences:
                 row = txn.get(sequence_key(sequence), db=self._answers)
                 if row is not None:
@@ -189,7 +209,7 @@ class CommandInbox:
 
     def waiting(self, limit: int) -> list[Letter]:
         """Return the commands that wait, the oldest first, at most so many."""
-        with self._environment.read() as txn:
+        with self.environment.read() as txn:
             cursor = txn.cursor(self._commands)
             rows = list(islice(cursor.iternext(), limit)) if cursor.first() else []
         return [_letter(sequence_of(key), value) for key, value in rows]
@@ -209,14 +229,14 @@ class CommandInbox:
 
         self._make_room(at_ms, len(rows))
         try:
-            self._environment.write_batch(write)
+            self.environment.write_batch(write)
         except Full:
             self._drop(lambda _row: True)
-            self._environment.write_batch(write)
+            self.environment.write_batch(write)
 
     def _make_room(self, now: int, more: int) -> None:
         """Drop answers that nobody fetched: their clients have died."""
-        with self._environment.read() as txn:
+        with self.environment.read() as txn:
             count = txn.stat(self._answers)["entries"]
             cursor = txn.cursor(self._answers)
             oldest = _answer_row(cursor.value()).at_ms if cursor.first() else now
@@ -236,11 +256,11 @@ class CommandInbox:
                 if goes(row):
                     txn.delete(key, db=self._answers)
 
-        self._environment.write_batch(write)
+        self.environment.write_batch(write)
 
     def counts(self) -> tuple[int, int]:
         """Return how many commands wait, and how many answers nobody has heard yet."""
-        with self._environment.read() as txn:
+        with self.environment.read() as txn:
             return txn.stat(self._commands)["entries"], txn.stat(self._answers)["entries"]
 
 
@@ -257,9 +277,10 @@ def _letter(sequence: int, stored: bytes) -> Letter:
     return Letter(sequence, row.client, row.stream, command)
 
 
-def _environment(path: Path) -> Environment:
+def _environment(path: Path, *, readonly: bool = False) -> Environment:
     return Environment.open(
         path,
+        readonly=readonly,
         map_bytes=INBOX_MAP_BYTES_FIRST,
         map_bytes_max=INBOX_MAP_BYTES_MAX,
         sync=False,

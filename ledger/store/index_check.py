@@ -11,6 +11,7 @@ from tallystick.ledger.events import Event
 from tallystick.ledger.ids import ID_BYTES, id_text
 from tallystick.ledger.store.codec import read_records
 from tallystick.ledger.store.port import EventLog
+from tallystick.ledger.store.tree import TILE_WIDTH
 
 WINDOW_POSITIONS = 1_024
 WINDOWS_SEARCHED_MAX = 64  # the others are named, not searched
@@ -27,6 +28,11 @@ class IndexCheck:
         self._size = size
         self._rows = index_rows
         self._sums: defaultdict[int, int] = defaultdict(int)
+        self._unread: set[int] = set()
+
+    def leave_out(self, first: int) -> None:
+        """Ask nothing about the tile that begins at `first`: its records cannot be had, and say nothing."""
+        self._unread.add((first - 1) // TILE_WIDTH)
 
     def add(self, first: int, events: Sequence[Event]) -> None:
         """Take the events of the window that begins at `first`."""
@@ -36,11 +42,13 @@ class IndexCheck:
     def differences(self) -> Iterator[tuple[int, str]]:
         """Yield what the index says otherwise, by position."""
         rows = 0
-        sums, size = self._sums, self._size
+        sums, size, unread = self._sums, self._size, self._unread
         for place in self._places():
             position = place[2]
             if 0 < position <= size:
                 rows += 1
+                if unread and (position - 1) // TILE_WIDTH in unread:
+                    continue
                 sums[(position - 1) // WINDOW_POSITIONS] -= hash(place)
         if rows < self._rows:
             yield 0, f"{self._rows - rows} positions in the index are not in the log"

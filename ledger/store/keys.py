@@ -9,6 +9,7 @@ Numbers are big-endian, so that the order of bytes is the order of numbers.
     meta     "format"                             → 4 bytes
              "edge"                               → the tree's edge
              "tail", number, 1 byte               → up to 32 leaf hashes of the tree's last, incomplete tile
+             "archived"                           → up to which position the archive has the records, 8 bytes
              "note/", a name                      → what whoever wrote a batch notes with it
 
 An event's version is its place among the positions of its stream: an index that cannot have gaps.
@@ -28,6 +29,7 @@ META = b"meta"
 FORMAT = b"format"
 EDGE = b"edge"
 TAIL = b"tail"
+ARCHIVED = b"archived"
 NOTE = b"note/"
 
 FIRST_HASH_BYTES = 32

@@ -8,7 +8,8 @@ from tallystick.ledger.store.environment import Environment
 from tallystick.ledger.store.mapping import Transaction
 from tallystick.ledger.store.tree import Edge
 
-FORMAT = 1
+FORMAT_FIRST = 1  # of a log whose records are all here
+FORMAT = 2  # of one that has records in its archive, which versions that know none must not take for damaged
 DATABASES = (keys.EVENTS, keys.CLAIMS, keys.TILES, keys.META)
 SETS = (keys.STREAMS,)
 
@@ -58,6 +59,13 @@ def open_environment(
     return whole
 
 
+def format_of(store: Environment) -> int | None:
+    """Return the format that an open log has; None if it says none."""
+    with store.read() as txn:
+        stored = txn.get(keys.FORMAT, db=store.databases[keys.META])
+    return None if stored is None else keys.format_of(stored)
+
+
 def _is_known(store: Environment, path: Path) -> bool:
     """Whether the log has a format, which must be one that this version reads."""
     with store.read() as txn:
@@ -67,7 +75,7 @@ def _is_known(store: Environment, path: Path) -> bool:
     found = keys.format_of(stored)
     if found > FORMAT:
         raise NewerFormat(str(path), found=found, known=FORMAT)
-    if found < FORMAT:
+    if found < FORMAT_FIRST:
         raise Corrupt(f"{path} has format {found}, which never was")
     return True
 
@@ -81,7 +89,7 @@ def _begin(store: Environment, path: Path) -> None:
             return  # somebody else was faster
         if any(txn.stat(databases[name])["entries"] for name in (*DATABASES, *SETS)):
             raise Corrupt(f"{path} has a log whose format is missing")
-        txn.put(keys.FORMAT, keys.format_value(FORMAT), db=databases[keys.META])
+        txn.put(keys.FORMAT, keys.format_value(FORMAT_FIRST), db=databases[keys.META])
         txn.put(keys.EDGE, Edge().to_bytes(), db=databases[keys.META])
 
     store.write_batch(write)

@@ -46,6 +46,8 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
     readers: int  # read transactions that are open now, in all processes
     readers_max: int
     oldest_reader_lag: int  # commits since the oldest of them began: their pages cannot be used again
+    oldest_reader_pid: int | None  # the process that it is in
+    dead_readers: int  # slots of processes that are gone, freed since this process opened the environment
 
 
 class Mapping:
@@ -63,6 +65,7 @@ class Mapping:
         self.pid = os.getpid()
         self.forked = False
         self.handles = 0
+        self.dead_readers = 0
         self.databases: dict[bytes, Database] = {}
         self.writing = threading.RLock()
         # The thread of every open read transaction. A dict, because setting and deleting an item is
@@ -280,6 +283,28 @@ class Mapping:
         if mapped < wanted:
             raise StoreError(f"{self.path}: the map has {mapped} bytes after growing to {wanted}.")
 
+    # A copy.
+
+    def copy(self, file: int, target: Path) -> None:
+        """Write the last commit, without its free pages, into an open file below `target`."""
+        reading = Reading(self)
+        while True:
+            self._enter(reading)  # the map must not move meanwhile
+            try:
+                self.env().copyfd(file, compact=True)
+            except lmdb.MapResizedError:
+                pass
+            except lmdb.Error as error:
+                # As in `failure`; it is not the store's own disk that is full.
+                if error.code in folder.NO_ROOM or (error.code == errno.EIO and not folder.has_room(target)):
+                    raise Full(f"the disk of {target} is full", bytes=os.fstat(file).st_size) from error
+                raise self.failure(error) from error
+            else:
+                return
+            finally:
+                self.leave(reading)
+            self._follow()
+
     # Facts.
 
     def _used(self) -> int:
@@ -291,12 +316,16 @@ class Mapping:
 
     def clear_dead_readers(self) -> int:
         with self.telling():
-            return self.env().reader_check()
+            freed = self.env().reader_check()
+        self.dead_readers += freed
+        return freed
 
     def info(self) -> Info:
         facts = self.env().info()
         # One line a slot: process, thread, and the commit that it reads, or "-" for none.
-        snapshots = [int(line.split()[-1]) for line in self.env().readers().splitlines() if line.split()[-1].isdigit()]
+        slots = [line.split() for line in self.env().readers().splitlines()]
+        snapshots = [(int(slot[-1]), int(slot[0])) for slot in slots if slot[-1].isdigit()]
+        oldest, pid = min(snapshots, default=(facts["last_txnid"], None))
         return Info(
             used_bytes=self._used(),
             map_bytes=facts["map_size"],
@@ -304,7 +333,9 @@ class Mapping:
             file_bytes=folder.file_bytes(self.path),
             readers=len(snapshots),
             readers_max=facts["max_readers"],
-            oldest_reader_lag=facts["last_txnid"] - min(snapshots, default=facts["last_txnid"]),
+            oldest_reader_lag=facts["last_txnid"] - oldest,
+            oldest_reader_pid=pid,
+            dead_readers=self.dead_readers,
         )
 
     @contextmanager

@@ -11,7 +11,7 @@ from tallystick.ledger.events import Event
 from tallystick.ledger.ids import ID_BYTES, id_text
 from tallystick.ledger.store.codec import encode_all, read_record
 from tallystick.ledger.store.keys import event_key
-from tallystick.ledger.store.port import NO_CLAIMS, NO_NOTES, Outline, Stored, TreeHead
+from tallystick.ledger.store.port import NO_CLAIMS, NO_NOTES, Body, Outline, Stored, TreeHead
 from tallystick.ledger.store.tree import Tree, leaf_hashes
 
 
@@ -118,7 +118,7 @@ class MemoryLog:
                 index_rows=sum(map(len, self._streams.values())),
             )
 
-    def records(self, first: int, last: int) -> list[bytes | None]:
+    def records(self, first: int, last: int) -> list[Body]:
         self._check_open()
         return [*self._bodies[first - 1 : last]]
 

@@ -16,7 +16,39 @@ class Damaged(Struct, frozen=True):
     detail: str
 
 
+class Deleted(Damaged, frozen=True):
+    """A record that is gone on purpose, with its archive: who deleted it, when (ms) and why. Its hash is kept."""
+
+    by: str
+    at: int
+    reason: str
+
+
 Stored: TypeAlias = Event | Damaged
+
+
+class Lost(Struct, frozen=True):
+    """Why the bytes of an archived record cannot be had: what is wrong with its file, or who deleted it."""
+
+    detail: str
+    by: str | None = None  # of a deleted one
+    at: int = 0
+    reason: str = ""
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether they are gone on purpose."""
+        return self.by is not None
+
+    def stored(self, position: int) -> Damaged:
+        """Return what a reader gets in the place of the record."""
+        if self.by is None:
+            return Damaged(position, self.detail)
+        return Deleted(position, self.detail, by=self.by, at=self.at, reason=self.reason)
+
+
+Body: TypeAlias = bytes | Lost | None
+"""The stored bytes of a record, or why they cannot be had; None where there is no record."""
 
 
 class TreeHead(Struct, frozen=True):
@@ -40,6 +72,19 @@ class Outline(Struct, frozen=True, kw_only=True):
     records: int
     index_rows: int
     beyond: tuple[int, ...] = ()  # the first positions behind the end that have records
+    archived: int = 0  # up to this position the archive has the records, and their leaf hashes
+    faults: tuple[tuple[int, str], ...] = ()  # what is wrong with its files beside the records, by position
+
+
+class Stats(Struct, frozen=True):
+    """What a handle has written since it was opened, and how large the log is."""
+
+    commits: int
+    fsyncs: int
+    events: int
+    record_bytes: int
+    used_bytes: int
+    map_bytes: int
 
 
 class EventLog(Protocol):
@@ -79,7 +124,8 @@ class EventLog(Protocol):
     def read(self, after: int = 0, until: int | None = None) -> Iterator[Stored]:
         """Yield the log in order: the records at positions `after` + 1 … `until` (the head when it began).
 
-        Damaged records come as `Damaged`, in their place. Reads in slices: no transaction outlives a step.
+        Damaged records come as `Damaged`, in their place, and those that were deleted with their archive as `Deleted`.
+        Reads in slices: no transaction outlives a step.
         """
         ...
 
@@ -117,12 +163,12 @@ class EventLog(Protocol):
         """Return the end, the tree and the counts."""
         ...
 
-    def records(self, first: int, last: int) -> list[bytes | None]:
-        """Return the stored bytes at positions `first` … `last`, None where there are none."""
+    def records(self, first: int, last: int) -> list[Body]:
+        """Return the stored bytes at positions `first` … `last`, wherever they are; None where there are none."""
         ...
 
     def tile(self, level: int, index: int) -> bytes:
-        """Return the hashes of a stored tile; none if it is missing."""
+        """Return the hashes of a stored tile, wherever it is; none if it is missing."""
         ...
 
     def index(self) -> Iterator[list[tuple[bytes, bytes]]]:

@@ -148,8 +148,11 @@ class Tree(msgspec.Struct, frozen=True, gc=False):
                 )
         return cls(edge, tuple(partials))
 
-    def extend(self, leaves: Sequence[bytes]) -> Growth:
+    def extend(self, leaves: Sequence[bytes], *, tile_level: int = 0) -> Growth:
         """Return this tree with leaf hashes appended, and the tiles that changed for good.
+
+        With a `tile_level` the hashes are those of whole tiles below that level, whose leaves nobody knows: then the
+        tree must end with a whole tile, too.
 
         A tile of level 0 is among them once, when it is complete; one of a higher level whenever it has grown.
         So all but the leaf hashes of the last, incomplete tile of level 0 can be had from the store.
@@ -163,7 +166,9 @@ class Tree(msgspec.Struct, frozen=True, gc=False):
         partials = list(self.partials)
         tiles: list[Tile] = []
         nodes: Sequence[bytes] = leaves
-        level = 0
+        level = tile_level * TILE_HEIGHT
+        assert size % (1 << level) == 0, "a tile is not complete"
+        partials += [b""] * (tile_level - len(partials))
         while nodes:
             if level % TILE_HEIGHT == 0:
                 _add_to_tiles(nodes, level // TILE_HEIGHT, size >> level, partials, tiles)
@@ -174,7 +179,7 @@ class Tree(msgspec.Struct, frozen=True, gc=False):
             pairs = iter(nodes)
             nodes = [sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=False)]
             level += 1
-        edge = Edge(size + len(leaves), (*larger, *reversed(smaller)))
+        edge = Edge(size + len(leaves) * TILE_WIDTH**tile_level, (*larger, *reversed(smaller)))
         return Growth(Tree(edge, tuple(partials)), tiles)
 
     def damaged_levels(self) -> list[int]:

@@ -17,7 +17,7 @@ from tallystick.ledger.ids import ID_BYTES
 from tallystick.ledger.limits import PROBLEMS_KEPT_MAX
 from tallystick.ledger.store.codec import MISSING, decode, read_records
 from tallystick.ledger.store.index_check import IndexCheck
-from tallystick.ledger.store.port import Damaged, EventLog, Outline, Stored
+from tallystick.ledger.store.port import Body, Damaged, EventLog, Lost, Outline, Stored
 from tallystick.ledger.store.tree import (
     HASH_BYTES,
     TILE_WIDTH,
@@ -47,6 +47,7 @@ class Kind(StrEnum):
     TREE = "tree"  # the edge of the tree is not that of the stored hashes
     INDEX = "index"  # the index of the streams does not say what the record says
     CLAIM = "claim"  # the claims do not say what the record says
+    ARCHIVE = "archive"  # a file of the archive is missing, or not as it was written
 
 
 class Problem(Struct, frozen=True):
@@ -60,8 +61,9 @@ class Problem(Struct, frozen=True):
 class Verification(Struct, frozen=True):
     """What a verification found. `problems` has the first of them; `problem_count` counts all.
 
-    `events` counts the records that are as they were written and can be read. `root_hash` is the root over what was
-    written: where a record was changed, over the hash that was stored with it.
+    `events` counts the records that are as they were written and can be read, `deleted` those that were deleted with
+    their archive, which is no problem. `root_hash` is the root over what was written: where a record was changed or is
+    gone, over the hash that was stored with it.
     """
 
     ok: bool
@@ -71,6 +73,7 @@ class Verification(Struct, frozen=True):
     first_bad: int | None
     problem_count: int
     problems: tuple[Problem, ...]
+    deleted: int = 0
 
 
 def verify(log: EventLog, *, progress: Progress | None = None) -> Verification:
@@ -88,7 +91,9 @@ class _Audit:
         self.tree = Tree()
         self.index = IndexCheck(log, self.size, outline.index_rows)
         self.sound = 0
-        self.missing = 0
+        self.missing = 0  # of those that should be in the log itself
+        self.deleted = 0
+        self.lost = ""  # what was last said of one that the archive cannot give
         self.problem_count = 0
         self.problems: list[Problem] = []
         self.first_bad: int | None = None
@@ -101,6 +106,8 @@ class _Audit:
                 progress(last, self.size)
         self._edge()
         self._counts()
+        for position, detail in self.outline.faults:
+            self._add(position, Kind.ARCHIVE, detail)
         for position, detail in self.index.differences():
             self._add(position, Kind.INDEX, detail)
         self._claims()
@@ -112,6 +119,7 @@ class _Audit:
             first_bad=self.first_bad,
             problem_count=self.problem_count,
             problems=tuple(sorted(self.problems, key=lambda problem: problem.position)),
+            deleted=self.deleted,
         )
 
     def _add(self, position: int, kind: Kind, detail: str) -> None:
@@ -128,17 +136,29 @@ class _Audit:
         tiles = self._stored_tiles(first, last)
         changed: set[int] = set()
         try:
-            leaves = leaf_hashes(bodies)  # type: ignore[arg-type] # None, for a missing one, is a TypeError
+            leaves = leaf_hashes(bodies)  # type: ignore[arg-type] # what are no bytes is a TypeError
             same = b"".join(leaves) == b"".join(tiles)
         except TypeError:
             same = False
-        if not same:
-            leaves = []
+        if same:
+            self._grow(leaves)
+        else:
             for number, stored in enumerate(tiles):
                 start = number * TILE_WIDTH
-                leaves += self._leaves_of_tile(first + start, bodies[start : start + TILE_WIDTH], stored, changed)
-        self._grow(leaves)
+                self._tile(first + start, bodies[start : start + TILE_WIDTH], stored, changed)
         self._read(first, bodies, changed)
+
+    def _tile(self, first: int, bodies: Sequence[Body], stored: bytes, changed: set[int]) -> None:
+        """Go on with a tile whose records are not all as they were written."""
+        if isinstance(bodies[0], Lost):
+            self.index.leave_out(first)
+            above = self._above((first - 1) // TILE_WIDTH)
+            if Tree().extend(split(stored)).tree.edge.hashes != (above,):  # the tree goes on with what it was built of
+                if len(stored) == TILE_WIDTH * HASH_BYTES:
+                    self._add(first, Kind.TILE, f"the kept hashes of the records from {first} on are others")
+                self._grow([above], tile_level=1)
+                return
+        self._grow(self._leaves_of_tile(first, bodies, stored, changed))
 
     def _stored_tiles(self, first: int, last: int) -> list[bytes]:
         """The leaf hashes that were stored with the records; the last tile may be incomplete."""
@@ -147,11 +167,9 @@ class _Audit:
             tiles.append(self.outline.partials[0])
         return tiles
 
-    def _leaves_of_tile(
-        self, first: int, bodies: Sequence[bytes | None], stored: bytes, changed: set[int]
-    ) -> list[bytes]:
+    def _leaves_of_tile(self, first: int, bodies: Sequence[Body], stored: bytes, changed: set[int]) -> list[bytes]:
         """The leaf hashes as they were when the records were written; note the records that are others now."""
-        now = [_NO_HASH if body is None else leaf_hash(body) for body in bodies]
+        now = [leaf_hash(body) if isinstance(body, bytes) else _NO_HASH for body in bodies]
         if len(stored) != len(now) * HASH_BYTES:
             self._add(first, Kind.TILE, f"the stored hashes of the records from {first} on are missing")
             return now
@@ -170,12 +188,16 @@ class _Audit:
         roots = Tree().extend(leaves).tree.edge.hashes
         if index == self.size // TILE_WIDTH:
             return self.outline.edge is not None and roots == self.outline.edge.hashes[-len(roots) :]
-        above, place = divmod(index, TILE_WIDTH)
-        return list(roots) == split(self.log.tile(1, above))[place : place + 1]
+        return list(roots) == [self._above(index)]
 
-    def _grow(self, leaves: Sequence[bytes]) -> None:
+    def _above(self, index: int) -> bytes:
+        """The stored root of a whole tile of the lowest level."""
+        above, place = divmod(index, TILE_WIDTH)
+        return self.log.tile(1, above)[place * HASH_BYTES : (place + 1) * HASH_BYTES] or _NO_HASH
+
+    def _grow(self, hashes: Sequence[bytes], *, tile_level: int = 0) -> None:
         """Go on with the tree, and hold every tile that is now complete to the stored one."""
-        self.tree, tiles = self.tree.extend(leaves)
+        self.tree, tiles = self.tree.extend(hashes, tile_level=tile_level)
         for tile in tiles:
             if tile.level and len(tile.hashes) == TILE_WIDTH * HASH_BYTES:
                 self._hold(tile.level, tile.index, tile.hashes, self.log.tile(tile.level, tile.index))
@@ -207,12 +229,14 @@ class _Audit:
 
     # What the records say.
 
-    def _read(self, first: int, bodies: Sequence[bytes | None], changed: set[int]) -> None:
+    def _read(self, first: int, bodies: Sequence[Body], changed: set[int]) -> None:
         records = read_records(first, bodies)
         events = [record for record in records if isinstance(record, Event)]
         if changed or len(events) < len(records):
             for record, body in zip(records, bodies, strict=True):
-                if isinstance(record, Damaged) or record.position in changed:
+                if isinstance(body, Lost):
+                    self._lost(record.position, body)
+                elif isinstance(record, Damaged) or record.position in changed:
                     self._judge(record, body, changed=record.position in changed)
                 else:
                     self.sound += 1
@@ -221,11 +245,19 @@ class _Audit:
         self.index.add(first, events)
         self._hold_claims(events)
 
+    def _lost(self, position: int, body: Lost) -> None:
+        """Say once of records that are lost together that they are."""
+        if body.is_deleted:
+            self.deleted += 1
+        elif body.detail != self.lost:
+            self.lost = body.detail
+            self._add(position, Kind.ARCHIVE, body.detail)
+
     def _judge(self, record: Stored, body: bytes | None, *, changed: bool) -> None:
         """Say what is wrong with a record that is not as it was written, or cannot be read."""
         reason = record.detail if isinstance(record, Damaged) else "it can be read"
         if body is None:
-            self.missing += 1
+            self.missing += record.position > self.outline.archived
             kind = Kind.MISSING
         elif isinstance(record, Damaged) and _is_readable(body):
             kind = Kind.MOVED

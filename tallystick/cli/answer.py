@@ -13,6 +13,7 @@ from tallystick.cli.screen import Screen, screen_of
 EXIT_OK = 0
 EXIT_REFUSED = 1
 EXIT_USAGE = 2
+EXIT_FOUND = 3
 EXIT_DAMAGED = 4
 EXIT_SIGNAL = 128  # … plus the signal's number: 130 after Ctrl-C
 

@@ -13,11 +13,12 @@ from tallystick.cli.answer import Answer
 from tallystick.cli.call import Call
 from tallystick.cli.lookup import task_id_of
 from tallystick.cli.screen import Screen
+from tallystick.cli.times import now_ms
 from tallystick.ledger.record import TaskRecord
 from tallystick.plain import plain
 
 if TYPE_CHECKING:
-    from tallystick.sync import Task
+    from tallystick.task import Task
 
 PATIENCE_S = 2.0
 MS_PER_S = 1_000
@@ -68,11 +69,12 @@ def _say_who_is_waited_for(folder: Path) -> None:
 def changed(call: Call, record: TaskRecord, words: Callable[[str], str]) -> Answer:
     """Return the answer of a command that changed a task: the record, and for people what happened to it, in words."""
     named = f"{record.label or record.task}".splitlines()[0]
-    data: dict[str, Any] = msgspec.to_builtins(record)
+    data: dict[str, Any] = {}
     if call.json:  # nobody else looks at it
         from tallystick.messages import Messages
 
         with call.readings() as readings:
+            data = msgspec.to_builtins(readings.dated(record, now_ms()))
             data["deliveries"] = Messages(readings.log, readings.reader).of_task(record.stream)
 
     def lines(screen: Screen) -> Iterator[str]:

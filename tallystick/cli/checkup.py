@@ -1,7 +1,5 @@
 """The check-up: one look at one thing about a ledger or its place, and what to do when it is not as it should be."""
 
-import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,97 +9,44 @@ import msgspec
 from tallystick.cli.channel import channel_findings
 from tallystick.cli.finding import Finding, Level
 from tallystick.cli.messages import NOBODY_SENDS, are_left_waiting, pause_words
+from tallystick.cli.place import place_findings
+from tallystick.cli.stores import DAMAGED, NEWER, store_findings
 from tallystick.cli.times import now_ms
 from tallystick.config import load, spelled
-from tallystick.ledger.errors import Corrupt, TallystickError
-from tallystick.ledger.store.port import Damaged
+from tallystick.ledger.errors import Corrupt, NewerFormat, TallystickError
+from tallystick.ledger.events import Event
+from tallystick.ledger.store.port import Damaged, Deleted
 from tallystick.owner import is_stopped, live_owner
 from tallystick.plain import plain
-from tallystick.readings import LOG_FOLDER, VIEWS_FOLDER, LedgerStatus, Readings, due_rules
+from tallystick.readings import LedgerStatus, ProjectionStanding, Readings, due_rules
 
 if TYPE_CHECKING:
     from tallystick.cli.call import Call
-    from tallystick.ledger.store.environment import Environment
 
-FREE_BYTES_BAD = 64 * 1024 * 1024
-FREE_BYTES_LOW = 1024 * 1024 * 1024
-MAP_SHARE_LOW = 0.8
-READER_LAG_LONG = 10_000  # commits whose pages cannot be used again
 LAG_LONG = 10_000  # events that every command that reads has to fold anew
 RECORDS_LOOKED_AT = 1_000
-NETWORK = ("nfs", "cifs", "smb", "afs", "9p", "ceph", "gluster", "lustre", "fuse.sshfs", "davfs", "ncpfs")
-MODE_FOLDER = 0o700
-MODE_FILE = 0o600
+CLOCK_AHEAD_MS = 60_000  # which no two machines that keep time differ by
 
 
 def check_up(call: "Call") -> list[Finding]:
     """Look at everything, and go on whatever is found."""
     folder = call.folder
-    found = [*_place(folder), *_configuration(call), *_versions()]
+    found = [*place_findings(folder), *_configuration(call), *_versions()]
     try:
         with call.readings() as readings:
             found.extend(_inside(readings, folder))
     except Corrupt as error:
-        found.append(
-            Finding("store", Level.DAMAGED, str(error), "keep the folder as it is; restore a backup elsewhere")
-        )
+        found.append(Finding("store", Level.DAMAGED, str(error), DAMAGED))
+    except NewerFormat as error:
+        found.append(Finding("store", Level.BAD, str(error), NEWER))
     except (TallystickError, OSError) as error:
-        found.append(Finding("store", Level.BAD, str(error), "see the message"))
+        found.append(Finding("store", Level.BAD, str(error), "read what it says: it names what to do"))
     return found
 
 
 def worst(found: list[Finding]) -> Level:
     """Return the worst level of all."""
     return max((finding.level for finding in found), key=list(Level).index, default=Level.OK)
-
-
-# The place.
-
-
-def _place(folder: Path) -> Iterator[Finding]:
-    if folder.is_dir():
-        yield _permissions(folder)
-    yield _file_system(folder)
-    try:
-        free = os.statvfs(folder)
-    except OSError as error:
-        yield Finding("disk", Level.BAD, f"{folder}: {error.strerror}", 'name a folder that is there, with "--ledger"')
-        return
-    left = free.f_bavail * free.f_frsize
-    said = f"{_bytes(left)} free"
-    if left < FREE_BYTES_BAD:
-        yield Finding("disk", Level.BAD, said, "free space: what is full refuses to write")
-    elif left < FREE_BYTES_LOW:
-        yield Finding("disk", Level.WARN, said, "free space before it runs out")
-    else:
-        yield Finding("disk", Level.OK, said)
-
-
-def _permissions(folder: Path) -> Finding:
-    open_to_others: list[str] = []
-    for path in [folder, *folder.rglob("*")]:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & ~(MODE_FOLDER if path.is_dir() else MODE_FILE):
-            open_to_others.append(f"{path} is {mode:04o}")
-    if not open_to_others:
-        return Finding("permissions", Level.OK, f"folders {MODE_FOLDER:04o}, files {MODE_FILE:04o}")
-    shown = ", ".join(open_to_others[:3]) + (" …" if len(open_to_others) > len(open_to_others[:3]) else "")
-    return Finding("permissions", Level.WARN, shown, f"chmod -R go= {folder}")
-
-
-def _file_system(folder: Path) -> Finding:
-    kind = file_system_of(folder.resolve())
-    if kind.startswith(NETWORK):
-        return Finding("file system", Level.BAD, kind, "move it to a local disk: locks and maps need one")
-    return Finding("file system", Level.OK, kind)
-
-
-def file_system_of(path: Path) -> str:
-    """Return the kind of file system that a path is on, as the system calls it."""
-    import psutil
-
-    holders = [part for part in psutil.disk_partitions(all=True) if path.is_relative_to(part.mountpoint)]
-    return max(holders, key=lambda part: len(part.mountpoint)).fstype if holders else "unknown"
 
 
 # What it is set to, and what reads it.
@@ -117,7 +62,7 @@ def _configuration(call: "Call") -> Iterator[Finding]:
     values = msgspec.to_builtins(settings)
     spans = {
         f"{section}.{name}": spelled(value)
-        for section in ("grace", "retention")
+        for section in ("grace", "retention", "archive")
         for name, value in values[section].items()
     }
     spans["actors.live"] = str(settings.actors.live)
@@ -131,15 +76,11 @@ def _versions() -> Iterator[Finding]:
 
     import lmdb
 
-    from tallystick.ledger.store.layout import FORMAT
-    from tallystick.projections.views import VIEWS_FORMAT
-
     engine = ".".join(map(str, lmdb.version()[:3]))
     said = f"tallystick {version('tallystick')}, Python {platform.python_version()}, LMDB {engine}"
     yield Finding(
         "versions", Level.OK, f"{said} (binding {lmdb.__version__}), {platform.system()} {platform.machine()}"
     )
-    yield Finding("formats", Level.OK, f"this version writes log format {FORMAT} and views format {VIEWS_FORMAT}")
 
 
 # The inside.
@@ -148,8 +89,8 @@ def _versions() -> Iterator[Finding]:
 def _inside(readings: Readings, folder: Path) -> Iterator[Finding]:
     yield _owner(folder)
     yield from _newest_records(readings)
-    for name, environment in _environments(readings):
-        yield from _environment(name, environment)
+    yield from _clock(readings)
+    yield from store_findings(readings, folder)
     status = readings.status()
     yield from _projections(status)
     yield from _messages(status)
@@ -165,7 +106,8 @@ def _owner(folder: Path) -> Finding:
 def _newest_records(readings: Readings) -> Iterator[Finding]:
     head = readings.log.head()
     first = max(head - RECORDS_LOOKED_AT, 0)
-    damaged = [stored for stored in readings.log.read(after=first) if isinstance(stored, Damaged)]
+    found = (stored for stored in readings.log.read(after=first) if isinstance(stored, Damaged))
+    damaged = [stored for stored in found if not isinstance(stored, Deleted)]
     if damaged:
         detail = f"position {damaged[0].position} cannot be read: {damaged[0].detail}"
         yield Finding("log", Level.DAMAGED, plain(detail), 'run "tally verify" for all of it')
@@ -173,37 +115,31 @@ def _newest_records(readings: Readings) -> Iterator[Finding]:
         yield Finding("log", Level.OK, f"{head:,} events, the newest {head - first:,} can be read")
 
 
-def _environments(readings: Readings) -> "Iterator[tuple[str, Environment]]":
-    from tallystick.ledger.store.disk import DiskLog
-
-    if isinstance(readings.log, DiskLog):
-        yield LOG_FOLDER, readings.log.environment
-    if readings.views is not None:
-        yield VIEWS_FOLDER, readings.views.environment
-
-
-def _environment(name: str, environment: "Environment") -> Iterator[Finding]:
-    info = environment.info()
-    share = info.used_bytes / info.map_bytes_max
-    said = f"{_bytes(info.used_bytes)} of at most {_bytes(info.map_bytes_max)}"
-    low = share > MAP_SHARE_LOW
-    yield Finding(f"{name} map", Level.WARN if low else Level.OK, said, "archive or prune" if low else None)
-    said = f"{info.readers} of {info.readers_max} reading, the oldest {info.oldest_reader_lag} commits behind"
-    if info.oldest_reader_lag > READER_LAG_LONG:
-        yield Finding(f"{name} readers", Level.WARN, said, "end the process that reads so long: the file only grows")
+def _clock(readings: Readings) -> Iterator[Finding]:
+    """What was recorded later than it is now: retention, graces and deadlines wait until then."""
+    head = readings.log.head()
+    newest = [stored for stored in readings.log.read(after=max(head - 1, 0)) if isinstance(stored, Event)]
+    ahead_ms = newest[0].recorded_at - now_ms() if newest else 0
+    if ahead_ms > CLOCK_AHEAD_MS:
+        said = f"the newest event was recorded {spelled(ahead_ms)} later than it is now"
+        yield Finding("clock", Level.WARN, said, "set the clock of this machine right, and have it kept so")
     else:
-        yield Finding(f"{name} readers", Level.OK, said)
+        yield Finding("clock", Level.OK, "no event was recorded later than it is now")
 
 
 def _projections(status: LedgerStatus) -> Iterator[Finding]:
     if not status.projections:
         yield Finding("projections", Level.WARN, "none that can be read", 'run "tally projections rebuild"')
-    for standing in status.projections:
-        said = f"{standing.lag:,} events behind"
-        if standing.lag > LAG_LONG:
-            yield Finding(standing.name, Level.WARN, said, "the next owner catches up; if it stays so, rebuild it")
-        else:
-            yield Finding(standing.name, Level.OK, said)
+    yield from map(lag_finding, status.projections)
+
+
+def lag_finding(standing: ProjectionStanding) -> Finding:
+    """Return how far a read model is behind, and whether that makes answers slow."""
+    said = f"{standing.lag:,} events behind"
+    if standing.lag > LAG_LONG:
+        remedy = f'the owner catches up; if it stays so, run "tally projections rebuild {standing.name}"'
+        return Finding(standing.name, Level.WARN, said, remedy)
+    return Finding(standing.name, Level.OK, said)
 
 
 def _messages(status: LedgerStatus) -> Iterator[Finding]:
@@ -222,12 +158,3 @@ def _messages(status: LedgerStatus) -> Iterator[Finding]:
     for standing in status.paused:
         remedy = "correct what it says; what waits follows as soon as one message arrives"
         yield Finding("paused", Level.WARN, pause_words(standing, now), remedy)
-
-
-def _bytes(count: int) -> str:
-    size = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1_000:  # noqa: PLR2004 - the step between units
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1_000
-    return f"{size:.1f} TB"

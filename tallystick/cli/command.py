@@ -13,7 +13,7 @@ from tallystick.cli.menu import HELP
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-_PATH = click.Path(path_type=Path, readable=False)  # whoever opens it says what is wrong with it, the same everywhere
+PATH = click.Path(path_type=Path, readable=False)  # whoever opens it says what is wrong with it, the same everywhere
 
 
 def _keep(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
@@ -29,7 +29,7 @@ def common_options() -> list[click.Parameter]:
     return [
         click.Option(
             ["--ledger"],
-            type=_PATH,
+            type=PATH,
             metavar="PATH",
             expose_value=False,
             callback=_keep,
@@ -37,7 +37,7 @@ def common_options() -> list[click.Parameter]:
         ),
         click.Option(
             ["--config"],
-            type=_PATH,
+            type=PATH,
             metavar="FILE",
             expose_value=False,
             callback=_keep,

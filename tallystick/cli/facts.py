@@ -29,6 +29,7 @@ _FIRST: Mapping[str, tuple[str, ...]] = {
     "task-pruned.1": ("reason",),
     "task-held.1": ("reason",),
     "task-released.1": ("reason",),
+    "task-noted.1": ("reason",),
     "task-cleaned-up.1": ("closed", "failed"),
     "flow-created.1": ("goal",),
     "flow-step-claimed.1": ("step",),
@@ -38,6 +39,9 @@ _FIRST: Mapping[str, tuple[str, ...]] = {
     "flow-finished.1": ("summary",),
     "flow-failed.1": ("error",),
     "flow-cancel-requested.1": ("reason",),
+    "flow-settled.1": ("status", "reason"),
+    "flow-noted.1": ("reason",),
+    "flow-pruned.1": ("reason",),
     "delivery-queued.1": ("text",),
     "delivery-withheld.1": ("text",),
     "delivery-released.1": ("reason", "output"),
@@ -60,7 +64,7 @@ _VERBS: Mapping[str, str] = {
     "delivery-retried": "message retried",
     "delivery-dismissed": "message dismissed",
 }
-_MOMENTS = frozenset({"until"})  # beside the names that end in "At"
+_MOMENTS = frozenset({"until", "cleanupAfter"})  # beside the names that end in "At"
 
 
 def verb(type_name: str) -> str:

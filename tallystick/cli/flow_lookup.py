@@ -58,6 +58,15 @@ def either_id_of(readings: "Readings", token: str) -> tuple[str, bool]:
         raise found from None
 
 
+def task_or_flow_id_of(readings: "Readings", token: str) -> tuple[str, bool]:
+    """Return the same; but a flow only by its id or a part of it: whoever names a session means a task of it."""
+    found, is_of_flow = either_id_of(readings, token)
+    part = token.strip().lower()
+    if is_of_flow and not (found.startswith(part) or found.endswith(part)):
+        raise NotFound(token, hint=f'It names a flow: "tally flow show {found}".')
+    return found, is_of_flow
+
+
 def _what_it_is(readings: "Readings", token: str) -> str:
     """Return what somebody should know who takes a task for a flow."""
     if id_bytes_or_none(token) is None:

@@ -17,7 +17,7 @@ CHAPTERS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "Work": {
             "run": "Run a command as a task; exit as it does.",
             "cancel": "Stop the work of a task.",
-            "settle": "End an active task by hand.",
+            "settle": "End an active task or flow by hand.",
         },
         "Tell": {
             "deliveries": "List messages that have not arrived.",
@@ -30,9 +30,14 @@ CHAPTERS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "replay": "Show tasks and flows as they were, and what changed since.",
         },
         "Keep": {
+            "audit": "List what is amiss, and what makes it go away.",
+            "maintenance": "Show what upkeep would do; with --apply, do it.",
             "hold": "Keep a task from being pruned.",
             "release": "End the hold of a task.",
             "projections": "List, rebuild or check the read models.",
+            "archive": "List or delete sealed ranges of the log.",
+            "backup": "Copy the whole ledger, as of one moment.",
+            "restore": "Make a ledger of a backup.",
             "doctor": "Look for what is wrong with a ledger or its place.",
         },
         "Learn": {
@@ -46,7 +51,7 @@ CHAPTERS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 HELP: Mapping[str, str] = MappingProxyType({name: text for page in CHAPTERS.values() for name, text in page.items()})
 
 DEFAULT = "list"
-"""What `tally` alone is, and `tally flow`."""
+"""What `tally` alone is, and `tally flow`, and `tally archive`."""
 
 FLOW: Mapping[str, str] = MappingProxyType(
     {
@@ -56,3 +61,11 @@ FLOW: Mapping[str, str] = MappingProxyType(
     }
 )
 """What `tally flow` can do."""
+
+ARCHIVE: Mapping[str, str] = MappingProxyType(
+    {
+        "list": "List the segments of the archive.",
+        "delete": "Delete the oldest segments of the archive.",
+    }
+)
+"""What `tally archive` can do."""

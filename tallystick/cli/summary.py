@@ -1,6 +1,7 @@
 """The summary: a task in a few words, for lists, boards and the line at the top of `show`."""
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from tallystick.cli.screen import Screen
 from tallystick.cli.table import Column, table
@@ -9,6 +10,9 @@ from tallystick.ledger.lifecycle import Status
 from tallystick.ledger.record import TaskRecord
 from tallystick.plain import plain
 from tallystick.projections.counts import Counts
+
+if TYPE_CHECKING:  # loaded by who audits
+    from tallystick.ledger.upkeep.finding import Summary
 
 ID_TAIL = 12  # an id's last group: what a double click selects, and what tells neighbours apart
 WHOLE_IDS_FROM = 140
@@ -70,3 +74,9 @@ def task_table(screen: Screen, tasks: Sequence[TaskRecord], now: int) -> Iterato
     if screen.columns < OWNERS_FROM:
         columns = [column for column in columns if column.title != "Owner"]
     return table(screen, columns)
+
+
+def severities(summary: "Summary") -> str:
+    """Return how many errors and warnings an audit has."""
+    errors = f"{summary.errors:,} {'error' if summary.errors == 1 else 'errors'}"
+    return f"{errors}, {summary.warnings:,} {'warning' if summary.warnings == 1 else 'warnings'}"

@@ -26,7 +26,10 @@ YIELD = b"yield"
 LEASE = b"lease"
 """The work behind a task lives: followed by the task and for how long."""
 
-MESSAGE_BYTES_MAX = 64
+UPKEEP = b"upkeep"
+"""Somebody applies maintenance, of which some is the owner's: followed by what tells this call from others, and who."""
+
+MESSAGE_BYTES_MAX = 1_024  # with who speaks
 HEARD_MAX = 256  # messages that are taken together
 
 _ADDRESS_BYTES_MAX = 100  # the system's bound is 107 or 103

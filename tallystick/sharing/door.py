@@ -11,7 +11,7 @@ from tallystick.actors.system import System
 from tallystick.ledger.errors import TallystickError
 from tallystick.ledger.ids import ID_BYTES
 from tallystick.ledger.store.inbox import INBOX_FOLDER, CommandInbox
-from tallystick.sharing.bell import DOOR_NAME, LEASE, LOOK, YIELD, Bell, ring, take_down
+from tallystick.sharing.bell import DOOR_NAME, LEASE, LOOK, UPKEEP, YIELD, Bell, ring, take_down
 
 log = logger("face")
 
@@ -48,8 +48,9 @@ class Door:
         *,
         keep_alive: KeepAlive | None = None,
         asked_to_yield: Callable[[], None] | None = None,
+        upkeep: Callable[[bytes], None] | None = None,
     ) -> None:
-        self._folder, self._system = folder, system
+        self._folder, self._system, self._upkeep = folder, system, upkeep
         self._keep_alive, self._asked_to_yield = keep_alive, asked_to_yield
         self._bell = Bell(folder, DOOR_NAME)
         self._inbox: CommandInbox | None = None
@@ -107,6 +108,8 @@ class Door:
                 self._asked_to_yield()
             elif message.startswith(LEASE) and len(message) == len(LEASE) + ID_BYTES + _TTL_BYTES:
                 self._note_life(message)
+            elif message.startswith(UPKEEP) and self._upkeep is not None:
+                self._upkeep(message)
 
     def _note_life(self, message: bytes) -> None:
         stream, ttl = message[len(LEASE) : -_TTL_BYTES], message[-_TTL_BYTES:]

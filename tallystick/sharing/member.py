@@ -194,7 +194,7 @@ class Member:
 
     def reach(self, position: int, timeout_s: float) -> None:
         """Wait until the read models have seen a position, whoever keeps them up. Raises `pykka.Timeout`, `Closed`."""
-        with self._unless_it_yields() as house:
+        with self.owning() as house:
             if house is not None:
                 house.facts().reach(position, timeout_s)
             else:
@@ -202,12 +202,12 @@ class Member:
 
     def sweep(self) -> None:
         """Do what is due now, if this process is the owner."""
-        with self._unless_it_yields() as house:
+        with self.owning() as house:
             if house is not None:
                 house.facts().sweep()
 
     @contextmanager
-    def _unless_it_yields(self) -> Iterator[Ownership | None]:
+    def owning(self) -> Iterator[Ownership | None]:
         """What this process has as the owner, if it is; when somebody else becomes it meanwhile, it is theirs to do."""
         if self._closed:
             raise Closed

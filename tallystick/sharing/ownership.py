@@ -2,12 +2,28 @@
 
 from typing import Protocol
 
+from tallystick.actors.system import System
 from tallystick.facts import Facts
+from tallystick.ledger.clock import Clock
 from tallystick.ledger.record import TaskRecord
+from tallystick.projections.due import DueRules
+from tallystick.readings import Readings
 
 
 class Ownership(Protocol):
     """What the owner of a ledger has while it is that."""
+
+    readings: Readings
+    clock: Clock
+
+    @property
+    def system(self) -> System:
+        """The actors of this process."""
+        ...
+
+    def judging(self) -> DueRules | None:
+        """Return the rules by which it judges what is due by the clock; None when it does not."""
+        ...
 
     def facts(self) -> Facts:
         """Return what writes."""

@@ -11,7 +11,7 @@ from tallystick.actors.future import LightFuture
 from tallystick.ledger.errors import FlowRefused, WrongVersion
 from tallystick.ledger.events import AnyFact, Event
 from tallystick.ledger.facts.flows import FlowCreated, FlowStepClaimed, FlowTaskLinked
-from tallystick.ledger.facts.tasks import TaskPruned, TaskStarted, TaskSucceeded
+from tallystick.ledger.facts.tasks import TaskCleanupStamped, TaskNoted, TaskPruned, TaskStarted, TaskSucceeded
 from tallystick.ledger.flows.evolve import evolve_flow
 from tallystick.ledger.flows.mirror import mirror_of, mirror_stream
 from tallystick.ledger.flows.record import FlowRecord
@@ -48,12 +48,23 @@ _creations = st.builds(
 )
 _links = st.builds(FlowTaskLinked, task=st.sampled_from([id_text(stream) for stream in TASKS]))
 _of_flows = st.one_of(
-    _links, _links, some.claims, some.waits, some.resumptions, some.ends, some.cancel_requests, some.cancels
+    _links,
+    _links,
+    some.claims,
+    some.waits,
+    some.resumptions,
+    some.ends,
+    some.cancel_requests,
+    some.cancels,
+    some.settlements,
+    some.notes,
+    some.prunings,
 )
 _of_tasks = st.one_of(
     _creations,
     _creations,
-    st.sampled_from([TaskStarted(), TaskSucceeded(), TaskSucceeded(outcome=BLOCKED), TaskPruned()]),
+    st.sampled_from([TaskStarted(), TaskSucceeded(), TaskSucceeded(outcome=BLOCKED), TaskPruned(), TaskPruned()]),
+    st.sampled_from([TaskNoted(codes=("lost",)), TaskCleanupStamped(cleanup_after=7)]),
 )
 _then = st.sampled_from(["turn", "turn", "more", "more", "restart"])
 asks = st.one_of(

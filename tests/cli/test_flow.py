@@ -248,9 +248,7 @@ def test_a_flow_that_is_not_there_is_not_found(ids: Mapping[str, str]) -> None:
     assert ("NotFound", ids["make"]) == (error["type"], error["token"])
 
 
-@pytest.mark.parametrize(
-    "words", [["show"], ["cancel"], ["notify", "silent"], ["settle", "--as", "lost", "--reason", "x"]]
-)
+@pytest.mark.parametrize("words", [["show"], ["cancel"], ["notify", "silent"], ["hold"]])
 def test_who_takes_a_flow_for_a_task_is_told_what_it_is(ids: Mapping[str, str], words: list[str]) -> None:
     for name in ("release", "mirror"):
         said = tally(words[0], ids[name], *words[1:])

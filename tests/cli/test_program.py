@@ -18,10 +18,11 @@ from tallystick.cli.command import LedgerCommand
 from tallystick.cli.failure import failure_of
 from tallystick.cli.group import LedgerGroup
 from tallystick.cli.program import program
+from tallystick.ledger.store.layout import FORMAT
 from tests.cli.damage import set_format
 from tests.cli.support import COMMAND, OWNER, make_stories, process, tally
 
-GROUPS = {"flow": menu.FLOW}
+GROUPS = {"archive": menu.ARCHIVE, "flow": menu.FLOW}
 """The commands that are several."""
 
 EVERY = {**menu.HELP, **{f"{group} {name}": text for group, texts in GROUPS.items() for name, text in texts.items()}}
@@ -163,14 +164,15 @@ def test_a_run_where_no_ledger_can_be_is_refused(tmp_path: Path) -> None:
 
 def test_what_a_newer_version_wrote_is_refused_and_left_alone(tmp_path: Path) -> None:
     make_stories(tmp_path)
-    set_format(tmp_path, 2)
+    set_format(tmp_path, FORMAT + 1)
     before = (tmp_path / "log" / "data.mdb").read_bytes()
 
     said = tally("list", "--ledger", str(tmp_path))
     error = tally("run", "--ledger", str(tmp_path), "--json", "--", "true").error
 
-    assert (1, True) == (said.code, "has format 2, this version knows 1. Use a newer tallystick." in said.err)
-    assert ("NewerFormat", 2, 1) == (error["type"], error["found"], error["known"])
+    told = f"has format {FORMAT + 1}, this version knows {FORMAT}. Use a newer tallystick."
+    assert (1, True) == (said.code, told in said.err)
+    assert ("NewerFormat", FORMAT + 1, FORMAT) == (error["type"], error["found"], error["known"])
     assert before == (tmp_path / "log" / "data.mdb").read_bytes()
 
 

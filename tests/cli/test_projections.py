@@ -8,7 +8,7 @@ import pytest
 import tallystick
 from tests.cli.support import make_stories, process, tally
 
-NAMES = ["board", "counts", "due", "outbox", "flows"]
+NAMES = ["board", "counts", "due", "outbox", "flows", "quarantine"]
 
 
 @pytest.fixture
@@ -101,7 +101,10 @@ def test_a_rebuild_is_refused_beside_a_live_owner(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["check", "nothing"], "name: 'nothing' is not allowed; give board, counts, due, outbox, flows or all."),
+        (
+            ["check", "nothing"],
+            "name: 'nothing' is not allowed; give board, counts, due, outbox, flows, quarantine or all.",
+        ),
         (["list", "board"], "name: 'board' is not allowed; give no name with \"list\""),
         (["paint"], "'paint' is not one of 'list', 'rebuild', 'check'."),
     ],

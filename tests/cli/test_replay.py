@@ -16,6 +16,8 @@ pytestmark = pytest.mark.usefixtures("ledger")
 def test_a_replay_to_the_head_is_what_the_read_models_say() -> None:
     replayed, listed = tally("replay", "--json").data, tally("list", "--json").data
 
+    for task in listed["tasks"]:
+        task.pop("cleanupAfter", None)  # which the configuration says, and a replay knows only the log
     assert listed["tasks"] == replayed["tasks"]
     assert tally("status", "--json").data["tasks"] == replayed["counts"]
     assert (31, 10) == (replayed["position"], replayed["count"])

@@ -18,17 +18,19 @@ def test_a_status_begins_with_counts_and_pressure(ledger: str) -> None:
     assert "10 tasks · 1 queued · 2 running · 5 issues · 7 ended" == lines[0]
     assert lines[1].endswith("1 lost (1 of the succeeded blocked)")
     assert "flows           none" == lines[3]
-    assert lines[4].endswith(ledger)
-    assert "nobody: the next who writes becomes it" in lines[5]
-    assert ["board", "counts", "due", "outbox", "flows"] == [line.split()[0] for line in lines[7:-1]]
-    assert all(line.endswith("at 31, at the head") for line in lines[7:-1])
+    assert 'audit           2 errors, 1 warning; "tally audit" says which' == lines[4]
+    assert lines[5].endswith(ledger)
+    assert "nobody: the next who writes becomes it" in lines[6]
+    assert ["board", "counts", "due", "outbox", "flows", "quarantine"] == [line.split()[0] for line in lines[8:-1]]
+    assert all(line.endswith("at 31, at the head") for line in lines[8:-1])
     assert "messages        3 waiting in sessions" == lines[-1]
 
 
 def test_a_status_as_data_has_the_names_of_the_interface() -> None:
     data = tally("status", "--json").data
 
-    assert {"tasks", "flows", "log", "projections", "outbox"} == data.keys()
+    assert {"tasks", "flows", "audit", "log", "projections", "outbox"} == data.keys()
+    assert {"errors": 2, "warnings": 1} == data["audit"]  # two run and one waits since that day in 2026
     assert {"pending": 0, "failed": 0, "sessionQueued": 3, "withheld": 0, "paused": []} == data["outbox"]
     assert {"total", "active", "terminal", "failures", "issues", "blocked", "byStatus", "byRuntime"} == data[
         "tasks"

@@ -82,7 +82,7 @@ class Life:
         said = os.read(self._output, READ_BYTES)
         self._said += said
         self.acknowledged += said.count(b"\na ") + said.startswith(b"a ")
-        for mark in ("open", "grow", "rebuild", "close", "closed"):
+        for mark in ("open", "grow", "archived", "rebuild", "close", "closed"):
             self.marks[mark] = self._said.count(f"m {mark}\n".encode())
         return bool(said)
 

@@ -3,7 +3,7 @@
 Run as `python writer.py FOLDER MODE SEED`. It waits for a line on standard input before it opens the ledger. On
 standard output it says, one line each, never in two pieces:
 
-    m WORD                           it is about to do this: open, grow, rebuild, close
+    m WORD                           it is about to do this: open, grow, rebuild, close; or has: archived, closed
     a ID VERSION POSITION STATUS     this was answered; position 0 when the answer did not tell it
 """
 
@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from tallystick import AsyncLedger, BatchFailed, Closed, Config, Ledger, Refused, Task, TaskRecord
+from tallystick.building import assemble
 from tallystick.config import Actors
-from tallystick.house import House, assemble
+from tallystick.house import House
+from tallystick.ledger.archive.sealing import Sealing
 from tallystick.ledger.clock import system_clock
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.owner import OwnerLock, this_process
@@ -162,6 +164,16 @@ class Writer:
             if chance.random() < 0.5:
                 self.ledger.counts()
 
+    def archives(self, chance: random.Random) -> None:
+        """Move what was written into small segments of the archive, as soon as there is enough for one."""
+        sealing = Sealing(self.log, segment_events=256 * chance.randrange(1, 3))
+        while True:
+            while sealing.due(1 << 50, 0) is not None:
+                while sealing.step():
+                    pass
+                say("m archived")
+            self.ledger.counts()
+
     def rebuilds(self, chance: random.Random) -> None:
         """Fold the read models anew, again and again, beside the ones that are written.
 
@@ -179,6 +191,7 @@ MODES: dict[str, tuple[Callable[[Writer, random.Random], None], ...]] = {
     "all": (Writer.threads, Writer.batches, Writer.coroutines, Writer.reads),
     "grow": (Writer.threads, Writer.batches, Writer.reads, Writer.grows),
     "rebuild": (Writer.threads, Writer.batches, Writer.reads, Writer.rebuilds),
+    "archive": (Writer.threads, Writer.batches, Writer.reads, Writer.archives),
     "open": (),
 }
 

@@ -3,7 +3,8 @@
 from typing import Any
 
 from tallystick.ledger.facts.deliveries import DeliveryReleased
-from tallystick.sync import Ledger, Task
+from tallystick.sync import Ledger
+from tallystick.task import Task
 from tests.delivering.parts import CHAT, SESSION
 
 OWN = "agent:main:cron:nightly:run:1"

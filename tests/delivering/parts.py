@@ -12,7 +12,8 @@ from tallystick.ledger.lifecycle import DeliveryStatus
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.told import DeliveryRecord
 from tallystick.projections.pauses import Standing, paused
-from tallystick.sync import Ledger, Task
+from tallystick.sync import Ledger
+from tallystick.task import Task
 
 PATIENCE_S = 20.0
 """How long a test waits for what must come. Only a failing test waits that long."""

@@ -13,7 +13,8 @@ from tallystick.ledger.facts.resources import TaskCleanedUp
 from tallystick.ledger.limits import RESOURCE_EVIDENCE_BYTES_MAX, RESOURCES_MAX
 from tallystick.ledger.resources import OpenResource
 from tallystick.ledger.stopped import Stopped
-from tallystick.sync import Ledger, Task
+from tallystick.sync import Ledger
+from tallystick.task import Task
 from tallystick.testing import HandClock
 from tests.delivering.isolated import OWN, run, spawned
 from tests.delivering.parts import PATIENCE_S, Channel, how

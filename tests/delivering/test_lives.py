@@ -10,7 +10,7 @@ import pytest
 import tallystick
 from tallystick import Config, InvalidInput
 from tallystick.actors.system import System
-from tallystick.house import assemble
+from tallystick.building import assemble
 from tallystick.ledger.delivery import Receipt, Retryable
 from tallystick.ledger.events import Event
 from tallystick.ledger.facts.deliveries import DeliveryDelivered

@@ -7,7 +7,8 @@ import pytest
 from tallystick.ledger.delivery import Permanent, Retryable
 from tallystick.ledger.lifecycle import MEDIA_KINDS, DeliveryStatus
 from tallystick.ledger.limits import MEDIA_CONFIRM_MS
-from tallystick.sync import Ledger, Task
+from tallystick.sync import Ledger
+from tallystick.task import Task
 from tallystick.testing import HandClock, memory_ledger
 from tests.delivering.parts import (
     ARRIVED,

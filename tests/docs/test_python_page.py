@@ -16,13 +16,18 @@ from tallystick.async_flows import AsyncFlow, AsyncFlows
 from tallystick.async_session import AsyncSession
 from tallystick.async_task import AsyncTask
 from tallystick.async_watch import AsyncSubscription
+from tallystick.auditing import Audit
+from tallystick.backup import Backup
 from tallystick.batch import Batch, BatchTask
+from tallystick.explaining import Explanation, Policy
 from tallystick.flow_verbs import FlowVerbs
 from tallystick.flows import Flow, Flows
 from tallystick.ledger.flows.record import Claim, FlowRecord
 from tallystick.ledger.intake import Creation
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.verify import Problem, Verification
+from tallystick.ledger.upkeep.finding import Finding, Summary
+from tallystick.maintenance import Maintenance, OfFlows, OfTasks, Taken
 from tallystick.projections.counts import Counts
 from tallystick.projections.flow_list import FlowCounts
 from tallystick.projections.flow_query import FlowPage, FlowQuery
@@ -30,7 +35,8 @@ from tallystick.projections.query import Page, Query
 from tallystick.projections.tree import Branch, Totals, Tree
 from tallystick.readings import LedgerStatus, ProjectionStanding
 from tallystick.session import Session
-from tallystick.sync import Ledger, Task
+from tallystick.sync import Ledger
+from tallystick.task import Task
 from tallystick.verbs import TaskVerbs
 from tallystick.watch import Subscription
 from tests.docs.pages import doc, rows
@@ -86,9 +92,28 @@ SHAPES = (
     Totals,
     Counts,
     Verification,
+    Audit,
+    Finding,
+    Summary,
+    Maintenance,
+    OfTasks,
+    OfFlows,
+    Taken,
+    Explanation,
+    Policy,
+    Backup,
     LedgerStatus,
     tallystick.Config,
 )
+PARTS: dict[type, str] = {
+    Finding: "Audit",
+    Summary: "Audit",
+    OfTasks: "Maintenance",
+    OfFlows: "Maintenance",
+    Taken: "Maintenance",
+    Policy: "Explanation",
+}
+"""Shapes that are told where the shape is told of which they are a part."""
 
 
 def public(kind: type) -> list[str]:
@@ -159,7 +184,7 @@ def test_every_filter_of_a_list_is_listed() -> None:
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
 def test_every_field_of_a_shape_is_on_the_page(shape: type[msgspec.Struct]) -> None:
-    said = set(re.findall(r"`(\w+)`", PAGE.section(shape.__name__)))
+    said = set(re.findall(r"`(\w+)`", PAGE.section(PARTS.get(shape, shape.__name__))))
 
     assert set() == {*shape.__struct_fields__} - said
 

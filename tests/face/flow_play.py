@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 import tallystick
 from tallystick import Event, Flow, FlowRecord, Ledger, Task, TaskRecord
+from tallystick.building import assemble
 from tallystick.config import Config
-from tallystick.house import assemble
 from tallystick.ledger.claims import claims_in
 from tallystick.ledger.errors import FlowRefused, Refused, WrongVersion
 from tallystick.ledger.store.memory import MemoryLog

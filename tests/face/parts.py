@@ -6,7 +6,7 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -160,10 +160,10 @@ class Process:
         self._process.communicate()
 
 
-def said(script: str, *args: object) -> list[str]:
+def said(script: str, *args: object, prefix: Sequence[str] = ()) -> list[str]:
     """Run a script in a process of its own and return the lines that it says; it must end well."""
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script), *map(str, args)],
+        [*prefix, sys.executable, "-c", textwrap.dedent(script), *map(str, args)],
         check=True,
         stdout=subprocess.PIPE,
         text=True,

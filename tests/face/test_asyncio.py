@@ -15,7 +15,7 @@ import uvloop
 import tallystick
 from tallystick import AsyncLedger, AsyncTask, Batch, BatchTask, Closed, Config, Ledger, NotOwner, Task
 from tallystick.async_batch import AsyncBatch, AsyncBatchTask
-from tallystick.house import assemble
+from tallystick.building import assemble
 from tallystick.readings import Readings, due_rules
 from tallystick.testing import HandClock
 from tests.actors.parts import GatedLog

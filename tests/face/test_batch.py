@@ -11,7 +11,7 @@ import pytest
 import tallystick
 from tallystick import Batch, BatchFailed, Busy, Closed, Config, InvalidInput, Ledger, NotFound, Refused, WrongVersion
 from tallystick.batch import WINDOW
-from tallystick.house import assemble
+from tallystick.building import assemble
 from tallystick.ledger.ids import id_text, new_id
 from tallystick.ledger.limits import INBOX_DEPTH_MAX
 from tallystick.readings import Readings, due_rules

@@ -96,7 +96,7 @@ def test_read_models_are_at_the_head_when_a_ledger_was_closed(folder: Path) -> N
     with tallystick.open(folder, read_only=True) as reader:
         status = reader.status()
         assert 6_000 == status.head
-        assert {(name, 6_000, 0) for name in ("board", "counts", "due", "outbox", "flows")} == {
+        assert {(name, 6_000, 0) for name in ("board", "counts", "due", "outbox", "flows", "quarantine")} == {
             (each.name, each.position, each.lag) for each in status.projections
         }
 

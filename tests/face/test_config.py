@@ -37,7 +37,7 @@ def test_without_any_source_everything_has_its_default(tmp_path: Path) -> None:
 
     assert Config() == config
     assert {"default": 5 * MINUTE} == config.grace
-    assert {"terminal": 7 * DAY, "lost": DAY} == config.retention
+    assert {"terminal": 7 * DAY, "lost": DAY, "archive": None} == config.retention
     assert Actors(live=ACTORS_LIVE_MAX) == config.actors
 
 
@@ -58,7 +58,7 @@ def test_the_file_in_the_folder_is_read(tmp_path: Path) -> None:
     )
 
     assert {"default": MINUTE, "acp": 10 * MINUTE} == config.grace
-    assert {"terminal": 7 * DAY, "lost": 2 * DAY, "failed": 30 * DAY, "cron": HOUR} == config.retention
+    assert {"terminal": 7 * DAY, "lost": 2 * DAY, "archive": None, "failed": 30 * DAY, "cron": HOUR} == config.retention
     assert 7 == config.actors.live
 
 
@@ -89,10 +89,10 @@ UNKNOWN: list[tuple[str, Mapping[str, str], str, str]] = [
     ("[grase]\n", {}, "grase", '"grace", perhaps'),
     ('[grace]\ndefalt = "5m"\n', {}, "defalt", '"default", perhaps'),
     ('[retention]\nterminals = "5m"\n', {}, "terminals", '"terminal", perhaps'),
-    ('[retention]\nqueued = "5m"\n', {}, "queued", "one of acp, cancelled"),
-    ('[retention]\nxyz = "5m"\n', {}, "xyz", "one of acp, cancelled, cli, cron"),
+    ('[retention]\nqueued = "5m"\n', {}, "queued", "one of acp, archive, cancelled"),
+    ('[retention]\nxyz = "5m"\n', {}, "xyz", "one of acp, archive, cancelled, cli, cron"),
     ("[actors]\nlife = 5\n", {}, "life", '"live", perhaps'),
-    ("live = 5\n", {}, "live", "actors, cancel, channel, grace, outbox, retention, route, sweep"),
+    ("live = 5\n", {}, "live", "actors, archive, cancel, channel, grace, outbox, retention, route, sweep"),
     ("", {"GRASE_ACP": "5m"}, "grase", '"grace", perhaps'),
     ("", {"GRACE_APC": "5m"}, "apc", '"acp", perhaps'),
     ("", {"GRACE": "5m"}, "", "acp, cli, cron"),
@@ -177,7 +177,7 @@ def test_what_a_program_does_not_give_has_its_default() -> None:
     config = Config(grace={"acp": MINUTE}, retention={"failed": HOUR})
 
     assert {"default": GRACE_MS, "acp": MINUTE} == config.grace
-    assert {"terminal": 7 * DAY, "lost": DAY, "failed": HOUR} == config.retention
+    assert {"terminal": 7 * DAY, "lost": DAY, "archive": None, "failed": HOUR} == config.retention
     with pytest.raises(InvalidInput, match="live"):
         Actors(live=0)
 
@@ -191,6 +191,45 @@ def test_the_rules_of_what_is_due_follow_the_configuration() -> None:
     assert (6, 5) == (rules.retention_default, rules.retention_lost)
     assert 4 == rules.retention[None, Status.FAILED]
     assert 3 == rules.retention[Runtime.CRON, Status.SUCCEEDED]
+
+
+def test_what_is_kept_for_ever_is_said_so_and_never_due(tmp_path: Path) -> None:
+    config = loaded(
+        tmp_path,
+        """
+        [retention]
+        terminal = "forever"
+        lost = " forever "
+        cron = "forever"
+        failed = "1h"
+        archive = "730d"
+
+        [archive]
+        after = "2d"
+        """,
+    )
+
+    rules = due_rules(config)
+    assert (None, None) == (rules.retention_default, rules.retention_lost)
+    assert rules.retention[Runtime.CRON, Status.SUCCEEDED] is None
+    assert HOUR == rules.retention[None, Status.FAILED]
+    assert (730 * DAY, 2 * DAY) == (config.retention["archive"], config.archive["after"])
+    assert config == Config(
+        retention={"terminal": None, "lost": None, "cron": None, "failed": HOUR, "archive": 730 * DAY},
+        archive={"after": 2 * DAY},
+    )
+
+
+@pytest.mark.parametrize("section", ["grace", "sweep", "cancel", "outbox", "archive"])
+def test_for_ever_is_only_for_what_is_kept(tmp_path: Path, section: str) -> None:
+    key = {"grace": "default", "sweep": "first", "cancel": "kill", "outbox": "first", "archive": "after"}[section]
+    with pytest.raises(InvalidInput, match=f"{section}.{key}"):
+        loaded(tmp_path, f'[{section}]\n{key} = "forever"\n')
+    given: dict[str, Any] = {section: {key: None}}
+    with pytest.raises(InvalidInput, match=f"{section}.{key}"):
+        Config(**given)
+    with pytest.raises(InvalidInput, match='or "forever"'):
+        loaded(tmp_path, '[retention]\nlost = "for ever"\n')
 
 
 def test_a_ledger_is_due_as_its_configuration_says(folder: Path, clock: HandClock) -> None:

@@ -126,6 +126,44 @@ def test_by_its_id_a_flow_can_be_asked_for_all_of_it(any_ledger: Ledger) -> None
     assert [third.id, other.id, flow.id] == [each.flow_id for each in flows.list().flows]
 
 
+@pytest.mark.parametrize("status", ["failed", "cancelled", "lost"])
+def test_an_operator_ends_a_flow_whatever_was_seen_of_it_and_its_tasks_go_on(any_ledger: Ledger, status: str) -> None:
+    flow, why_so = begin(any_ledger), "its controller does not come back"
+    stale = any_ledger.flows.get(flow.id)
+    task = any_ledger.create(**ORDINARY, flow=flow.id)
+    task.start()
+    flow.set_waiting("a reply")
+
+    careful = why(lambda: stale.settle(status, why_so, expected_revision=1))
+    settled = stale.settle(status, why_so)
+
+    assert "WrongVersion" == careful
+    assert (status, why_so, None, 3) == (settled.status, settled.error, settled.wait_json, settled.revision)
+    assert settled == stale.record == flow.refresh()
+    assert "terminal" == why(flow.finish) == why(lambda: any_ledger.flows.settle(flow.id, status, why_so))
+    assert any_ledger.get(task.id).record.is_active
+
+
+def test_an_operator_ends_a_cancel_that_nothing_else_ends(any_ledger: Ledger) -> None:
+    flow = begin(any_ledger)
+    any_ledger.create(**ORDINARY, flow=flow.id).start()
+    flow.cancel("enough", wait_ms=0)
+
+    settled = any_ledger.flows.settle(flow.id, "cancelled", "its task is on a machine that burnt down")
+
+    assert ("cancelled", False) == (settled.status, settled.is_active)
+
+
+def test_a_mirror_is_settled_by_settling_its_task(any_ledger: Ledger) -> None:
+    task = any_ledger.create(**DETACHED)
+    flow = mirror(any_ledger, task)
+    refused = why(lambda: flow.settle("lost", "nobody knows"))
+
+    task.settle("lost", "nobody knows")
+
+    assert ("not_managed", "lost") == (refused, flow.refresh().status)
+
+
 def test_a_claim_is_given_once_and_to_its_claimant_again(any_ledger: Ledger) -> None:
     flow = begin(any_ledger)
     first = flow.claim("build", claimant="bot-1")
@@ -326,6 +364,9 @@ def test_an_owner_key_names_the_only_flow_that_has_not_ended(any_ledger: Ledger)
         ("task", lambda flow: flow.link(7)),
         ("wait_ms", lambda flow: flow.cancel(wait_ms=-1)),
         ("reason", lambda flow: flow.cancel(7)),
+        ("as", lambda flow: flow.settle("succeeded", "I think so")),
+        ("reason", lambda flow: flow.settle("lost", " ")),
+        ("expected_revision", lambda flow: flow.settle("lost", "x", expected_revision=0)),
     ],
 )
 def test_bad_input_is_refused_by_its_field_before_anything_is_sent(

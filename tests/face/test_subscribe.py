@@ -164,7 +164,7 @@ def test_a_subscription_that_is_forgotten_is_not_told_any_more(ledger: Ledger) -
     gc.collect()
 
     assert [] == house._listeners  # noqa: SLF001
-    assert [] == house.system._listeners  # noqa: SLF001
+    assert 0 == len(house.system._listeners)  # noqa: SLF001
 
 
 def test_a_reader_beside_the_owner_follows_it(folder: Path, ledger: Ledger) -> None:

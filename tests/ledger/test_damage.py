@@ -9,6 +9,7 @@ from tallystick.ledger.facts.tasks import (
     TaskBackingMissed,
     TaskBackingRestored,
     TaskCancelRequested,
+    TaskCleanupStamped,
     TaskHeld,
     TaskLateSignal,
     TaskLost,
@@ -20,7 +21,7 @@ from tallystick.ledger.facts.tasks import (
     TaskSucceeded,
 )
 from tallystick.ledger.lifecycle import Status
-from tests.story import Story, created
+from tests.story import BEGIN_MS, STEP_MS, Story, created
 
 
 def late(place: int = 0) -> TaskLateSignal:
@@ -54,6 +55,9 @@ def test_a_task_is_created_once_and_first() -> None:
         ((), TaskPruned()),
         ((TaskSucceeded(), TaskHeld()), TaskPruned()),
         ((TaskSucceeded(), TaskPruned()), TaskPruned()),
+        ((TaskSucceeded(),), TaskPruned(status=Status.FAILED, ended_at=BEGIN_MS + 2 * STEP_MS)),
+        ((TaskSucceeded(),), TaskPruned(status=Status.SUCCEEDED, ended_at=BEGIN_MS)),
+        ((), TaskCleanupStamped(cleanup_after=1)),
         ((TaskLost(rule="gone", evidence={}),), TaskSucceeded()),
         ((TaskLost(rule="gone", evidence={}),), TaskSettled(status=Status.FAILED, reason="enough")),
         ((), TaskSettled(status=Status.RUNNING, reason="enough")),

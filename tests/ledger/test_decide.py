@@ -270,7 +270,8 @@ def test_neither_active_nor_held_tasks_are_pruned() -> None:
     for story in (queued(), running(), held):
         assert "prune" == refusal(story.tell(TaskPruned()), Refused).attempted
     held.tell(TaskReleased())
-    assert (TaskPruned(),) == held.tell(TaskPruned())
+    ended_at = held.record.ended_at
+    assert (TaskPruned(status=Status.SUCCEEDED, ended_at=ended_at),) == held.tell(TaskPruned())
 
 
 @pytest.mark.parametrize("version", [None, 1, 4])

@@ -52,6 +52,16 @@ EXAMPLES: list[tuple[TallystickError, dict[str, object], str]] = [
         f"Task pruned: {TASK_ID} was succeeded, ended at 7 (ms). Its history is in the log.",
     ),
     (
+        Pruned(TASK_ID, status="lost", ended_at=None, of="Flow"),
+        {"token": TASK_ID, "status": "lost", "ended_at": None, "pruned_at": None},
+        f"Flow pruned: {TASK_ID} was lost. Its history is in the log.",
+    ),
+    (
+        Refused(TASK_ID, status="lost", attempted="prune", why="It is held; release it first."),
+        {"token": TASK_ID, "status": "lost", "attempted": "prune", "position": None},
+        f"Task {TASK_ID} is lost: prune is refused. It is held; release it first.",
+    ),
+    (
         REFUSED,
         {"token": TASK_ID, "status": "succeeded", "attempted": "fail", "position": 7},
         f"Task {TASK_ID} is succeeded: fail is refused. It is kept as a late signal at position 7.",

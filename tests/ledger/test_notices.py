@@ -14,6 +14,7 @@ from tallystick.ledger.facts.tasks import (
     TaskHeld,
     TaskNotifyChanged,
     TaskProgressed,
+    TaskPruned,
     TaskRecovered,
     TaskStarted,
 )
@@ -107,7 +108,7 @@ def test_what_monitors_are_told_does_not_depend_on_the_policy(story: Announced) 
     )
     for event in of_tasks:
         for told in (silent, open_):
-            if not isinstance(event.data, TaskNotifyChanged | TaskRecovered):
+            if not isinstance(event.data, TaskNotifyChanged | TaskRecovered | TaskPruned):
                 told.happen((event.data,))
 
     heard = [

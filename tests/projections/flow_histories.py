@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tallystick.ledger.events import Event, FlowFact
-from tallystick.ledger.facts.flows import FlowCreated, FlowTaskLinked
+from tallystick.ledger.facts.flows import FlowCreated, FlowPruned, FlowTaskLinked
 from tallystick.ledger.facts.tasks import TaskCreated, TaskLinked, TaskStarted, TaskSucceeded
 from tallystick.ledger.flows.evolve import evolve_flow
 from tallystick.ledger.flows.mirror import has_mirror, mirror_of, mirror_stream, mirrored
@@ -47,12 +47,15 @@ _told = st.one_of(
     st.builds(TaskLinked, flow=st.sampled_from([id_text(stream) for stream in FLOWS])),
     prunings,
 )
+flow_prunings = st.builds(FlowPruned, reason=st.sampled_from([None, "retention"]))
 _mirror_moves: st.SearchStrategy[FlowFact] = st.one_of(
     st.builds(FlowTaskLinked, task=st.sampled_from([id_text(stream) for stream in STREAMS])),
     some.cancel_requests,
     some.cancels,
+    flow_prunings,
 )
 
+_managed_moves: st.SearchStrategy[FlowFact] = st.one_of(some.moves, some.moves, some.moves, flow_prunings)
 _beginnings = st.builds(begun, owner=st.sampled_from(OWNERS), controller=st.sampled_from(["bot", "a"]))
 
 _position = st.integers(0, 25)
@@ -63,14 +66,17 @@ standings = st.one_of(
 
 
 @st.composite
-def flow_histories(draw: st.DrawFn, most: int = 20) -> list[Event]:
-    """What was written of a few tasks, of two managed flows and of mirrors, in the order in which it was."""
+def flow_histories(draw: st.DrawFn, most: int = 20, pace_ms: int = 1) -> list[Event]:
+    """What was written of a few tasks, of two managed flows and of mirrors, in the order in which it was.
+
+    Three events come in one moment, the next ones `pace_ms` later.
+    """
     stories = {stream: Story(stream=stream) for stream in STREAMS}
     tales: dict[bytes, Tale] = {}
     events: list[Event] = []
     for _ in range(draw(st.integers(0, most))):
         stream = draw(st.sampled_from([*STREAMS, *FLOWS, *FLOWS, *map(mirror_stream, STREAMS[:2])]))
-        at_ms = BEGIN_MS + len(events) // 3  # several in one moment
+        at_ms = BEGIN_MS + len(events) // 3 * pace_ms
         if stream in stories:
             story = stories[stream]
             story.position, story.now_ms, known = len(events), at_ms, len(story.events)
@@ -99,7 +105,7 @@ def _of_flow(
         return list(tales[stream].events)
     known = len(tale.events)
     tale.position, tale.now_ms = head, at_ms
-    fact = draw(some.moves if stream in FLOWS else _mirror_moves)
+    fact = draw(_managed_moves if stream in FLOWS else _mirror_moves)
     if isinstance(fact, FlowTaskLinked) and tale.record.is_active:
         tale.happen(fact)  # a managed flow may say so of a task that does not: what each tells is its own
     else:
@@ -124,10 +130,13 @@ def all_flows(events: Sequence[Event]) -> list[FlowRecord]:
     """Return every flow, the newest first: those that are managed, and those of tasks that have a mirror."""
     own = own_records(events)
     tasks = {stream: record for stream, record in records_of(events).items() if record.pruned_at is None}
-    found = [((record.created_at, stream), record) for stream, record in own.items() if record.is_managed]
+    managed = [(stream, record) for stream, record in own.items() if record.is_managed and record.pruned_at is None]
+    found = [((record.created_at, stream), record) for stream, record in managed]
     for stream, origin in tasks.items():
         if has_mirror(origin):
             moved = own.get(mirror_stream(stream))
+            if moved is not None and moved.pruned_at is not None:
+                continue
             followed = None if moved is None or moved.followed_task_id is None else id_bytes(moved.followed_task_id)
             newest = origin if followed is None else tasks.get(followed, origin)
             found.append(((origin.created_at, stream), mirrored(origin, newest, moved)))

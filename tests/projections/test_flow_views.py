@@ -15,6 +15,7 @@ from tallystick.projections.check import check
 from tallystick.projections.flow_list import FlowList
 from tallystick.projections.flow_query import FlowQuery
 from tallystick.projections.flows import FlowBoard
+from tallystick.projections.projection import Whole
 from tallystick.projections.reader import Reader
 from tallystick.projections.rebuild import rebuild
 from tallystick.projections.seen import Seen
@@ -50,7 +51,7 @@ def test_the_rows_of_flows_are_what_their_events_tell_and_nothing_else(events: l
     with views_folder() as folder, live_views(folder, events, cuts) as views:
         stored = dump(views)
         for projection in views.projections:
-            for table, expected in zip(projection.tables, projection.contents(tasks, flows), strict=True):
+            for table, expected in zip(projection.tables, projection.contents(Whole(tasks, flows)), strict=True):
                 assert sorted(expected) == stored[f"{projection.name}.{table.name}"]
 
 

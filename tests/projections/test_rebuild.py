@@ -165,7 +165,7 @@ def test_a_rebuild_names_what_it_can_rebuild(tmp_path: Path) -> None:
     log = logged(told())
     with (
         caught_up_views(tmp_path, log) as views,
-        pytest.raises(InvalidInput, match="board, counts, due, outbox, flows or all"),
+        pytest.raises(InvalidInput, match="board, counts, due, outbox, flows, quarantine or all"),
     ):
         rebuild(views, log, "boards")
 

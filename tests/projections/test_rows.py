@@ -8,7 +8,7 @@ from hypothesis import given
 from msgspec.structs import replace
 
 from tallystick.ledger.events import Event
-from tallystick.ledger.facts.tasks import TaskLeased, TaskProgressed, TaskPruned, TaskStarted, TaskSucceeded
+from tallystick.ledger.facts.tasks import TaskLeased, TaskNoted, TaskProgressed, TaskPruned, TaskStarted, TaskSucceeded
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.lifecycle import BLOCKED, Status
 from tallystick.projections.keys import (
@@ -41,7 +41,7 @@ def ended() -> Story:
 
 def test_a_row_has_these_bytes() -> None:
     # a root and a requester of 0 are the task itself and its owner, a flow of 0 is the one that mirrors it
-    numbers = [2, 3, 1, 1, 2, 42, 0, 0, 0]
+    numbers = [2, 3, 1, 1, 2, 47, 0, 0, 0]
     since_creation = [2_000, 1_000, 2_000, None]
     no_room_for_more = [0, None]
     body = ["Count the tallies", BEGIN_MS + 1_000, 3, 3, "agent:main:main", None, None, "run-1", None]
@@ -50,12 +50,12 @@ def test_a_row_has_these_bytes() -> None:
     stored = pack(ended().record)
 
     assert numbers + since_creation + no_room_for_more + body + told == msgspec.msgpack.decode(stored)
-    assert "dc001c02030101022a000000cd07d0cd03e8cd07d0c000" == stored[:23].hex()
+    assert "dc001c02030101022f000000cd07d0cd03e8cd07d0c000" == stored[:23].hex()
 
 
-def test_a_lease_is_the_last_that_a_row_may_say() -> None:
-    record = Story(created(), TaskStarted(), TaskLeased(ttl_ms=60_000)).record
-    assert 60_000 == msgspec.msgpack.decode(pack(record))[-1]
+def test_what_is_noted_is_the_last_that_a_row_may_say() -> None:
+    record = Story(created(), TaskStarted(), TaskLeased(ttl_ms=60_000), TaskNoted(codes=("lost",))).record
+    assert [60_000, ["lost"]] == msgspec.msgpack.decode(pack(record))[-2:]
     assert record == unpack(STREAM, pack(record))
 
 

@@ -1,6 +1,6 @@
 """The views: every read model at once, whatever way they came to be where they are."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from tallystick.ledger.errors import Closed, ForkedStore, InvalidInput, StoreError
 from tallystick.ledger.events import Event
-from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.store.environment import Environment
 from tallystick.ledger.store.folder import life_of_the_machine
@@ -20,7 +19,7 @@ from tallystick.projections.change import Changes, changes_of
 from tallystick.projections.check import check
 from tallystick.projections.flows import FlowBoard
 from tallystick.projections.follower import Follower
-from tallystick.projections.projection import Contents, Flows, Table
+from tallystick.projections.projection import Contents, Table, Whole
 from tallystick.projections.rebuild import rebuild
 from tallystick.projections.views import PROJECTIONS, Views
 from tests.ledger.store.environment_support import in_fork
@@ -61,7 +60,7 @@ def test_read_models_have_what_the_records_say_and_nothing_else(events: list[Eve
     with views_folder() as folder, live_views(folder, events, cuts) as views:
         stored = dump(views)
         for projection in views.projections:
-            for table, expected in zip(projection.tables, projection.contents(records, []), strict=True):
+            for table, expected in zip(projection.tables, projection.contents(Whole(records)), strict=True):
                 assert sorted(expected) == stored[f"{projection.name}.{table.name}"]
 
 
@@ -235,9 +234,8 @@ class Fragile:
             if self.breaks_at is not None and change.after.position >= self.breaks_at:
                 raise PlainError
 
-    def contents(self, tasks: Iterable[tuple[bytes, TaskRecord]], flows: Flows) -> Contents:
-        del flows
-        return ([(stream, record.version.to_bytes(4)) for stream, record in tasks],)
+    def contents(self, whole: Whole) -> Contents:
+        return ([(stream, record.version.to_bytes(4)) for stream, record in whole.tasks],)
 
 
 def test_a_read_model_that_fails_is_parked_and_the_others_go_on(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from tallystick import Config, Stopped, TaskRecord
 from tallystick.ledger.errors import InvalidInput, Refused
 from tallystick.ledger.facts.tasks import TaskCancelled, TaskCancelRequested
 from tallystick.probes.process import backing_of
-from tallystick.sync import Ledger, Task
+from tallystick.sync import Ledger
+from tallystick.task import Task
 from tallystick.testing import HandClock
 from tests.watching.conftest import OWNER
 

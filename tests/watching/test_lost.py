@@ -8,7 +8,8 @@ import tallystick
 from tallystick import Config, Verdict
 from tallystick.ledger.errors import Refused
 from tallystick.ledger.facts.tasks import TaskBackingMissed, TaskLost, TaskRecovered
-from tallystick.sync import Ledger, Task
+from tallystick.sync import Ledger
+from tallystick.task import Task
 from tallystick.testing import HandClock
 from tests.watching.conftest import OWNER, Told
 

@@ -15,7 +15,7 @@ from tallystick import Stopped, Verdict
 from tallystick.ledger.errors import Refused
 from tallystick.ledger.lifecycle import Status
 from tallystick.ledger.record import TaskRecord
-from tallystick.sync import Task
+from tallystick.task import Task
 from tallystick.testing import HandClock
 from tests.watching.law import hold_to_the_law
 

@@ -26,7 +26,7 @@ from tallystick.plain import plain
 def command(call: Call, *, session: str) -> Answer:
     """Show the board of a session."""
     with call.readings(or_none_yet=True) as readings:
-        tasks = readings.board(session, BOARD_ROWS_MAX)
+        tasks = [readings.dated(record, now_ms()) for record in readings.board(session, BOARD_ROWS_MAX)]
     data = {"session": session.strip(), "count": len(tasks), "tasks": tasks}
     return Answer(data, lambda screen: _lines(screen, session.strip(), tasks, now_ms()))
 

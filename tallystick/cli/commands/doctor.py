@@ -23,9 +23,11 @@ _COLOURS: Mapping[Level, str] = {Level.OK: "green", Level.WARN: "yellow", Level.
 @_command(
     "doctor",
     json="{ok, ledger, findings: [{check, level, detail, remedy}]}",
-    help="""Permissions, disk, file system, configuration, channels, versions, owner, newest records, maps, readers,
-    read models, messages. Changes nothing. Exits with 1 when something is bad, with 4 when the store is damaged;
-    "tally verify" looks at every record.""",
+    help="""Permissions, file system, disk and limits, configuration, channels, versions, owner, newest records, clock,
+    formats on disk, maps, readers, inbox, archive, read models, messages. Each line that is not ok says what to do.
+
+    Changes nothing, but that slots of readers that were killed are freed, as by every command. Exits with 1 when
+    something is bad, with 4 when the store is damaged; "tally verify" looks at every record.""",
 )
 def command(call: Call) -> Answer:
     """Look for what is wrong."""

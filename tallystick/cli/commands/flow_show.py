@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 import msgspec
+from msgspec.structs import replace
 
 from tallystick.cli.answer import Answer
 from tallystick.cli.call import Call
@@ -39,6 +40,7 @@ def command(call: Call, *, lookup: str) -> Answer:
     """Show a flow."""
     with call.readings(or_none_yet=True) as readings:
         shown = FlowReadings(readings.reader).shown(flow_id_of(readings, lookup))
+        shown = replace(shown, tasks=[readings.dated(task, now_ms()) for task in shown.tasks])
     return Answer(shown_data(shown), lambda screen: _lines(screen, shown, now_ms()))
 
 

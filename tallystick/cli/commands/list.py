@@ -56,12 +56,13 @@ def command(call: Call, *, metadata: Sequence[str], **given: Any) -> Answer:
         filters["metadata"] = dict(map(_pair, metadata))
     with call.readings(or_none_yet=True) as readings:
         found = _Found(readings.list(**filters), readings.counts(), filters, now)
+        tasks = [readings.dated(record, now) for record in found.page.tasks]
     data = present(
         count=len(found.page.tasks),
         runtime=filters.get("runtime"),
         status=filters.get("status"),
         nextCursor=found.page.next_cursor,
-        tasks=found.page.tasks,
+        tasks=tasks,
     )
     return Answer(data, lambda screen: _lines(screen, found, call.options()))
 

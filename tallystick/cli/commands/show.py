@@ -65,6 +65,7 @@ _NAMES: Mapping[str, str] = {
     "lateSignalCount": "late count",
     "backingMissedAt": "missing since",
     "cancelRequestedAt": "cancel asked",
+    "cleanupAfter": "cleanup after",
 }
 _WARNINGS = frozenset({"error", "lateSignalCount", "lateSignals", "backingMissedAt", "cancelRequestedAt"})
 _HEADLINE = frozenset({"taskId", "status"})
@@ -88,7 +89,7 @@ def command(call: Call, *, lookup: str, with_tree: bool) -> Answer:
     with call.readings(or_none_yet=True) as readings:
         record = readings.get(task_id_of(readings, lookup))
         tree = readings.tree(record.task_id) if with_tree else None
-        record = record if tree is None else tree.record  # as of the same moment
+        record = readings.dated(record if tree is None else tree.record, now_ms())  # as of the same moment
         deliveries = Messages(readings.log, readings.reader).of_task(record.stream)
     data = {**msgspec.to_builtins(record), "deliveries": deliveries, **present(tree=tree)}
     return Answer(data, lambda screen: _lines(screen, record, deliveries, tree, now_ms()))
@@ -130,7 +131,7 @@ def _span(record: TaskRecord, now: int) -> str:
 
 
 def _value_lines(name: str, value: Any, record: TaskRecord, now: int) -> Iterator[str]:
-    if name.endswith("At") and isinstance(value, int):
+    if (name.endswith("At") or name == "cleanupAfter") and isinstance(value, int):
         yield f"{stamp(value)} ({relative(value, now)})"
     elif isinstance(value, str):
         yield from plain_lines(value)

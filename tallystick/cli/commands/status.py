@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tallystick.auditing import all_findings
 from tallystick.cli.answer import Answer, present
 from tallystick.cli.call import Call
 from tallystick.cli.command import command as _command
 from tallystick.cli.messages import NOBODY_SENDS, are_left_waiting, pause_words
 from tallystick.cli.screen import Screen
-from tallystick.cli.summary import pressure
+from tallystick.cli.summary import pressure, severities
 from tallystick.cli.times import now_ms, relative
+from tallystick.ledger.upkeep.finding import Summary, summary_of
 from tallystick.owner import owner_in_words
 from tallystick.plain import plain
 
@@ -26,20 +28,23 @@ TELLING_EVENTS = 1_000  # a store has a size of its own; below so many events th
 @_command(
     "status",
     json="""{tasks: {total, active, terminal, failures, issues, blocked, byStatus, byRuntime},
-    flows: {total, active, cancelling, byStatus}, owner,
+    flows: {total, active, cancelling, byStatus}, audit: {errors, warnings}, owner,
     log: {head, bytes, mapBytes}, projections: [{name, position, lag}],
     outbox: {pending, failed, sessionQueued, withheld, paused: [{name, since, until, failures, error}]}}""",
-    help="""Counts and pressure first, and the flows that a controller drives; then who owns the ledger, its log, its
-    read models, and the messages that have not arrived: tasks with some to be sent, tasks with some that are stuck or
-    withheld, and how many wait in sessions. Nothing is sent to an endpoint that is paused.""",
+    help="""Counts and pressure first, the flows that a controller drives, and how many findings an audit has; then who
+    owns the ledger, its log, its read models, and the messages that have not arrived: tasks with some to be sent, tasks
+    with some that are stuck or withheld, and how many wait in sessions. Nothing is sent to an endpoint that is
+    paused.""",
 )
 def command(call: Call) -> Answer:
     """Show how the ledger is."""
     with call.readings(or_none_yet=True) as readings:
         status = readings.status()
+        audit = summary_of(all_findings(readings, now_ms()))
     data = {
         "tasks": msgspec.to_builtins(status.tasks),
         "flows": msgspec.to_builtins(status.flows),
+        "audit": {"errors": audit.errors, "warnings": audit.warnings},
         **present(owner=None if status.owner is None else msgspec.to_builtins(status.owner)),
         "log": _log(status),
         "projections": msgspec.to_builtins(status.projections),
@@ -51,7 +56,7 @@ def command(call: Call) -> Answer:
             "paused": status.paused,
         },
     }
-    return Answer(data, lambda screen: _lines(screen, status, str(call.folder), now_ms()))
+    return Answer(data, lambda screen: _lines(screen, status, audit, str(call.folder)))
 
 
 def _log(status: "LedgerStatus") -> dict[str, Any]:
@@ -61,13 +66,14 @@ def _log(status: "LedgerStatus") -> dict[str, Any]:
     return {"head": status.head, "bytes": stats.used_bytes, "mapBytes": stats.map_bytes}
 
 
-def _lines(screen: Screen, status: "LedgerStatus", folder: str, now: int) -> Iterator[str]:
-    counts = status.tasks
+def _lines(screen: Screen, status: "LedgerStatus", audit: Summary, folder: str) -> Iterator[str]:
+    counts, now = status.tasks, now_ms()
     noun = "task" if counts.total == 1 else "tasks"
     yield f"{screen.bold(f'{counts.total:,} {noun}')} · {pressure(counts)} · {counts.terminal:,} ended"
     yield from screen.named("by status", _statuses(counts))
     yield from screen.named("by runtime", _listed(counts.by_runtime))
     yield from screen.named("flows", _flows(status.flows))
+    yield from screen.named("audit", _audit(audit), colour="red" if audit.errors else None)
     yield from screen.named("ledger", plain(folder))
     yield from screen.named("owner", _owner(status, now))
     yield from screen.named("log", _log_words(status))
@@ -90,6 +96,10 @@ def _listed(counts: dict[str, int]) -> str:
 def _flows(counts: "FlowCounts") -> str:
     cancelling = f"; {counts.cancelling:,} being cancelled" if counts.cancelling else ""
     return f"{_listed(counts.by_status)}{cancelling}"
+
+
+def _audit(audit: Summary) -> str:
+    return f'{severities(audit)}; "tally audit" says which' if audit.total else "nothing is amiss"
 
 
 def _statuses(counts: "Counts") -> str:

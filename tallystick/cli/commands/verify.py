@@ -20,9 +20,10 @@ PROBLEMS_SHOWN = 20
 
 @_command(
     "verify",
-    json="{ok, events, head, rootHash, firstBad, problemCount, problems: [{position, kind, detail}], eventsPerSecond}",
-    help="""Every record is held to its leaf hash, these to the tree, the tree to its root, and the indexes to the
-    records. Changes nothing. Exits with 4 when something is not as it was written.
+    json="""{ok, events, head, deleted, rootHash, firstBad, problemCount, problems: [{position, kind, detail}],
+    eventsPerSecond}""",
+    help="""Every record, archived or not, is held to its leaf hash, these to the tree, the tree to its root, and the
+    indexes to the records. Changes nothing. Exits with 4 when something is not as it was written.
 
     Whoever can write to the folder can write a whole history anew: keep the root hash somewhere else and compare.""",
 )
@@ -36,6 +37,7 @@ def command(call: Call) -> Answer:
         ok=found.ok,
         events=found.events,
         head=found.head,
+        deleted=found.deleted or None,
         rootHash=found.root_hash.hex(),
         firstBad=found.first_bad,
         problemCount=found.problem_count,
@@ -49,6 +51,8 @@ def _lines(screen: Screen, found: "Verification", seconds: float) -> Iterator[st
     yield f"head       {found.head:,}"
     yield f"root hash  {found.root_hash.hex()}"
     yield f"verified   {found.events:,} events in {seconds:.2f} s ({found.head / seconds:,.0f} events/s)"
+    if found.deleted:
+        yield f"deleted    {found.deleted:,} events, with their archives; their hashes are there"
     if found.ok:
         yield screen.colour("The log is as it was written.", "green")
         return

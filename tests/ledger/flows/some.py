@@ -10,12 +10,16 @@ from tallystick.ledger.facts.flows import (
     FlowCancelRequested,
     FlowFailed,
     FlowFinished,
+    FlowNoted,
+    FlowPruned,
     FlowResumed,
+    FlowSettled,
     FlowStepClaimed,
     FlowTaskLinked,
     FlowWaitingSet,
 )
 from tallystick.ledger.fields import INTEGER_MAX, INTEGER_MIN
+from tallystick.ledger.lifecycle import FLOW_SETTLED_AS
 from tests.ledger.flows.tale import MIRROR, Tale, begun
 from tests.strategies import TASK_IDS, keys, maybe, words
 
@@ -55,10 +59,33 @@ ends: st.SearchStrategy[FlowFact] = st.one_of(
 )
 cancel_requests = st.builds(FlowCancelRequested, reason=maybe(words))
 cancels = st.builds(FlowCancelled)
+settlements = st.builds(FlowSettled, status=st.sampled_from(sorted(FLOW_SETTLED_AS)), reason=words)
+CODES = ("stale_waiting", "blocked_task_missing", "cancel_stuck")
+notes = st.builds(
+    FlowNoted,
+    codes=st.lists(st.sampled_from(CODES), min_size=1, max_size=2, unique=True).map(tuple),
+    reason=maybe(words),
+)
+prunings = st.builds(FlowPruned, reason=maybe(words))
 beginnings = st.builds(begun, controller=keys, step=maybe(steps), idempotency_key=maybe(keys))
 
 moves: st.SearchStrategy[FlowFact] = st.one_of(
-    claims, claims, claims, waits, waits, resumptions, resumptions, links, ends, cancel_requests, cancels, beginnings
+    claims,
+    claims,
+    claims,
+    waits,
+    waits,
+    resumptions,
+    resumptions,
+    links,
+    ends,
+    cancel_requests,
+    cancels,
+    settlements,
+    notes,
+    notes,
+    prunings,
+    beginnings,
 )
 """Whatever may be asked of a flow."""
 

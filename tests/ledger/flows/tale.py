@@ -11,7 +11,10 @@ from tallystick.ledger.facts.flows import (
     FlowCreated,
     FlowFailed,
     FlowFinished,
+    FlowNoted,
+    FlowPruned,
     FlowResumed,
+    FlowSettled,
     FlowStepClaimed,
     FlowTaskLinked,
     FlowWaitingSet,
@@ -51,6 +54,9 @@ VERBS: dict[str, FlowFact] = {
     "fail": FlowFailed(error="boom"),
     "cancel": FlowCancelRequested(),
     "cancelled": FlowCancelled(),
+    "settle": FlowSettled(status=FlowStatus.LOST, reason="its controller does not come back"),
+    "note": FlowNoted(codes=("stale_waiting",)),
+    "prune": FlowPruned(),
 }
 """One of each thing that can be asked of a flow."""
 
@@ -62,6 +68,7 @@ LIVES: dict[FlowStatus, tuple[FlowFact, ...]] = {
     FlowStatus.SUCCEEDED: (VERBS["finish"],),
     FlowStatus.FAILED: (VERBS["fail"],),
     FlowStatus.CANCELLED: (VERBS["cancel"], VERBS["cancelled"]),
+    FlowStatus.LOST: (VERBS["settle"],),
 }
 """How a managed flow comes to have a status, after its beginning."""
 
@@ -128,6 +135,13 @@ def in_status(status: FlowStatus, *more: FlowFact) -> Tale:
     for data in more:
         assert tale.tell(data), data
     return tale
+
+
+def to_the_end(tale: Tale) -> None:
+    """Cancel a flow that has not ended."""
+    if tale.record.is_active:
+        tale.tell(VERBS["cancel"])
+        tale.tell(VERBS["cancelled"])
 
 
 def error(answer: Answer, kind: type[Expected]) -> Expected:

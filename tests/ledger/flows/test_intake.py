@@ -19,6 +19,20 @@ LONG = "k" * (KEY_BYTES_MAX + 1)
 
 NO_BLOCKS: tuple[Any, ...] = ("", " ", {}, {"by": "x"}, 7, b"x", [])
 
+NO_CODES: tuple[Any, ...] = (
+    None,
+    "lost",
+    b"lost",
+    [],
+    [""],
+    ["Lost"],
+    ["a b"],
+    [7],
+    ["x" * 65],
+    7,
+    [f"a{'b' * n}" for n in range(33)],
+)
+
 WRONG: list[tuple[str, Callable[..., object], dict[str, Any]]] = [
     *((name, begun, {name: bad}) for name in ("owner", "goal", "controller") for bad in (None, "", " ", 7)),
     *((name, begun, {name: LONG}) for name in ("owner", "controller", "step", "idempotency_key")),
@@ -38,6 +52,11 @@ WRONG: list[tuple[str, Callable[..., object], dict[str, Any]]] = [
     ("state", intake.finished, {"state": object()}),
     *(("error", intake.failed, {"error": bad}) for bad in (None, b"boom")),
     ("reason", intake.cancel_requested, {"reason": 7}),
+    *(("as", intake.settled, {"status": bad, "reason": "x"}) for bad in ("succeeded", "running", None, 7)),
+    *(("reason", intake.settled, {"status": "lost", "reason": bad}) for bad in (None, "", " ", 7)),
+    *(("codes", intake.taken_note_of, {"codes": bad}) for bad in NO_CODES),
+    ("reason", intake.taken_note_of, {"codes": ["lost"], "reason": 7}),
+    ("reason", intake.pruned, {"reason": 7}),
     *(("expected_revision", intake.expected, {"expected_revision": bad}) for bad in (0, -1, True, "1", 1.0)),
     *(("blocked", intake.waiting, {"wait": None, "blocked": bad}) for bad in NO_BLOCKS),
     ("blocked.task", intake.waiting, {"wait": None, "blocked": {"task": 7}}),

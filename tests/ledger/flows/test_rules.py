@@ -5,15 +5,19 @@ from itertools import pairwise
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from tallystick.ledger.errors import Corrupt, FlowRefused, TallystickError, WrongVersion
+from tallystick.ledger.errors import Corrupt, FlowRefused, Pruned, TallystickError, WrongVersion
 from tallystick.ledger.events import FlowFact
 from tallystick.ledger.facts.flows import (
     FlowCancelled,
     FlowCancelRequested,
     FlowCreated,
+    FlowNoted,
+    FlowPruned,
+    FlowSettled,
     FlowStepClaimed,
     FlowTaskLinked,
 )
@@ -23,7 +27,8 @@ from tallystick.ledger.flows.record import FlowRecord, as_json
 from tallystick.ledger.folding import fold_stream
 from tallystick.ledger.lifecycle import FLOW_TERMINAL, FlowStatus
 from tests.ledger.flows import some
-from tests.ledger.flows.tale import LIVES, MIRROR, STREAM, VERBS, Tale, code, error, in_status
+from tests.ledger.flows.tale import LIVES, MIRROR, STREAM, VERBS, Tale, code, error, in_status, to_the_end
+from tests.story import BEGIN_MS, STEP_MS
 from tests.strategies import TASK_IDS
 
 to_bytes = msgspec.msgpack.Encoder().encode
@@ -50,6 +55,8 @@ def test_whatever_is_decided_can_happen_and_what_is_refused_changes_nothing(
     if isinstance(answer, TallystickError):
         assert (before, written) == (tale.record, len(tale.events))
     else:
+        if isinstance(data, FlowPruned):
+            data = replace(data, status=before.status, ended_at=before.ended_at)
         assert answer in ((), (data,))
         assert before.revision + len(answer) == tale.record.revision == len(tale.events)
 
@@ -68,21 +75,35 @@ def test_what_has_ended_refuses_everything_that_is_new(tale: Tale, data: FlowFac
     record = tale.record
     if record.status not in FLOW_TERMINAL:
         return
+    answer = tale.ask(data, expected=expected)
+    if record.pruned_at is not None:
+        pruned = error(answer, Pruned)
+        assert (record.flow_id, record.status, record.ended_at, record.pruned_at) == (
+            pruned.token,
+            pruned.status,
+            pruned.ended_at,
+            pruned.pruned_at,
+        )
+        return
+    if isinstance(data, FlowPruned):
+        assert isinstance(answer, tuple | WrongVersion)
+        return
     is_old = (
         isinstance(data, FlowCreated)
         or (isinstance(data, FlowCancelRequested) and record.cancel_requested_at is not None)
         or (isinstance(data, FlowCancelled) and record.status is FlowStatus.CANCELLED)
     )
 
-    assert ("nothing new" if is_old else "terminal") == code(tale.ask(data, expected=expected))
+    assert ("nothing new" if is_old else "terminal") == code(answer)
 
 
 @given(some.tales())
 def test_after_a_cancel_was_wanted_nothing_is_written_but_the_end(tale: Tale) -> None:
-    kinds = [type(data) for data in tale.facts]
+    kinds = [type(data) for data in tale.facts if not isinstance(data, FlowNoted)]
     if FlowCancelRequested in kinds:
         after = kinds[kinds.index(FlowCancelRequested) + 1 :]
-        assert after in ([], [FlowCancelled])
+        ends = [FlowCancelled], [FlowSettled]
+        assert after in ([], *ends, *([*end, FlowPruned] for end in ends))
     else:
         assert FlowCancelled not in kinds
 
@@ -114,8 +135,100 @@ def test_a_record_comes_back_from_its_bytes_and_is_said_without_nulls(tale: Tale
 
 @given(some.tales())
 def test_every_event_moves_the_time_of_the_last_change(tale: Tale) -> None:
-    assert [event.occurred_at for event in tale.events] == [record.updated_at for record in records(tale)]
+    """But not a note: since when the flow stands still is what that is about."""
+    moved = [event.occurred_at for event in tale.events if not isinstance(event.data, FlowNoted)]
+    known = [
+        record
+        for event, record in zip(tale.events, records(tale), strict=True)
+        if not isinstance(event.data, FlowNoted)
+    ]
+    assert moved == [record.updated_at for record in known]
     assert {tale.events[0].occurred_at} == {record.created_at for record in records(tale)}
+
+
+# Notes, and the end of retention.
+
+
+@given(some.tales())
+def test_what_was_noted_of_a_flow_is_noted_until_anything_happens_to_it(tale: Tale) -> None:
+    noted: dict[str, None] = {}
+    at: int | None = None
+    for event, record in zip(tale.events, records(tale), strict=True):
+        if isinstance(event.data, FlowNoted):
+            noted, at = {**noted, **dict.fromkeys(event.data.codes)}, event.occurred_at
+        else:
+            noted, at = {}, None
+        assert (tuple(noted), at) == (record.noted, record.noted_at)
+
+
+@given(some.tales(), some.notes)
+def test_a_note_changes_nothing_else_and_what_is_noted_is_nothing_new(tale: Tale, note: FlowNoted) -> None:
+    if not tale.record.is_active:
+        tale = Tale(stream=tale.stream)
+    before = tale.record
+    is_new = not set(note.codes) <= set(before.noted)
+
+    answer = tale.tell(note)
+
+    assert ((note,) if is_new else ()) == answer
+    told = {"revision": before.revision, "position": before.position, "noted": before.noted}
+    assert before == replace(tale.record, **told, noted_at=before.noted_at)
+    assert () == tale.tell(note)
+
+
+@given(some.tales(), some.prunings)
+def test_a_pruning_says_what_the_flow_was_and_nothing_follows_it(tale: Tale, pruning: FlowPruned) -> None:
+    to_the_end(tale)
+    before = tale.record
+    assume(before.pruned_at is None)
+
+    [fact] = tale.tell(pruning)  # type: ignore[misc]
+
+    assert FlowPruned(reason=pruning.reason, status=before.status, ended_at=before.ended_at) == fact
+    assert (before.status, before.ended_at, tale.now_ms) == (
+        tale.record.status,
+        tale.record.ended_at,
+        tale.record.pruned_at,
+    )
+    for data in VERBS.values():
+        assert f"Flow pruned: {before.flow_id} was {before.status}" in str(error(tale.ask(data), Pruned))
+        with pytest.raises(Corrupt, match="is pruned at"):
+            tale.happen(data)
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        FlowPruned(status=FlowStatus.FAILED, ended_at=BEGIN_MS + 2 * STEP_MS),
+        FlowPruned(status=FlowStatus.SUCCEEDED, ended_at=BEGIN_MS),
+        FlowPruned(status=FlowStatus.SUCCEEDED),
+    ],
+)
+def test_a_pruning_that_says_what_the_flow_was_not_is_damage(fact: FlowPruned) -> None:
+    with pytest.raises(Corrupt):
+        in_status(FlowStatus.SUCCEEDED).happen(fact)
+
+
+def test_a_mirror_is_pruned_as_what_its_tasks_say_that_it_was_but_not_while_it_is_being_cancelled() -> None:
+    fact = FlowPruned(status=FlowStatus.FAILED, ended_at=BEGIN_MS)
+    mirror, cancelling = Tale(beginning=MIRROR), Tale(VERBS["cancel"], beginning=MIRROR)
+
+    mirror.happen(fact)
+
+    assert (FlowStatus.FAILED, BEGIN_MS, False) == (
+        mirror.record.status,
+        mirror.record.ended_at,
+        mirror.record.is_active,
+    )
+    with pytest.raises(Corrupt):
+        cancelling.happen(fact)
+
+
+def test_a_settlement_of_a_mirror_or_as_succeeded_is_damage() -> None:
+    with pytest.raises(Corrupt):
+        Tale(beginning=MIRROR).happen(VERBS["settle"])
+    with pytest.raises(Corrupt):
+        Tale().happen(FlowSettled(status=FlowStatus.SUCCEEDED, reason="I think so"))
 
 
 # Claims.
@@ -180,7 +293,7 @@ def test_a_stale_revision_is_told_in_words() -> None:
 def test_what_the_end_or_the_beginning_forbids_is_damage(status: FlowStatus, fact: FlowFact) -> None:
     tale = in_status(status)
     is_damage = (
-        status in FLOW_TERMINAL
+        (status in FLOW_TERMINAL) != isinstance(fact, FlowPruned)
         or isinstance(fact, FlowCreated)
         or (isinstance(fact, FlowCancelled) and tale.record.cancel_requested_at is None)
     )

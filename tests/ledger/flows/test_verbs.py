@@ -25,16 +25,19 @@ from tests.story import BEGIN_MS, OTHER_ID, STEP_MS
 NO, OLD, YES = "terminal", "nothing new", "admitted"
 
 TABLE: Mapping[str, tuple[str, ...]] = {
-    # queued, running, waiting, blocked, succeeded, failed, cancelled
-    "create": (OLD, OLD, OLD, OLD, OLD, OLD, OLD),
-    "claim": (YES, YES, "waiting", "waiting", NO, NO, NO),
-    "set_waiting": (YES, YES, YES, YES, NO, NO, NO),
-    "resume": (YES, YES, YES, YES, NO, NO, NO),
-    "link": (YES, YES, YES, YES, NO, NO, NO),
-    "finish": (YES, YES, YES, YES, NO, NO, NO),
-    "fail": (YES, YES, YES, YES, NO, NO, NO),
-    "cancel": (YES, YES, YES, YES, NO, NO, OLD),
-    "cancelled": ("not_requested", "not_requested", "not_requested", "not_requested", NO, NO, OLD),
+    # queued, running, waiting, blocked, succeeded, failed, cancelled, lost
+    "create": (OLD, OLD, OLD, OLD, OLD, OLD, OLD, OLD),
+    "claim": (YES, YES, "waiting", "waiting", NO, NO, NO, NO),
+    "set_waiting": (YES, YES, YES, YES, NO, NO, NO, NO),
+    "resume": (YES, YES, YES, YES, NO, NO, NO, NO),
+    "link": (YES, YES, YES, YES, NO, NO, NO, NO),
+    "finish": (YES, YES, YES, YES, NO, NO, NO, NO),
+    "fail": (YES, YES, YES, YES, NO, NO, NO, NO),
+    "cancel": (YES, YES, YES, YES, NO, NO, OLD, NO),
+    "cancelled": ("not_requested", "not_requested", "not_requested", "not_requested", NO, NO, OLD, NO),
+    "settle": (YES, YES, YES, YES, NO, NO, NO, NO),
+    "note": (YES, YES, YES, YES, NO, NO, NO, NO),
+    "prune": ("active", "active", "active", "active", YES, YES, YES, YES),
 }
 
 AFTER = {
@@ -43,6 +46,7 @@ AFTER = {
     "resume": FlowStatus.RUNNING,
     "finish": FlowStatus.SUCCEEDED,
     "fail": FlowStatus.FAILED,
+    "settle": FlowStatus.LOST,
 }
 """What a flow is after a verb; the others leave it as it was."""
 
@@ -50,7 +54,7 @@ AFTER = {
 def test_the_table_has_every_verb_and_every_status() -> None:
     assert set(VERBS) == set(TABLE)
     assert {type(fact) for fact in VERBS.values()} == set(FLOW_FACTS)
-    assert set(LIVES) == set(FlowStatus) - {FlowStatus.LOST}  # only what mirrors a task is ever lost
+    assert set(LIVES) == set(FlowStatus)
     assert FLOW_ACTIVE | FLOW_TERMINAL == set(FlowStatus)
 
 
@@ -74,14 +78,14 @@ def test_what_is_admitted_moves_the_flow_where_its_verb_says(verb: str) -> None:
 @pytest.mark.parametrize("status", sorted(FLOW_ACTIVE))
 def test_once_a_cancel_is_wanted_a_flow_only_ends(verb: str, status: FlowStatus) -> None:
     tale = in_status(status, FlowCancelRequested(reason="enough"))
-    answers = {"create": OLD, "cancel": OLD, "cancelled": YES}
+    answers = {"create": OLD, "cancel": OLD, "cancelled": YES, "settle": YES, "note": YES, "prune": "active"}
 
     assert answers.get(verb, "cancel_requested") == code(tale.ask(VERBS[verb]))
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_what_mirrors_a_task_is_moved_by_that_alone(verb: str) -> None:
-    answers = {"create": OLD, "cancel": YES, "cancelled": "not_requested"}
+    answers = {"create": OLD, "cancel": YES, "cancelled": "not_requested", "note": YES, "prune": "active"}
 
     assert answers.get(verb, "not_managed") == code(Tale(beginning=MIRROR).ask(VERBS[verb]))
 

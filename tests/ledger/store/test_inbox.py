@@ -85,7 +85,7 @@ def test_a_command_of_a_later_version_waits_without_being_understood(inbox: Comm
     send(inbox, (ONE, START))
     strange = {"data": {"type": "task-sung.9"}, "actor": "later"}
     rows = [[ME, 0, ONE, strange], [ME, 9, ONE, {}], "nonsense"]
-    with inbox._environment.write() as txn:  # noqa: SLF001 - as another version would
+    with inbox.environment.write() as txn:
         for place, row in enumerate(rows, 2):
             txn.put(place.to_bytes(8), msgspec.msgpack.encode(row), db=inbox._commands)  # noqa: SLF001
 

@@ -192,6 +192,22 @@ def test_a_tree_whose_batch_failed_is_as_if_never_extended(size: int, failed: in
     assert grow(size + 7)[0] == tree.extend(all_leaves()[size : size + 7]).tree
 
 
+@given(tiles=st.integers(0, 3), known=st.lists(st.booleans(), max_size=6), rest=st.integers(0, 300))
+@settings(max_examples=30)
+def test_whole_tiles_of_which_only_the_roots_are_known_give_the_same_tree(
+    tiles: int, known: list[bool], rest: int
+) -> None:
+    every = leaves_of(TILE_WIDTH * (tiles + len(known)) + rest)
+    tree = Tree().extend(every[: tiles * TILE_WIDTH]).tree
+    for place, is_known in enumerate(known, tiles):
+        leaves = every[place * TILE_WIDTH : (place + 1) * TILE_WIDTH]
+        roots = Tree().extend(leaves).tree.edge.hashes
+        tree = (tree.extend(leaves) if is_known else tree.extend(roots, tile_level=1)).tree
+    whole = tree.extend(every[len(every) - rest :]).tree if rest else tree
+
+    assert Tree().extend(every).tree == whole
+
+
 def test_the_edge_has_these_bytes() -> None:
     edge = Tree().extend(leaf_hashes(REFERENCE_RECORDS[:3])).tree.edge
 

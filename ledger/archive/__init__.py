@@ -1,0 +1,1 @@
+"""The archive: sealed ranges of the log in compressed files that are read as if they were still in it."""

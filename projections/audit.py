@@ -1,0 +1,135 @@
+"""The audit: what is amiss, found by indexes and judged by the rules of upkeep, as of one snapshot.
+
+What is about read models is not among it: who keeps them, and whether they move, is nothing that a snapshot shows.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct
+
+from tallystick.ledger.flows.record import FlowRecord
+from tallystick.ledger.ids import id_bytes_or_none
+from tallystick.ledger.limits import (
+    CANCEL_STUCK_MS,
+    FUTURE_END_MS,
+    STALE_FLOW_MS,
+    STALE_QUEUED_MS,
+    STALE_RUNNING_MS,
+    UNDELIVERED_MS,
+)
+from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.store.port import Damaged, Deleted, EventLog
+from tallystick.ledger.upkeep.finding import Finding
+from tallystick.ledger.upkeep.flows import Children, findings_of_flow
+from tallystick.ledger.upkeep.standing import finding_of_damage
+from tallystick.ledger.upkeep.tasks import NO_SIGNS, Signs, findings_of_task
+from tallystick.projections import overdue
+from tallystick.projections.acknowledged import acknowledged, news, token_of
+from tallystick.projections.due import DueRules
+from tallystick.projections.quarantine import Quarantined
+from tallystick.projections.seen import Seen
+from tallystick.projections.watched import Watched, watched
+
+
+class Found(Struct, frozen=True):
+    """What is amiss, and of the tasks and flows that it is about what was looked at, by their ids.
+
+    `broken` are the tasks and flows that cannot be read, `damages` what is told of that.
+    """
+
+    findings: list[Finding]
+    tasks: dict[str, TaskRecord]
+    flows: dict[str, FlowRecord]
+    broken: set[bytes]
+    damages: dict[str, Quarantined]
+
+
+def found(seen: Seen, log: EventLog, now: int, rules: DueRules) -> Found:
+    """Return what is amiss at `now` (ms). Costs what there is to be looked at, not what is stored."""
+    signs = watched(log)
+    damages = overdue.quarantined(seen)
+    broken = {each.stream for each in damages if each.stream is not None}
+    all_found = Found([], {}, {}, broken, {})
+    for task in _once(_tasks(seen, now, signs)):
+        kept_ms = rules.retention_of(task.runtime, task.status)
+        of_task = list(findings_of_task(task, now, kept_ms=kept_ms, signs=_signs(signs, task)))
+        if of_task and _is_whole(log, task.stream, broken, damages):
+            all_found.findings.extend(of_task)
+            all_found.tasks[task.task_id] = task
+    for flow in _flows(seen, now):
+        of_flow = list(findings_of_flow(flow, now, children_of(seen, flow)))
+        if of_flow and _is_whole(log, flow.stream, broken, damages):
+            all_found.findings.extend(of_flow)
+            all_found.flows[flow.flow_id] = flow
+    for damage in news(damages, acknowledged(log)):
+        token = token_of(damage)
+        all_found.damages[token] = damage
+        all_found.findings.append(finding_of_damage(token, damage.detail, is_stream=damage.stream is not None))
+    return all_found
+
+
+def _is_whole(log: EventLog, stream: bytes, broken: set[bytes], damages: list[Quarantined]) -> bool:
+    """Whether all of a task or flow can be read: nothing can be asked of one that cannot, and that is what is amiss."""
+    if stream in broken:
+        return False
+    for stored in log.stream(stream):
+        if isinstance(stored, Damaged) and not isinstance(stored, Deleted):
+            broken.add(stream)
+            damages.append(Quarantined(stored.position, stored.position, stored.detail, stream))
+            return False
+    return True
+
+
+def _tasks(seen: Seen, now: int, signs: Watched) -> Iterator[TaskRecord]:
+    """Yield the tasks with which something may be amiss."""
+    yield from overdue.queued_since(seen, now - STALE_QUEUED_MS)
+    yield from overdue.silent_since(seen, now - STALE_RUNNING_MS)
+    yield from seen.records(list(signs.unknown)).values()
+    yield from overdue.lost(seen)
+    yield from overdue.with_failed_messages(seen)
+    yield from overdue.with_messages_on_their_way(seen, now - UNDELIVERED_MS)
+    yield from overdue.ended_after(seen, now + FUTURE_END_MS)
+    yield from overdue.contradicted(seen)
+
+
+def _flows(seen: Seen, now: int) -> Iterator[FlowRecord]:
+    """Yield the flows with which something may be amiss, each once."""
+    met: set[str] = set()
+    for flow in (
+        *overdue.silent_flows(seen, now - STALE_FLOW_MS),
+        *overdue.blocked_flows(seen),
+        *overdue.cancelling_flows(seen, now - CANCEL_STUCK_MS),
+    ):
+        if flow.flow_id not in met:
+            met.add(flow.flow_id)
+            yield flow
+
+
+def _once(tasks: Iterable[TaskRecord]) -> Iterator[TaskRecord]:
+    met: set[str] = set()
+    for task in tasks:
+        if task.task_id not in met:
+            met.add(task.task_id)
+            yield task
+
+
+def _signs(signs: Watched, task: TaskRecord) -> Signs:
+    """Return what whoever watches has seen of a task."""
+    unknown = signs.unknown.get(task.stream)
+    if unknown is None:
+        alive_at = signs.alive.get(task.stream)
+        return NO_SIGNS if alive_at is None else Signs(alive_at=alive_at)
+    detail = f"{unknown.probe}: {unknown.detail}" if unknown.detail else unknown.probe
+    return Signs(signs.alive.get(task.stream), unknown.since, detail)
+
+
+def children_of(seen: Seen, flow: FlowRecord) -> Children:
+    """Return what the tasks of a flow tell of it."""
+    tasks = overdue.tasks_of(seen, flow)
+    blocked = None if flow.blocked_task_id is None else id_bytes_or_none(flow.blocked_task_id)
+    return Children(
+        count=len(tasks),
+        active=sum(task.is_active for task in tasks),
+        heard_at=max((task.last_event_at for task in tasks), default=0),
+        misses_blocked=flow.blocked_task_id is not None and (blocked is None or seen.task(blocked) is None),
+    )
