@@ -22,7 +22,7 @@ from tallystick.ledger.store.port import Stored
 from tallystick.ledger.store.tree import HASH_BYTES, TILE_BYTES, TILE_WIDTH, Tree, split
 
 ATTEMPTED = "deleting its history"
-STREAMS_AT_ONCE = 256  # whose newest events are looked at together
+STREAMS_AT_ONCE = 4_096  # whose newest events are looked at together: they stand in the same blocks
 
 
 class Source(Protocol):
@@ -51,8 +51,8 @@ def wanted(archive: Archive, *, before: int | None = None, recorded_before: int 
     for entry in archive.entries():
         if before is not None and entry.last >= before:
             break
-        if recorded_before is not None and entry.recorded_last >= recorded_before:
-            break
+        if recorded_before is not None and not 0 < entry.recorded_last < recorded_before:
+            break  # 0: nobody can tell when it was recorded
         if not entry.is_deleted:
             found.append(entry)
     return tuple(found)

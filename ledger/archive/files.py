@@ -19,6 +19,7 @@ UNFINISHED = ".unfinished"
 POSITION_DIGITS = 20  # of the largest that eight bytes can say
 
 _CHUNK_BYTES = 1 << 20
+_PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
 def name_of(first: int, last: int, kind: str = SEGMENT) -> str:
@@ -44,6 +45,12 @@ def telling(path: Path) -> Iterator[None]:
         if error.errno in NO_ROOM or (error.errno == errno.EIO and not has_room(path.parent)):
             raise Full(f"the disk of {path} is full, or its files may not grow", bytes=_size(path)) from error
         raise StoreError(f"{path}: {error.strerror or error}") from error
+
+
+def pass_on(error: OSError, path: Path) -> None:
+    """Raise `StoreError` when this process lacks something now: that says nothing of the file, which may be sound."""
+    if error.errno in _PASSING:
+        raise StoreError(f"{path}: {error.strerror}") from error
 
 
 def _size(path: Path) -> int:
@@ -119,4 +126,6 @@ def alone(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
     finally:
+        with suppress(OSError):  # to close it is not enough: a child that was forked meanwhile has it open, too
+            fcntl.flock(file, fcntl.LOCK_UN)
         os.close(file)

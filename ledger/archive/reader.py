@@ -60,7 +60,8 @@ class Archive:
         if not self.is_unlisted():
             return
         with suppress(Corrupt), files.telling(self.folder / files.MANIFEST):
-            manifest.read(self.folder)
+            if manifest.read(self.folder) is not None:
+                return  # by now it can be read
         entries = []
         for entry in _from_files(self.folder):
             path = self.folder / entry.file
@@ -202,8 +203,11 @@ class Archive:
         fault: str | None = None
         try:
             entries = manifest.read(self.folder)
-        except (Corrupt, NewerFormat, OSError) as error:
+        except (Corrupt, NewerFormat) as error:
             entries, fault = None, error.detail if isinstance(error, Corrupt) else str(error)
+        except OSError as error:
+            files.pass_on(error, self.folder)
+            entries, fault, mark = None, str(error), (-1,)  # it is looked at anew the next time
         if entries is None:
             entries = tuple(_from_files(self.folder))
             if entries and fault is None:
@@ -232,7 +236,8 @@ def _from_files(folder: Path) -> Iterator[Entry]:
     """What the files say of themselves. Of two for the same positions, the remains are the later one."""
     try:
         names = sorted(path.name for path in folder.iterdir())
-    except OSError:
+    except OSError as error:
+        files.pass_on(error, folder)
         return
     found = {place: name for name in names if (place := files.range_of(name)) is not None}  # .seg sorts before .tiles
     end = 0
@@ -249,7 +254,9 @@ def _from_files(folder: Path) -> Iterator[Entry]:
                 yield remains.entry_of(path)
                 continue
             said = Segment(path, first, last).directory()
-        except (Corrupt, NewerFormat, OSError):
+        except (Corrupt, NewerFormat, OSError) as error:
+            if isinstance(error, OSError):
+                files.pass_on(error, path)
             yield entry
             continue
         yield replace(

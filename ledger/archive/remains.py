@@ -52,7 +52,8 @@ def hashes_of(path: Path, number: int) -> bytes:
     """Return the leaf hashes of a block of the segment that was deleted; none when they cannot be read."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+    except OSError as error:
+        files.pass_on(error, path)
         return b""
     try:
         offset = _entry(file)[1]

@@ -123,6 +123,8 @@ class Sealing:
         self._tidy()
         if self._log.archive.end() < last:
             yield from self._write(first, last)
+        else:
+            yield from self._hold(first, last)
         for until in range(first - 1 + ARCHIVE_SLICE_EVENTS, last + ARCHIVE_SLICE_EVENTS, ARCHIVE_SLICE_EVENTS):
             self._log.let_go(min(until, last))
             yield
@@ -136,6 +138,23 @@ class Sealing:
             for path in self._folder.iterdir():
                 if path.suffix == files.UNFINISHED or path.name in deleted:
                     files.remove(path)
+            if not (self._folder / files.MANIFEST).exists():  # before any segment is there: none without it is sound
+                manifest.write(self._folder, archive.entries())
+
+    def _hold(self, first: int, last: int) -> Iterator[None]:
+        """Hold what an earlier one archived to the log, before it leaves that. Raises `Corrupt`.
+
+        The log may be another one by now: restored by itself, and gone on since.
+        """
+        archive = self._log.archive
+        for number, start in enumerate(range(first, last + 1, BLOCK_RECORDS)):
+            there = archive.records(start, start + BLOCK_RECORDS - 1)
+            same = archive.is_deleted(start) or there == self._records(start)
+            if not same or _root(archive.tile((start - 1) // TILE_WIDTH)) != self._above(start):
+                detail = f"{self._folder} has other records from here on than the log, which keeps its own"
+                raise Corrupt(f"{detail}: put back files that belong together, from one backup", position=start)
+            if number % BLOCKS_AT_ONCE == BLOCKS_AT_ONCE - 1:
+                yield
 
     def _write(self, first: int, last: int) -> Iterator[None]:
         """Write a segment, read it back, and have the manifest name it."""
@@ -182,7 +201,7 @@ class Sealing:
         records = self._records(first)
         now = b"".join(leaf_hash(record or b"") for record in records)
         index = (first - 1) // TILE_WIDTH
-        above = self._log.tile(1, index // TILE_WIDTH)[index % TILE_WIDTH * HASH_BYTES :][:HASH_BYTES]
+        above = self._above(first)
         hashes = next((told for told in (now, self._log.tile(0, index)) if _root(told) == above), b"")
         if not hashes:
             raise Corrupt("neither it nor the hashes of its tile are what the tree was built from", position=first)
@@ -195,6 +214,11 @@ class Sealing:
         written.tree = written.tree.extend([above], tile_level=1).tree
         files.write_all(file, frame)
         os.pwrite(file, hashes, directory.hashes_offset(*place))
+
+    def _above(self, first: int) -> bytes:
+        """The root of the tile that begins at a position, as the tree has it."""
+        above, place = divmod((first - 1) // TILE_WIDTH, TILE_WIDTH)
+        return self._log.tile(1, above)[place * HASH_BYTES :][:HASH_BYTES]
 
     def _records(self, first: int) -> list[bytes | None]:
         bodies = self._log.records(first, first + BLOCK_RECORDS - 1)

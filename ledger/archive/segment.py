@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-from tallystick.ledger.archive import block, directory
+from tallystick.ledger.archive import block, directory, files
 from tallystick.ledger.archive.directory import BLOCK_RECORDS, Directory
 from tallystick.ledger.errors import Corrupt, NewerFormat
 from tallystick.ledger.store.port import Body, Lost
@@ -37,7 +37,8 @@ class Segment:
         """Return the leaf hashes of the records of a block; none when they cannot be read."""
         try:
             file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
+        except OSError as error:
+            files.pass_on(error, self.path)
             return b""
         try:
             # Where they stand, the name of the file says, too: for this its directory may be damaged.
@@ -93,6 +94,7 @@ class Segment:
             yield f"{name}, is missing"
             return
         except OSError as error:
+            files.pass_on(error, self.path)
             yield f"{name}, cannot be read: {error.strerror}"
             return
         try:

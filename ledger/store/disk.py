@@ -278,24 +278,24 @@ class DiskLog:
     def stream(self, stream: bytes, after_version: int = 0) -> list[Stored]:
         with self.environment.read() as txn:
             index = txn.cursor(self._streams).getmulti([stream], dupdata=True)[after_version:]
-            found = self._found(txn, index)
+        found = self._found(index)
         return [_of_stream(stream, keys.position_of(place), found.get(place)) for _, place in index]
 
-    def _found(self, txn: Transaction, index: Sequence[tuple[bytes, bytes]]) -> Mapping[bytes, Body]:
-        """The records at the places that rows of the index name, by place."""
-        found: dict[bytes, Body] = dict(txn.cursor(self._events).getmulti([place for _, place in index]))
-        if len(found) < len(index):
-            archived = keys.event_key(self._archived(txn))
-            missing = [place for _, place in index if place <= archived and place not in found]
-            if missing:
-                there = self.archive.at([keys.position_of(place) for place in missing])
-                found.update((place, there[keys.position_of(place)]) for place in missing)
+    def _found(self, index: Sequence[tuple[bytes, bytes]]) -> Mapping[bytes, Body]:
+        """The records at the places that rows of the index name, by place. The archive is read outside of snapshots."""
+        with self.environment.read() as txn:
+            found: dict[bytes, Body] = dict(txn.cursor(self._events).getmulti([place for _, place in index]))
+            archived = keys.event_key(self._archived(txn)) if len(found) < len(index) else b""
+        missing = [place for _, place in index if place <= archived and place not in found]
+        if missing:
+            there = self.archive.at([keys.position_of(place) for place in missing])
+            found.update((place, there[keys.position_of(place)]) for place in missing)
         return found
 
     def histories(self, streams: Sequence[bytes]) -> dict[bytes, list[Stored]]:
         with self.environment.read() as txn:
             index = txn.cursor(self._streams).getmulti(streams, dupdata=True)
-            found = self._found(txn, index)
+        found = self._found(index)
         histories: dict[bytes, list[Stored]] = {}
         for stream, place in index:
             stored = _of_stream(stream, keys.position_of(place), found.get(place))
@@ -307,7 +307,7 @@ class DiskLog:
         with self.environment.read() as txn:
             cursor = txn.cursor(self._streams)
             index = [(stream, cursor.value()) for stream in streams if cursor.set_key(stream) and cursor.last_dup()]
-            found = self._found(txn, index)
+        found = self._found(index)
         return {stream: _of_stream(stream, keys.position_of(place), found.get(place)) for stream, place in index}
 
     def claimed(self, claim: bytes) -> bytes | None:

@@ -283,28 +283,6 @@ class Mapping:
         if mapped < wanted:
             raise StoreError(f"{self.path}: the map has {mapped} bytes after growing to {wanted}.")
 
-    # A copy.
-
-    def copy(self, file: int, target: Path) -> None:
-        """Write the last commit, without its free pages, into an open file below `target`."""
-        reading = Reading(self)
-        while True:
-            self._enter(reading)  # the map must not move meanwhile
-            try:
-                self.env().copyfd(file, compact=True)
-            except lmdb.MapResizedError:
-                pass
-            except lmdb.Error as error:
-                # As in `failure`; it is not the store's own disk that is full.
-                if error.code in folder.NO_ROOM or (error.code == errno.EIO and not folder.has_room(target)):
-                    raise Full(f"the disk of {target} is full", bytes=os.fstat(file).st_size) from error
-                raise self.failure(error) from error
-            else:
-                return
-            finally:
-                self.leave(reading)
-            self._follow()
-
     # Facts.
 
     def _used(self) -> int:

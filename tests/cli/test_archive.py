@@ -102,6 +102,7 @@ def test_expired_means_what_the_configuration_says(folder: Path) -> None:
         (("--before", "5", "--expired"), "before"),
         (("--before", "0"), "before"),
         (("--before", "yesterday"), "before"),
+        (("--before", "9" * 5_000), "before"),
         (("--before", "5", "--reason", " "), "reason"),
     ],
 )

@@ -12,6 +12,7 @@ import pytest
 
 import tallystick
 from tallystick.backup import BACKUP_NAME, make, restore
+from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.store.folder import DATA_NAME
 from tallystick.readings import LOG_FOLDER
 from tallystick.sync import Ledger
@@ -20,6 +21,7 @@ from tallystick.unfinished import UNFINISHED, Unfinished
 from tests.cli.damage import change_record
 from tests.face.parts import ORDINARY, at_once, open_any, said
 from tests.face.parts import contents as contents_of
+from tests.ledger.store.make import Author, stream_id
 from tests.ledger.store.test_room import own_disk
 
 NOW = 1_790_000_000_000
@@ -238,6 +240,22 @@ def test_a_place_that_was_taken_while_a_copy_was_made_stays_as_it_is(target: Pat
 
     assert ["mine"] == left_in(target)
     assert [target.name] == left_in(target.parent)
+
+
+def test_a_task_with_thousands_of_events_is_in_a_backup_and_what_is_restored_from_it(
+    folder: Path, target: Path
+) -> None:
+    events = Author().write(*[1] * 3_000, *range(2, 100))
+    with DiskLog.open(folder / LOG_FOLDER) as log:
+        log.append(events)
+
+    make(folder, target, now=NOW)
+    restore(target, target.with_name("restored"))
+
+    for place in (target, target.with_name("restored")):
+        with DiskLog.open(place / LOG_FOLDER, readonly=True) as copy:
+            assert events[:3_000] == copy.stream(stream_id(1))
+            assert events == list(copy.read())
 
 
 # Restoring.

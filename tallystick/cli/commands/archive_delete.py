@@ -18,6 +18,7 @@ from tallystick.ledger.errors import InvalidInput
 if TYPE_CHECKING:
     from tallystick.archives import Archived
 
+POSITION_DIGITS_MAX = 19  # of any position that there can be
 WHEN_ALLOWED = "--before or --expired; one of them"
 FOREVER_ALLOWED = 'a duration as archive in [retention], such as archive = "730d": "forever" never expires'
 
@@ -65,6 +66,8 @@ def _when(call: Call, before: str | None, *, expired: bool) -> tuple[int | None,
         return None, max(now_ms() - kept_ms, 0)
     text = before.strip()
     if text.isascii() and text.isdecimal():
+        if len(text) > POSITION_DIGITS_MAX:
+            raise InvalidInput("before", f"a number of {len(text)} digits", WHEN_ALLOWED)
         return int(text), None
     return None, moment("before", text, now_ms())
 

@@ -1,18 +1,21 @@
 """What is missing, cut or altered in the archive is told where it is, and named by verify; everything else works."""
 
 import os
+import resource
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallystick.ledger.archive import manifest
+from tallystick.ledger.archive import files, manifest
 from tallystick.ledger.archive.directory import BLOCK_RECORDS, directory_bytes, hashes_offset
 from tallystick.ledger.archive.sealing import Sealing
 from tallystick.ledger.archive.segment import Segment
-from tallystick.ledger.errors import Corrupt, NewerFormat
+from tallystick.ledger.errors import Corrupt, NewerFormat, StoreError
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.store.memory import MemoryLog
 from tallystick.ledger.store.port import Damaged
@@ -225,6 +228,35 @@ def test_a_manifest_of_a_newer_version_is_read_past_and_never_written_over(folde
         with pytest.raises(NewerFormat):
             seal(log)
     assert newer == path.read_bytes()
+
+
+@contextmanager
+def no_descriptors() -> Iterator[None]:
+    """This process cannot open a file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_a_process_that_can_open_no_file_hears_that_and_nothing_is_taken_for_damaged(
+    folder: Path, twin: MemoryLog, *, is_known: bool
+) -> None:
+    manifested = (folder / "archive" / files.MANIFEST).read_bytes()
+    with DiskLog.open(folder) as log:
+        if is_known:
+            assert 2 * SEGMENT == log.archive.end()
+        for ask in (lambda: list(log.read()), lambda: log.histories(streams_of(twin)), lambda: log.tile(0, 0)):
+            with no_descriptors(), pytest.raises(StoreError, match="Too many open files"):
+                ask()
+        assert list(twin.read()) == list(log.read())
+        assert [] == list(log.archive.faults())
+        with files.alone(folder / "archive"):
+            log.archive.mend()
+    assert manifested == (folder / "archive" / files.MANIFEST).read_bytes()
 
 
 def test_a_segment_that_is_another_file_than_its_name_says_is_told(folder: Path, twin: MemoryLog) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tallystick.ledger.archive import deletion, files, manifest
 from tallystick.ledger.archive.reader import Archive
@@ -68,6 +69,16 @@ def test_what_lies_wholly_before_a_position_or_a_moment_is_wanted(tmp_path: Path
     assert [SEGMENT] == lasts(recorded_before=AT_MS + SEGMENT + 1)
     assert 4 == len(lasts(recorded_before=AT, before=10**9))
     assert [] == [entry.last for entry in deletion.wanted(Archive(tmp_path / "nowhere"), before=10**9)]
+
+
+def test_a_segment_of_which_nobody_knows_when_it_was_recorded_is_before_no_moment(tmp_path: Path) -> None:
+    write(tmp_path)
+    archive = Archive(tmp_path / "archive")
+    first, *others = archive.entries()
+    manifest.write(archive.folder, [replace(first, recorded_first=0, recorded_last=0), *others])
+
+    assert () == deletion.wanted(archive, recorded_before=AT)
+    assert 4 == len(deletion.wanted(archive, before=10**9))
 
 
 def test_deleted_records_are_told_as_deleted_and_the_log_verifies_to_the_same_root(tmp_path: Path) -> None:

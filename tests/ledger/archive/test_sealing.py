@@ -1,6 +1,8 @@
 """Ranges move into the archive when they are old enough and there is room, beside writers and readers."""
 
+import fcntl
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -20,6 +22,12 @@ from tests.ledger.store.make import AT_MS, Author, event, stream_id
 from tests.ledger.store.sound import history
 from tests.ledger.store.test_disk_log import files_at_most
 from tests.ledger.store.test_room import own_disk
+
+
+def segments_in(folder: Path) -> list[str]:
+    """The files of an archive that have records, finished or not."""
+    others = (files.LOCK, files.MANIFEST)
+    return sorted(path.name for path in (folder / "archive").iterdir() if path.name not in others)
 
 
 def test_a_segment_is_due_when_its_newest_event_is_old_enough_and_not_before(tmp_path: Path) -> None:
@@ -120,8 +128,101 @@ def test_a_range_that_is_not_what_the_tree_was_built_from_stays_in_the_log(tmp_p
         with pytest.raises(Corrupt, match="at position 257"):
             seal(log)
         assert (0, known) == (log.archived(), list(log.read()))
-        assert [files.LOCK] == [path.name for path in (tmp_path / "archive").iterdir()]
+        assert [] == segments_in(tmp_path)
         log.append([event(SIZE + 1, 9_999)])
+
+
+@pytest.mark.parametrize("size", [300, SEGMENT, 700])
+def test_a_log_that_was_put_back_and_went_on_keeps_what_its_archive_has_otherwise(tmp_path: Path, size: int) -> None:
+    early, late = tmp_path / "early", tmp_path / "late"
+    author = Author()
+    with DiskLog.open(early) as log:
+        log.append(author.write(*range(size)))
+    shutil.copytree(early, late)
+    with DiskLog.open(late) as log:
+        log.append(author.write(*range(SIZE - size)))
+        assert 2 * SEGMENT == seal(log)
+    shutil.copytree(late / "archive", early / "archive")
+
+    with DiskLog.open(early) as log:
+        log.append([event(position, 50_000 + position) for position in range(size + 1, SIZE + 1)])
+        known = list(log.read())
+        with pytest.raises(Corrupt, match="other records from here on than the log"):
+            seal(log)
+        assert known == list(log.read())
+        assert verify(log).ok
+
+
+def test_what_was_archived_before_a_kill_leaves_the_log_only_while_the_archive_has_it(tmp_path: Path) -> None:
+    with DiskLog.open(tmp_path) as log:
+        log.append(*history(SIZE))
+        sealing = Sealing(log, segment_events=SEGMENT)
+        assert sealing.due(LATER, 0) is not None
+        while log.archive.end() < SEGMENT:
+            sealing.step()
+        sealing.close()
+        [segment] = (tmp_path / "archive").glob("*.seg")
+        content = segment.read_bytes()
+        segment.write_bytes(content[:-20_000])
+        with pytest.raises(Corrupt, match="other records from here on than the log"):
+            seal(log)
+        assert 0 == log.archived()
+        segment.write_bytes(content)
+        assert 2 * SEGMENT == seal(log)
+        assert verify(log).ok
+
+
+def test_a_process_that_was_killed_before_the_first_manifest_leaves_an_archive_without_a_fault(tmp_path: Path) -> None:
+    write(tmp_path / "finished")
+    with DiskLog.open(tmp_path / "log") as log:
+        log.append(*history(SIZE))
+        sealing = Sealing(log, segment_events=SEGMENT)
+        assert sealing.due(LATER, 0) is not None
+        sealing.step()
+        sealing.close()
+        segment = min((tmp_path / "finished" / "archive").glob("*.seg"))
+        shutil.copy(segment, tmp_path / "log" / "archive")  # as it stands there before the manifest names it
+
+        assert () == verify(log).problems
+        assert () == log.archive.entries()
+        assert 2 * SEGMENT == seal(log)
+
+
+def test_a_child_that_was_forked_while_the_manifest_changed_keeps_nobody_from_changing_it(tmp_path: Path) -> None:
+    out, into = os.pipe()
+    with files.alone(tmp_path):
+        child = os.fork()
+        if not child:
+            os.close(into)
+            os.read(out, 1)
+            os._exit(0)
+    try:
+        with (tmp_path / files.LOCK).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(into)
+        os.close(out)
+        os.waitpid(child, 0)
+
+
+def test_no_snapshot_is_held_while_the_archive_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path)
+    opened, readers = os.open, set[int]()
+    with DiskLog.open(tmp_path) as log:
+        streams = streams_of(log)
+
+        def watched(path: str, *given: int, **named: int) -> int:
+            readers.add(log.environment.info().readers)
+            return opened(path, *given, **named)
+
+        monkeypatch.setattr(os, "open", watched)
+        log.histories(streams)
+        log.newest(streams)
+        log.stream(streams[0])
+        log.records(1, SIZE)
+        log.tile(0, 0)
+
+    assert {0} == readers
 
 
 def test_a_segment_has_whole_blocks() -> None:
@@ -170,7 +271,7 @@ def test_without_room_for_a_segment_nothing_is_left_of_it_and_it_is_moved_when_t
         log.append(*history(SIZE))
         with files_at_most(10_000), pytest.raises(Full, match="may not grow"):
             seal(log)
-        assert not [path for path in (tmp_path / "archive").iterdir() if path.name != files.LOCK]
+        assert [] == segments_in(tmp_path)
         log.append([event(SIZE + 1, 9_999)])
         assert 2 * SEGMENT == seal(log)
         assert verify(log).ok

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import pytest
 
 from tallystick.ledger.errors import Closed, ForkedStore, InvalidInput, StoreError
+from tallystick.ledger.store.environment import Environment
 from tallystick.ledger.store.mapping import DATABASES_MAX
-from tests.ledger.store.environment_support import NAME, get, in_fork, open_store, put, said, start
+from tests.ledger.store.environment_support import (
+    NAME,
+    SMALL,
+    finish,
+    get,
+    in_fork,
+    numbered,
+    open_store,
+    put,
+    put_all,
+    said,
+    start,
+    stored,
+)
 
 
 def test_what_was_written_is_there_after_closing(tmp_path: Path) -> None:
@@ -290,3 +305,70 @@ def test_a_killed_writer_leaves_the_last_commit_and_no_lock(tmp_path: Path) -> N
         assert b"committed" == get(env, b"k")
         put(env, b"k", b"after")
         assert b"after" == get(env, b"k")
+
+
+# A copy.
+
+
+@pytest.mark.parametrize("values", [1, 200, 300, 3_000, 60_000])
+def test_a_copy_has_every_value_of_a_set_however_many_there_are(tmp_path: Path, values: int) -> None:
+    def rows(env: Environment) -> list[tuple[bytes, bytes]]:
+        with env.read() as txn:
+            return list(txn.cursor(env.databases[b"sets"]))
+
+    written = [(key, number.to_bytes(8)) for key in (b"a", b"b", b"c") for number in range(values)]
+    (tmp_path / "copy").mkdir()
+    with open_store(tmp_path / "log", sets=(b"sets",)) as env:
+        put(env, b"k", b"v")
+        env.write_batch(lambda txn: txn.cursor(env.databases[b"sets"]).putmulti(written))
+        env.copy(tmp_path / "copy")
+
+    with open_store(tmp_path / "copy", sets=(b"sets",), readonly=True) as copy:
+        assert (written, b"v") == (rows(copy), get(copy, b"k"))
+
+
+def test_a_copy_has_no_free_pages_and_is_for_its_owner_alone(tmp_path: Path) -> None:
+    (tmp_path / "copy").mkdir()
+    with open_store(tmp_path / "log") as env:
+        env.write_batch(put_all(env, numbered(5_000)))
+        env.write_batch(lambda txn: txn.drop(env.databases[NAME], delete=False))
+        put(env, b"k", b"v")
+        env.copy(tmp_path / "copy")
+
+    data = (tmp_path / "copy" / "data.mdb").stat()
+    assert data.st_size <= SMALL < (tmp_path / "log" / "data.mdb").stat().st_size
+    assert 0o600 == stat.S_IMODE(data.st_mode)
+
+
+def test_a_copy_is_not_put_over_a_store(tmp_path: Path) -> None:
+    with open_store(tmp_path / "log") as env, open_store(tmp_path / "other") as other:
+        put(other, b"k", b"v")
+        with pytest.raises(FileExistsError):
+            env.copy(tmp_path / "other")
+        assert b"v" == get(other, b"k")
+
+
+def test_a_copy_is_of_one_moment_whatever_is_written_meanwhile(tmp_path: Path) -> None:
+    writer = start(
+        """
+    with open_store(Path(sys.argv[1])) as env:
+        number = 0
+        print("ready", flush=True)
+        while not (Path(sys.argv[1]) / "stop").exists():
+            number += 1
+            put_all_of = {key.to_bytes(4): number.to_bytes(8) for key in range(3_000)}
+            env.write_batch(put_all(env, put_all_of))
+    print(number > 0)
+    """,
+        tmp_path / "log",
+    )
+    assert "ready" == said(writer)
+    with open_store(tmp_path / "log", readonly=True) as env:
+        for name in ("1", "2", "3", "4"):
+            (tmp_path / name).mkdir()
+            env.copy(tmp_path / name)
+    (tmp_path / "log" / "stop").touch()
+    assert ["True"] == finish(writer)
+    for name in ("1", "2", "3", "4"):
+        with open_store(tmp_path / name, readonly=True) as copy:
+            assert len(set(stored(copy).values())) <= 1
