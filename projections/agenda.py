@@ -19,7 +19,7 @@ from tallystick.ledger.upkeep.finding import Action, Finding, Kind, ordered
 from tallystick.ledger.upkeep.plan import Step, pruning, settling, unsettled
 from tallystick.ledger.upkeep.retention import UNREADABLE, Family, Keeping, Rule, keeping, keeping_flow
 from tallystick.projections import overdue
-from tallystick.projections.audit import found
+from tallystick.projections.audit import IsAlive, found, nobody_looks
 from tallystick.projections.due import Due, DueKind, DueRules
 from tallystick.projections.quarantine import Quarantined
 from tallystick.projections.reader import Reader
@@ -97,13 +97,14 @@ def agenda(
     *,
     judging: DueRules | None = None,
     more: Sequence[Finding] = (),
+    is_alive: IsAlive = nobody_looks,
 ) -> Agenda:
     """Return what upkeep would do at `now` (ms).
 
     `judging` are the rules of whoever may judge what is due by the clock, if somebody here may. `more` are findings
-    that no snapshot shows.
+    that no snapshot shows. `is_alive` is asked as in an audit.
     """
-    seen_now = reader.answer(lambda seen: found(seen, log, now, rules))
+    seen_now = reader.answer(lambda seen: found(seen, log, now, rules, is_alive=is_alive))
     findings = ordered([*seen_now.findings, *more])
     over = _all_over(reader, now, rules, seen_now.broken)
     by_clock = [] if judging is None else reader.answer(lambda seen: by_the_clock(seen, now, judging))
@@ -197,7 +198,7 @@ def _over(
     until = {status: now - span for status, span in kept_ms.items() if span is not None}
     ended = overdue.ended_flows(seen, until, limit, place.flows)
     for flow in ended:
-        why = keeping_flow(flow, now, kept_ms=kept_ms[flow.status])
+        why = keeping_flow(flow, now, kept_ms=kept_ms[flow.status], active_task=task_at_work(seen, flow))
         _take(found_over, flow, UNREADABLE if flow.stream in broken else why)
     tasks = overdue.over(seen, now, limit, rules, place.tasks)
     blocking = blocked_by(seen) if tasks else {}
@@ -233,6 +234,11 @@ def family_of(seen: Seen, task: TaskRecord, blocked: FlowRecord | None = None) -
         flow = blocked
     below = overdue.active_below(seen, task.task_id, 1)
     return Family(flow, below[0].task_id if below else None)
+
+
+def task_at_work(seen: Seen, flow: FlowRecord) -> str | None:
+    """Return the id of a task of a flow that is at work; None when there is none."""
+    return next((task.task_id for task in overdue.tasks_of(seen, flow) if task.is_active), None)
 
 
 def _take(found_over: Over, record: TaskRecord | FlowRecord, why: Keeping) -> None:

@@ -3,9 +3,11 @@
 What is about read models is not among it: who keeps them, and whether they move, is nothing that a snapshot shows.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.ids import id_bytes_or_none
@@ -19,7 +21,7 @@ from tallystick.ledger.limits import (
 )
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import Damaged, Deleted, EventLog
-from tallystick.ledger.upkeep.finding import Finding
+from tallystick.ledger.upkeep.finding import Code, Finding
 from tallystick.ledger.upkeep.flows import Children, findings_of_flow
 from tallystick.ledger.upkeep.standing import finding_of_damage
 from tallystick.ledger.upkeep.tasks import NO_SIGNS, Signs, findings_of_task
@@ -44,15 +46,30 @@ class Found(Struct, frozen=True):
     damages: dict[str, Quarantined]
 
 
-def found(seen: Seen, log: EventLog, now: int, rules: DueRules) -> Found:
-    """Return what is amiss at `now` (ms). Costs what there is to be looked at, not what is stored."""
+IsAlive: TypeAlias = Callable[[TaskRecord], bool]
+"""Answers whether anybody can see that the work behind a task is there; never blocks."""
+
+
+def nobody_looks(_task: TaskRecord) -> bool:
+    """Nobody can see it."""
+    return False
+
+
+def found(seen: Seen, log: EventLog, now: int, rules: DueRules, *, is_alive: IsAlive = nobody_looks) -> Found:
+    """Return what is amiss at `now` (ms). Costs what there is to be looked at, not what is stored.
+
+    `is_alive` is asked about running tasks of which nothing was heard for long, also by no owner that watches them.
+    """
     signs = watched(log)
     damages = overdue.quarantined(seen)
     broken = {each.stream for each in damages if each.stream is not None}
     all_found = Found([], {}, {}, broken, {})
     for task in _once(_tasks(seen, now, signs)):
         kept_ms = rules.retention_of(task.runtime, task.status)
-        of_task = list(findings_of_task(task, now, kept_ms=kept_ms, signs=_signs(signs, task)))
+        told = _signs(signs, task)
+        of_task = list(findings_of_task(task, now, kept_ms=kept_ms, signs=told))
+        if any(finding.code is Code.STALE_RUNNING for finding in of_task) and is_alive(task):
+            of_task = list(findings_of_task(task, now, kept_ms=kept_ms, signs=replace(told, alive_at=now)))
         if of_task and _is_whole(log, task.stream, broken, damages):
             all_found.findings.extend(of_task)
             all_found.tasks[task.task_id] = task

@@ -28,6 +28,7 @@ from tallystick.projections.keys import ENDPOINT, FLOW_CANCELLING, FLOW_QUIET, S
 from tallystick.projections.places import moment, oldest_first, stream_of
 from tallystick.projections.quarantine import Quarantined, in_order
 from tallystick.projections.seen import Seen
+from tallystick.projections.tree import below
 
 Records: TypeAlias = list[TaskRecord]
 FlowRecords: TypeAlias = list[FlowRecord]
@@ -216,8 +217,8 @@ def own_mirror(seen: Seen, task: TaskRecord) -> FlowRecord | None:
 
 
 def active_below(seen: Seen, task_id: str, limit: int | None = None) -> Records:
-    """Return the active tasks of which this one is the parent."""
-    return list(islice((child for child in seen.children(task_id) if child.is_active), limit))
+    """Return the active tasks below this one: its children, theirs, and so on."""
+    return list(islice((task for task in below(seen.children, task_id) if task.is_active), limit))
 
 
 def tasks_of(seen: Seen, flow: FlowRecord) -> Records:

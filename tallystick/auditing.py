@@ -9,6 +9,7 @@ from tallystick.ledger import fields
 from tallystick.ledger.errors import InvalidInput
 from tallystick.ledger.events import Event
 from tallystick.ledger.limits import UPKEEP_STEPS_MAX
+from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.upkeep.finding import Code, Finding, Severity, Summary, chosen, ordered, summary_of
 from tallystick.ledger.upkeep.standing import finding_of_projection
 from tallystick.owner import live_owner
@@ -56,8 +57,20 @@ def audit(
 
 def all_findings(readings: Readings, now: int) -> list[Finding]:
     """Return everything that is amiss, errors first, then the oldest."""
-    seen = readings.reader.answer(lambda seen: found(seen, readings.log, now, readings.rules))
+    seen = readings.reader.answer(
+        lambda seen: found(seen, readings.log, now, readings.rules, is_alive=process_is_alive)
+    )
     return ordered([*seen.findings, *stalled(readings, now)])
+
+
+def process_is_alive(task: TaskRecord) -> bool:
+    """Return whether the process that backs a task is there: anybody on its machine can see that."""
+    if "pid" not in (task.backing or {}):
+        return False
+    from tallystick.ledger.verdict import Finding as Seen
+    from tallystick.probes.process import ProcessProbe
+
+    return ProcessProbe()(task).finding is Seen.ALIVE
 
 
 def _one_of(field: str, value: str, known: type[_Name]) -> _Name:

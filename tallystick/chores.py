@@ -175,7 +175,7 @@ def ask_for(folder: Path, event_log: EventLog, steps: Sequence[Step], actor: str
     became: dict[Subject, Became] = {}
     if ring(folder / DOOR_NAME, UPKEEP + request + actor.encode()):
         deadline = time.monotonic() + ANSWER_S_MAX
-        while not (told := _told(event_log, request)) and time.monotonic() < deadline:
+        while (told := _told(event_log, request)) is None and time.monotonic() < deadline:
             time.sleep(_LOOK_S)
         became = {(kind, token, action): (outcome, why) for kind, token, action, outcome, why in told or ()}
         unanswered = f"{waited_for} has not said in {ANSWER_S_MAX:.0f} s what became of it"

@@ -10,7 +10,7 @@ from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.upkeep.finding import Kind
 from tallystick.ledger.upkeep.retention import Rule, keeping, keeping_flow
 from tallystick.ledger.upkeep.times import cleanup_time
-from tallystick.projections.agenda import blocked_by, family_of, flow_kept_ms
+from tallystick.projections.agenda import blocked_by, family_of, flow_kept_ms, task_at_work
 from tallystick.projections.due import DueRules
 from tallystick.projections.seen import Seen
 from tallystick.readings import Readings
@@ -60,7 +60,7 @@ def explain(readings: Readings, now: int, token: str) -> Explanation:
             raise
         except NotFound:
             raise not_found from None
-        return of_flow(flow, now, readings.rules)
+        return readings.reader.answer(lambda seen: of_flow(seen, flow, now, readings.rules))
     return readings.reader.answer(lambda seen: of_task(seen, task, now, readings.rules))
 
 
@@ -81,10 +81,10 @@ def of_task(seen: Seen, task: TaskRecord, now: int, rules: DueRules) -> Explanat
     )
 
 
-def of_flow(flow: FlowRecord, now: int, rules: DueRules) -> Explanation:
+def of_flow(seen: Seen, flow: FlowRecord, now: int, rules: DueRules) -> Explanation:
     """Return why a flow is kept."""
     kept_ms = flow_kept_ms(rules, flow.status)
-    why = keeping_flow(flow, now, kept_ms=kept_ms)
+    why = keeping_flow(flow, now, kept_ms=kept_ms, active_task=task_at_work(seen, flow))
     until = None if flow.ended_at is None or kept_ms is None or flow.is_active else flow.ended_at + kept_ms
     return Explanation(
         kind=Kind.FLOW,

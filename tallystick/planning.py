@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
-from tallystick.auditing import stalled
+from tallystick.auditing import process_is_alive, stalled
 from tallystick.ledger.archive.sealing import Sealing
 from tallystick.ledger.errors import StoreError
 from tallystick.ledger.store.disk import DiskLog
@@ -32,6 +32,7 @@ def planned(
         readings.rules,
         judging=judging,
         more=stalled(readings, now),
+        is_alive=process_is_alive,
     )
     if archive_after_ms is None:
         return plan

@@ -43,7 +43,7 @@ class Family(Struct, frozen=True):
     """What a task belongs to that may need it longer than its own retention has it.
 
     `flow` is the flow that it is one of, or that mirrors it, if that has not ended; `active_below` is the id of a task
-    at work of which it is the parent.
+    at work below it, however deep.
     """
 
     flow: FlowRecord | None = None
@@ -96,10 +96,15 @@ def _needed(record: TaskRecord, family: Family) -> Keeping | None:
     return None
 
 
-def keeping_flow(flow: FlowRecord, now: int, *, kept_ms: int | None) -> Keeping:
-    """Return why a flow is kept at `now`. One that waits or is blocked has not ended, and is never pruned."""
+def keeping_flow(flow: FlowRecord, now: int, *, kept_ms: int | None, active_task: str | None = None) -> Keeping:
+    """Return why a flow is kept at `now`. One that waits or is blocked has not ended, and is never pruned.
+
+    `active_task` is the id of a task of the flow that is at work although that has ended.
+    """
     if flow.ended_at is None or flow.is_active:
         return Keeping(Rule.ACTIVE, f"it is {flow.status}")
+    if active_task is not None:
+        return Keeping(Rule.BELOW, f"{active_task}, a task of it, is at work")
     if kept_ms is None:
         return Keeping(Rule.FOREVER, "its kind is kept for ever")
     until = flow.ended_at + kept_ms

@@ -161,6 +161,41 @@ def test_a_blocked_mirror_goes_with_its_tasks_for_nobody_can_resume_it(ledger: L
     assert [] == ledger.flows.list().flows
 
 
+def test_a_flow_that_has_ended_stays_while_a_task_of_it_is_at_work(ledger: Ledger, clock: HandClock) -> None:
+    flow = ledger.flows.create(owner=OWNER, goal="Release", controller="bot")
+    task = ledger.create(**WORK, flow=flow.id)
+    task.start()
+    flow.finish("done", expected_revision=1)
+    clock.advance(2 * WEEK_MS)
+    ledger.sweep()
+    assert "succeeded" == ledger.flows.get(flow.id).status
+    assert "below" == ledger.explain(flow.id).rule
+
+    task.succeed("done")
+    ledger.sweep()
+
+    with pytest.raises(Pruned):
+        ledger.flows.get(flow.id)
+
+
+def test_a_root_stays_while_a_task_far_below_it_is_at_work(ledger: Ledger, clock: HandClock) -> None:
+    root = ledger.create(**WORK)
+    middle = ledger.create(**WORK, parent=root.id)
+    leaf = ledger.create(**WORK, parent=middle.id)
+    leaf.start()
+    for task in (root, middle):
+        task.start()
+        task.succeed("delegated")
+    clock.advance(2 * WEEK_MS)
+    ledger.sweep()
+    assert [False] * 3 == [is_pruned(ledger, task.id) for task in (root, middle, leaf)]
+
+    leaf.succeed("done")
+    ledger.sweep()
+
+    assert [True, True, False] == [is_pruned(ledger, task.id) for task in (root, middle, leaf)]
+
+
 def test_a_parent_stays_while_a_task_below_it_is_at_work(ledger: Ledger, clock: HandClock) -> None:
     parent = ledger.create(**WORK)
     child = ledger.create(**WORK, parent=parent.id)

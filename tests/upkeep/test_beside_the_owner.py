@@ -7,6 +7,7 @@ import pytest
 import tallystick
 from tallystick import NotOwner
 from tallystick.chores import CHORES
+from tallystick.ledger.limits import STALE_RUNNING_MS
 from tallystick.ledger.upkeep.finding import Code, Kind
 from tallystick.ledger.upkeep.treatment import TREATMENTS
 from tallystick.projections.acknowledged import acknowledged
@@ -36,6 +37,18 @@ def test_whoever_joined_settles_everything_as_the_owner_does(scene: Scene, kind:
         for step in applied.actions:
             if step.action not in CHORES and step.action != "retry":
                 assert OPERATOR == owner.timeline(step.token)[-1].actor
+
+
+def test_silent_work_whose_process_is_alive_is_not_stale_though_nobody_watches_it(scene: Scene) -> None:
+    with (
+        tallystick.join(scene.folder, clock=scene.clock) as ledger,
+        tallystick.track(ledger, runtime="cli", task="A silent import", owner="o") as task,
+    ):
+        scene.clock.advance(2 * STALE_RUNNING_MS)
+
+        assert [] == ledger.audit().findings
+        assert [] == ledger.maintenance(apply=True).actions
+        assert "running" == ledger.get(task.id).status
 
 
 def test_without_an_owner_whoever_joined_does_what_an_owner_can_and_leaves_the_probes_to_a_gateway(
