@@ -249,7 +249,7 @@ class Keeper(DispatchedActor):
 
     def _rest(self) -> None:
         """Let others go first for a moment."""
-        if self._is_hurried():
+        if self._is_hurried() or self._pace.by_hand:  # a clock that stands would never end the rest
             self.inbox.wake()
             return
         self._is_resting = True
