@@ -29,6 +29,7 @@ from tests.delivering.parts import DAY, HOUR, MINUTE, SECOND
 CHANNELS = ("one", "two", "ops")
 SESSIONS = ("agent:main:main", "agent:main:one:group:7")
 MONITORED = Config(
+    retention={"terminal": None, "lost": None},  # days go by, and what becomes of messages is read at the end
     channel={"ops": {"kind": "registered"}},
     route=({"to": "ops://1/2", "when": {"status": "failed"}}, {"to": "ops://1/2", "when": {"runtime": "cli"}}),
 )
