@@ -2,7 +2,7 @@
 # A stamp in .venv remembers each step until pyproject.toml changes, so that a second run starts at once.
 
 PYTHONS := python3 python3.14 python3.13 python3.12 python3.11 python
-DEBIAN_PACKAGES := # what the tests need beyond Python packages
+DEBIAN_PACKAGES := golang-1.19-go golang-golang-x-mod-dev # for the tests: they check proofs with code that nobody here wrote
 COVERED_MIN := 95
 
 VENV := .venv

@@ -1,13 +1,14 @@
 """The directory: which actors of a kind are in memory, and who speaks for a task or a flow."""
 
-from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from tallystick.actors.dispatcher import Dispatcher
 from tallystick.actors.envelope import Envelope
 from tallystick.actors.inbox import Address, HandOn
 from tallystick.actors.journal import Journal
 from tallystick.actors.stream import StreamActor
+from tallystick.ledger.errors import Pruned
 from tallystick.ledger.limits import ACTORS_LIVE_MAX
 from tallystick.ledger.store.port import EventLog, Stored
 
@@ -15,6 +16,12 @@ ROOM = 10  # when there are too many, one in so many is let go beyond what must 
 
 
 A = TypeVar("A", bound=StreamActor[Any])
+
+Epitaph: TypeAlias = Callable[[bytes], Pruned | None]
+
+
+def nothing_told(_stream: bytes) -> None:
+    """Tell nothing: there are no read models that could."""
 
 
 class Directory(Generic[A]):
@@ -39,6 +46,8 @@ class Directory(Generic[A]):
         self._find = self.actor
         self._looks_again_at = 0
         self._resting: list[A] = []
+        self.epitaph: Epitaph = nothing_told
+        """What is told of a task or a flow whose history was deleted."""
 
     def _made(self, stream: bytes, *, newborn: bool = False) -> A:
         raise NotImplementedError

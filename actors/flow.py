@@ -5,22 +5,36 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from tallystick.actors.envelope import Envelope, Reply
-from tallystick.actors.neighbourhood import FlowNeighbourhood
+from tallystick.actors.neighbourhood import NEEDED, FlowNeighbourhood
 from tallystick.actors.stream import StreamActor
 from tallystick.ledger.claims import flow_claims_of
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import NotFound, Pruned, TallystickError
 from tallystick.ledger.events import Event, FlowFact
-from tallystick.ledger.facts.flows import FlowCancelled, FlowCreated, FlowNoted, FlowPruned, FlowTaskLinked
-from tallystick.ledger.flows.decide import FlowFacts, decide_flow, is_linked, not_joined, not_linked, untold
+from tallystick.ledger.facts.flows import (
+    FlowCancelled,
+    FlowCreated,
+    FlowNoted,
+    FlowPruned,
+    FlowTaskLinked,
+    FlowWaitingSet,
+)
+from tallystick.ledger.flows.decide import (
+    FlowFacts,
+    decide_flow,
+    is_linked,
+    not_joined,
+    not_linked,
+    refused,
+    untold,
+)
 from tallystick.ledger.flows.evolve import evolve_flow
-from tallystick.ledger.flows.mirror import has_mirror, mirror_of, mirror_stream, mirrored
+from tallystick.ledger.flows.mirror import has_mirror, is_mirror, mirror_of, mirror_stream, mirrored, pruned_newest
 from tallystick.ledger.flows.record import FlowRecord, no_flow, pruned_flow
 from tallystick.ledger.ids import id_bytes
 from tallystick.ledger.lifecycle import FlowMode, FlowStatus, Scope
 from tallystick.ledger.record import TaskRecord
-from tallystick.ledger.refusal import pruned
-from tallystick.ledger.remains import remains_of_flow
+from tallystick.ledger.remains import bare, remains_of_flow
 
 NO_CLAIMS: Mapping[bytes, bytes] = {}
 
@@ -42,7 +56,10 @@ class FlowActor(StreamActor[FlowRecord]):
     def _left(self, event: Event) -> FlowRecord | None:
         return remains_of_flow(event)
 
-    def _gone(self, record: FlowRecord) -> Pruned:
+    def _bare(self, at: int) -> FlowRecord:
+        return bare(FlowRecord, self.stream, at)
+
+    def _pruned(self, record: FlowRecord) -> Pruned:
         return pruned_flow(record)
 
     def _missing(self) -> NotFound:
@@ -59,9 +76,16 @@ class FlowActor(StreamActor[FlowRecord]):
         return self._mirrored(origin, own)
 
     def _mirrored(self, origin: TaskRecord, own: FlowRecord | None) -> FlowRecord:
-        followed = None if own is None or own.followed_task_id is None else self._task(own.followed_task_id)
-        newest = origin if followed is None or followed.pruned_at is not None else followed
-        return mirrored(origin, newest, own)
+        newest = None if own is None or own.followed_task_id is None else self._task(own.followed_task_id)
+        if newest is not None and newest.pruned_at is not None:
+            newest = pruned_newest(
+                origin,
+                newest.task_id,
+                status=newest.status,
+                outcome=newest.terminal_outcome,
+                ended_at=newest.ended_at,
+            )
+        return mirrored(origin, newest or origin, own)
 
     def _left_over(self) -> FlowRecord | None:
         """Return a flow whose first task was pruned before it: nobody sees it, and it can be pruned as well."""
@@ -95,13 +119,26 @@ class FlowActor(StreamActor[FlowRecord]):
             outcome = untold(seen, data)
         else:
             outcome = decide_flow(seen, command, token=self.actor_urn)
+        is_allowed = not isinstance(outcome, TallystickError)
+        if command.as_of is not None and seen is not None and is_allowed and self._goes_before_its_task(command.as_of):
+            outcome = refused(seen, "prune", "needed", NEEDED)
         if isinstance(outcome, TallystickError):
             self._answer(future, outcome)
             return
         if outcome:
             self._write(outcome, command)
             self._home.journal.claim(claims)
+            if isinstance(data, FlowWaitingSet) and data.blocked_task is not None:
+                self._home.tasks.need(id_bytes(data.blocked_task))
         self._answer(future, self.seen())
+
+    def _goes_before_its_task(self, position: int) -> bool:
+        """Whether a mirror was looked at as of a position behind which its first task has gone on, or is needed."""
+        if not is_mirror(self.stream):
+            return False
+        first = mirror_stream(self.stream)
+        origin = self._home.tasks.known(first)
+        return (origin is not None and origin.position > position) or self._home.tasks.is_needed_since(first, position)
 
     def _write(self, facts: Sequence[FlowFact], command: Command) -> None:
         """Stage them; of a flow that mirrors a task and has no events yet, its beginning first."""
@@ -143,7 +180,7 @@ class FlowActor(StreamActor[FlowRecord]):
         if task is None:
             error = NotFound(data.task)
         elif task.pruned_at is not None:
-            error = pruned(task)
+            error = self._home.tasks.actor(task.stream).gone()
         else:
             error = self._not_linked(seen, task)
         if error is not None:
@@ -161,7 +198,10 @@ class FlowActor(StreamActor[FlowRecord]):
     def refusal_of(self, owner: str | None, scope: Scope, task: TaskRecord | None) -> TallystickError | None:
         """Return why a task of this owner cannot join; None when it can. In the turn of the task's actor."""
         seen = self.seen()
-        if seen is None or task is None:
+        error: TallystickError | None
+        if self._is_remains:
+            error = self.gone()
+        elif seen is None or task is None:
             error = not_joined(seen, self.actor_urn, owner, scope)
         else:
             error = self._not_linked(seen, task)
@@ -174,4 +214,5 @@ class FlowActor(StreamActor[FlowRecord]):
         seen = self.seen()
         if seen is not None and not seen.is_managed:
             self._write((FlowTaskLinked(task=task_id),), command)
+            self._home.tasks.need(mirror_stream(self.stream))  # the first task stays as long as another one is there
         self._rest()

@@ -76,6 +76,9 @@ class Journal:
         self._log, self._clock, self._told, self._events_max = event_log, clock, told, events_max
         self.position = event_log.head()
         self.commits = 0
+        self.failures = 0
+        """How many commits have failed."""
+        self._trouble: BaseException | None = None
         self.meter: Meter | None = None
         """Counts what is committed, where somebody keeps numbers."""
         self._events: list[Event] = []
@@ -131,6 +134,11 @@ class Journal:
         """Give this answer at the end of the turn, if what it speaks of is durable then."""
         if future is not None:
             self._answers.append((future, answer))
+
+    def check(self, failures: int) -> None:
+        """Raise why the last commit failed, if one has since there were so many `failures`. Any thread may ask."""
+        if self.failures != failures and self._trouble is not None:
+            raise copy(self._trouble)
 
     def promised(self, future: Reply) -> Record | TallystickError | None:
         """Return what this future will be answered at the end of the turn; None when it is not to be answered."""
@@ -191,6 +199,7 @@ class Journal:
         answers: list[Answer],
     ) -> None:
         log.error("commit_failed", error=str(error), kind=type(error).__name__, answers=len(answers))
+        self._trouble, self.failures = error, self.failures + 1
         if self.meter is not None:
             self.meter.failed()
         for author, _before in authors.values():

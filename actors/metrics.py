@@ -174,6 +174,7 @@ OLDEST_READER = Metric(
     "tallystick_oldest_reader_commits", Sort.GAUGE, "Commits since the oldest open read began.", (_STORE,)
 )
 DISK_FREE = Metric("tallystick_disk_free_bytes", Sort.GAUGE, "Free for this user where the ledger is.")
+UNSIGNED = Metric("tallystick_unsigned_events", Sort.GAUGE, "Events since the newest checkpoint; all without one.")
 FINDINGS = Metric("tallystick_audit_findings", Sort.GAUGE, "What the audit finds, by code.", (CODES,))
 
 METRICS: tuple[Metric, ...] = (
@@ -200,6 +201,7 @@ METRICS: tuple[Metric, ...] = (
     READERS,
     OLDEST_READER,
     DISK_FREE,
+    UNSIGNED,
     FINDINGS,
 )
 """Every metric that there is."""

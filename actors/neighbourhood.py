@@ -7,11 +7,14 @@ from tallystick.actors.inbox import Schedule
 from tallystick.actors.journal import Journal
 from tallystick.actors.telling import Telling
 from tallystick.ledger.commands import Command
-from tallystick.ledger.errors import TallystickError
+from tallystick.ledger.errors import Pruned, TallystickError
 from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.lifecycle import Scope
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import Stored
+
+NEEDED = "Somebody began to need it after it was looked at: look again."
+"""Why what was to be pruned is kept."""
 
 
 class Neighbourhood(Protocol):
@@ -26,6 +29,10 @@ class Neighbourhood(Protocol):
 
     def history(self, stream: bytes) -> list[Stored]:
         """Return what the log has of a stream."""
+        ...
+
+    def epitaph(self, stream: bytes) -> Pruned | None:
+        """Return what is told of a task or a flow whose history was deleted; None where nobody can tell."""
         ...
 
     def let_go_later(self, actor: Any) -> None:
@@ -46,6 +53,10 @@ class Linked(Protocol):
 
     def link(self, flow_id: str, command: Command) -> None:
         """Say that the task is one of this flow from now on."""
+        ...
+
+    def gone(self) -> Pruned | None:
+        """Return what those hear who ask for it, if it was pruned."""
         ...
 
 
@@ -88,6 +99,17 @@ class TaskNeighbourhood(Neighbourhood, Protocol):
         """Return what is known of another task in this turn, held events included. Raises `Corrupt`."""
         ...
 
+    def need(self, stream: bytes) -> None:
+        """Take note that a task is needed since this turn, and all of the tree of which it is the root.
+
+        None of their own events says so.
+        """
+        ...
+
+    def is_needed_since(self, stream: bytes, position: int) -> bool:
+        """Whether somebody began to need a task or its tree behind a position, or nobody can tell. Raises `Corrupt`."""
+        ...
+
     def repeat(self, creation: Command, stream: bytes, future: Reply | None) -> None:
         """Have another task answer, in this turn, a creation that it stands for."""
         ...
@@ -106,6 +128,17 @@ class TasksNearby(Protocol):
 
     def known(self, stream: bytes) -> TaskRecord | None:
         """Return what is known of a task in this turn, held events included. Raises `Corrupt`."""
+        ...
+
+    def need(self, stream: bytes) -> None:
+        """Take note that a task is needed since this turn, and all of the tree of which it is the root.
+
+        None of their own events says so.
+        """
+        ...
+
+    def is_needed_since(self, stream: bytes, position: int) -> bool:
+        """Whether somebody began to need a task or its tree behind a position, or nobody can tell. Raises `Corrupt`."""
         ...
 
 

@@ -6,8 +6,8 @@ from the log.
 """
 
 import threading
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -18,6 +18,7 @@ from tallystick.actors.system import System
 from tallystick.ledger.errors import Closed, Corrupt, NotFound, Refused, StoreError
 from tallystick.ledger.events import Event
 from tallystick.ledger.facts.flows import FlowCreated
+from tallystick.ledger.facts.tasks import TaskLeased
 from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.folding import Record, fold_stream
 from tallystick.ledger.lifecycle import FlowMode
@@ -31,6 +32,9 @@ from tallystick.projections.flow_history import flow_at, up_to
 log = logger("actors")
 
 NOTE = b"inbox"
+
+Heard: TypeAlias = Callable[[TaskRecord], None]
+"""Is told of a task that gave a sign of life of which nothing was written."""
 
 
 class _Outcome(Struct, frozen=True, array_like=True):
@@ -55,11 +59,13 @@ _decode = msgspec.msgpack.Decoder(_Note).decode
 class _Ticket:
     """Takes the answer to one command, as a future does."""
 
-    __slots__ = ("_slice", "answer", "letter")
+    __slots__ = ("_slice", "answer", "letter", "wrote")
 
     def __init__(self, letter: Letter, home: "_Slice") -> None:
         self.letter, self._slice = letter, home
         self.answer: Answer | None = None
+        self.wrote = False
+        """Whether anything was written for it."""
 
     def set(self, value: Any | None = None) -> None:
         """Take the record."""
@@ -112,7 +118,8 @@ class _Slice:
             except Exception as error:  # one command's failure is its own
                 log.exception("delivery_failed", sequence=ticket.letter.sequence)
                 ticket.fail(error)
-            if journal.position != before:
+            ticket.wrote = journal.position != before
+            if ticket.wrote:
                 outcome = _outcome(ticket.letter, journal.promised(ticket))
                 if outcome is not None:
                     outcomes.append(outcome)
@@ -143,8 +150,8 @@ def _outcome(letter: Letter, answer: object) -> _Outcome | None:
 class Porter:
     """Carries between one inbox and one system. For one thread, which is not one of the system's own."""
 
-    def __init__(self, system: System, inbox: CommandInbox) -> None:
-        self._system, self._inbox = system, inbox
+    def __init__(self, system: System, inbox: CommandInbox, *, heard: Heard | None = None) -> None:
+        self._system, self._inbox, self._heard = system, inbox, heard
         self._is_settled = False
 
     def carry(self) -> set[bytes]:
@@ -178,11 +185,20 @@ class Porter:
                 # An append that failed may have been written all the same: the log knows.
                 noted = self._noted() if noted is None else noted
                 answer = self._rebuilt(noted[letter.sequence]) if letter.sequence in noted else answer
+            self._hear(ticket)
             if not (isinstance(answer, Closed) and self._system.is_closed()):  # else it waits for the next owner
                 answers[letter.sequence] = letter.client, answer
         if answers:
             self._inbox.answer(answers)
         return {client for client, _answer in answers.values()}
+
+    def _hear(self, ticket: _Ticket) -> None:
+        """Have a sign of life count of which nothing was written: the log said already that the task gives them."""
+        command, answer = ticket.letter.command, ticket.answer
+        if self._heard is None or ticket.wrote or command is None or command.data.__class__ is not TaskLeased:
+            return
+        if isinstance(answer, TaskRecord):
+            self._heard(answer)
 
     def _look_back(self) -> set[bytes]:
         """Answer what was decided and is not answered yet: the log knows it."""

@@ -13,15 +13,18 @@ from tallystick.actors.envelope import Envelope, Reply
 from tallystick.actors.log import logger
 from tallystick.actors.neighbourhood import Neighbourhood
 from tallystick.ledger.commands import Command
-from tallystick.ledger.errors import Closed, Corrupt, TallystickError
+from tallystick.ledger.errors import Closed, Corrupt, Pruned, TallystickError
 from tallystick.ledger.events import AnyFact, Event
 from tallystick.ledger.facts.fact import Fact
 from tallystick.ledger.folding import Record
 from tallystick.ledger.ids import id_text
-from tallystick.ledger.store.port import Stored
+from tallystick.ledger.store.port import Deleted, Stored
+from tallystick.projections.gone import gone
 
 log = logger("actors")
 
+
+_NOTHING: frozenset[type[Fact]] = frozenset()
 
 R = TypeVar("R", bound=Record)
 """The record that the stream's events make."""
@@ -48,6 +51,8 @@ class StreamActor(DispatchedActor, Generic[R]):
 
     _is_remains = False
     """Whether the record stands for what was pruned and cannot be read any more: nobody is shown that."""
+    _epitaph: Pruned | None = None
+    """What is told of it then, if its history was deleted."""
 
     _followed: frozenset[type[Fact]] = frozenset()
     """The facts that something may follow in the same moment."""
@@ -91,8 +96,12 @@ class StreamActor(DispatchedActor, Generic[R]):
         """Return what the last event of a stream tells of what was pruned; None when it is no such event."""
         raise NotImplementedError
 
-    def _gone(self, record: R) -> TallystickError:
-        """Return what those hear who ask for what was pruned."""
+    def _bare(self, at: int) -> R:
+        """Return a record that stands for one of which nothing is known but that it was there at some time (ms)."""
+        raise NotImplementedError
+
+    def _pruned(self, record: R) -> Pruned:
+        """Return what those hear who ask for what was pruned, if its history can be read."""
         raise NotImplementedError
 
     def _missing(self) -> TallystickError:
@@ -132,7 +141,10 @@ class StreamActor(DispatchedActor, Generic[R]):
                 return
             if not self._known:
                 self._load()
-            if message.__class__ is Command:
+            if self._is_remains:
+                self._home.journal.answer(envelope.reply_to, self.gone())
+                self._rest()
+            elif message.__class__ is Command:
                 self._decide(message, envelope)
             else:
                 self._await_end(envelope.reply_to)
@@ -161,13 +173,10 @@ class StreamActor(DispatchedActor, Generic[R]):
 
     def _await_end(self, future: Reply | None) -> None:
         if self.record is None or not self.record.is_active:
-            self._home.journal.answer(future, self._missing() if self.record is None else self._final(self.record))
+            self._home.journal.answer(future, self._missing() if self.record is None else self.record)
             self._rest()
         elif future is not None:
             self._awaiting = [*(self._awaiting or ()), future]
-
-    def _final(self, record: R) -> R | TallystickError:
-        return self._gone(record) if self._is_remains else record
 
     # Events.
 
@@ -180,7 +189,8 @@ class StreamActor(DispatchedActor, Generic[R]):
 
         All of them or, when one cannot be made, none. Returns the position of the first.
         """
-        journal, first, followed = self._home.journal, self.record, self._followed
+        journal, first = self._home.journal, self.record
+        followed = _NOTHING if command.imported else self._followed
         position, now, before = journal.position + 1, journal.now(), first
         occurred = happened(command, now) if command.occurred_at is None else command.occurred_at
         events: list[Event] = []
@@ -206,6 +216,13 @@ class StreamActor(DispatchedActor, Generic[R]):
             self._load()
         return self.record
 
+    def gone(self) -> Pruned | None:
+        """Return what those hear who ask for it, if it was pruned. Raises `Corrupt`."""
+        record = self.current()
+        if record is None or record.pruned_at is None:
+            return None
+        return self._epitaph or self._pruned(record)
+
     def recall(self, history: Sequence[Stored]) -> None:
         """Know the stream from its history, as it is in the log now, if it is not known already."""
         if not self._known:
@@ -213,7 +230,10 @@ class StreamActor(DispatchedActor, Generic[R]):
                 self._learn(history)
 
     def _load(self) -> None:
-        """Read the history from the log. Raises `Corrupt` when a part of it cannot be read."""
+        """Read the history from the log. Raises `Corrupt` when a part of it cannot be read.
+
+        Only of what was pruned is a part ever deleted: that is no damage, and tells of the pruning.
+        """
         self._learn(self._home.history(self.stream))
 
     def _learn(self, history: Sequence[Stored]) -> None:
@@ -222,6 +242,10 @@ class StreamActor(DispatchedActor, Generic[R]):
         try:
             record = self._folded(history)
         except Corrupt:
+            if any(isinstance(stored, Deleted) for stored in history):
+                alone = gone(self.actor_urn, self.stream, history, None)
+                self._epitaph = self._home.epitaph(self.stream) or alone
+                left = left or self._bare((self._epitaph and self._epitaph.pruned_at) or 0)
             if left is None:
                 raise
             record = None

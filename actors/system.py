@@ -19,7 +19,7 @@ from tallystick.actors.courier.shelf import Shelf
 from tallystick.actors.courier.waker import Waker
 from tallystick.actors.dispatcher import MS_PER_S, Dispatcher
 from tallystick.actors.envelope import Envelope, Reply
-from tallystick.actors.errand import is_done_within
+from tallystick.actors.errand import all_of, is_done_within
 from tallystick.actors.flow import FlowActor
 from tallystick.actors.flows import Flows
 from tallystick.actors.future import LightFuture
@@ -34,7 +34,7 @@ from tallystick.actors.task import TaskActor
 from tallystick.actors.tasks import Tasks
 from tallystick.actors.telling import Telling
 from tallystick.actors.watching.crew import Crew
-from tallystick.actors.watching.orders import Follow, Pace, Settle, Sweep
+from tallystick.actors.watching.orders import Follow, Look, Pace, Settle, Sweep
 from tallystick.actors.watching.supervision import Supervision
 from tallystick.actors.watching.supervisor import Supervisor
 from tallystick.ledger.clock import Clock
@@ -291,8 +291,20 @@ class System:
         """Do what is due now, and wait until it is durable. Raises `Closed` after `close`.
 
         That is: write progress that was held back, look into every task that the supervisor follows, send what can be
-        sent, and take the automatic steps of upkeep.
+        sent, and take the automatic steps of upkeep. When anything could not be written meanwhile, `Full` or why else
+        is raised after all the others were tried.
         """
+        all_of(
+            self._write_held,  # and with it, the supervisor has been told of every commit until then
+            lambda: self.ask_supervisor(Sweep(), None),
+            lambda: self.ask_caretaker(Care(leftovers=True), None),
+            lambda: self.ask_steward(None),
+            lambda: self.ask_courier(Errand(), None),
+            lambda: self.upkeep is None or self.upkeep.ask(None),
+            partial(self.journal.check, self.journal.failures),
+        )
+
+    def _write_held(self) -> None:
         done = LightFuture()
 
         def write() -> None:
@@ -300,13 +312,7 @@ class System:
             self.journal.answer(done, None)
 
         self.dispatcher.call_soon(write, otherwise=lambda: done.fail(Closed()))
-        done.get()  # and with it, the supervisor has been told of every commit until then
-        self.ask_supervisor(Sweep(), None)
-        self.ask_caretaker(Care(leftovers=True), None)
-        self.ask_steward(None)
-        self.ask_courier(Errand(), None)
-        if self.upkeep is not None:
-            self.upkeep.ask(None)
+        done.get()
 
     def settled(self, timeout_s: float) -> bool:
         """Wait until what can be done about messages now is done; whether it was within `timeout_s` seconds."""
@@ -315,7 +321,7 @@ class System:
             return False
         return self.ask_courier(Settled(), max(deadline - time.monotonic(), 0.001))
 
-    def ask_supervisor(self, message: Sweep | Settle, timeout_s: float | None) -> bool:
+    def ask_supervisor(self, message: Sweep | Look | Settle, timeout_s: float | None) -> bool:
         """Have the supervisor do what is due; whether it was done within `timeout_s` seconds (None: however long)."""
         return is_done_within(timeout_s, self.supervisor, message, lingering=self.watchers)
 

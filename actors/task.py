@@ -7,7 +7,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tallystick.actors.envelope import Envelope, Reply
-from tallystick.actors.neighbourhood import Linking, TaskNeighbourhood
+from tallystick.actors.neighbourhood import NEEDED, Linking, TaskNeighbourhood
 from tallystick.actors.stream import StreamActor, happened
 from tallystick.ledger import lineage
 from tallystick.ledger.claims import claims_of
@@ -25,8 +25,8 @@ from tallystick.ledger.limits import PROGRESS_MS_MIN, USAGE_KEYS_MAX
 from tallystick.ledger.notices import TOLD
 from tallystick.ledger.progress import is_too_soon, merged
 from tallystick.ledger.record import TaskRecord
-from tallystick.ledger.refusal import Refusal, pruned
-from tallystick.ledger.remains import remains_of_task
+from tallystick.ledger.refusal import Refusal, pruned, refused
+from tallystick.ledger.remains import bare, remains_of_task
 
 NO_CLAIMS: Mapping[bytes, bytes] = {}
 OUTBOX_ACTOR = "outbox"
@@ -60,7 +60,10 @@ class TaskActor(StreamActor[TaskRecord]):
     def _left(self, event: Event) -> TaskRecord | None:
         return remains_of_task(event)
 
-    def _gone(self, record: TaskRecord) -> Pruned:
+    def _bare(self, at: int) -> TaskRecord:
+        return bare(TaskRecord, self.stream, at)
+
+    def _pruned(self, record: TaskRecord) -> Pruned:
         return pruned(record)
 
     def _missing(self) -> NotFound:
@@ -75,6 +78,10 @@ class TaskActor(StreamActor[TaskRecord]):
             self._create(data, command, envelope)
             return
         outcome = decide(self.record, command, token=self.actor_urn if self.record is None else "")
+        if command.as_of is not None and not isinstance(outcome, Refusal):
+            assert self.record is not None, "what is not there is refused"
+            if self._home.is_needed_since(self.stream, command.as_of):
+                outcome = refused(self.record, data, NEEDED)  # type: ignore[arg-type]  # of a task, as it was decided
         if isinstance(outcome, Refusal):
             self._refuse(outcome, command, future)
             return
@@ -93,7 +100,7 @@ class TaskActor(StreamActor[TaskRecord]):
         if self.stands_for is not None:
             self._home.pass_on(envelope, self.stands_for)
             return
-        if created.kind in MEDIA_KINDS:
+        if created.kind in MEDIA_KINDS and created.imported is None:  # what another ledger has stands for nothing here
             claims = {**claims, **self._guards(created, command)}
             if self.address != self.stream:
                 self._home.repeat(command, self.address, future)
@@ -114,6 +121,9 @@ class TaskActor(StreamActor[TaskRecord]):
                 self._home.journal.claim(claims)
                 if flow is not None:
                     flow.joined(self.actor_urn, command)
+                placed_below = outcome[0].parent  # type: ignore[union-attr]  # a creation, or what it adds
+                if placed_below is not None:
+                    self._need_above(placed_below, placed.root)
             else:
                 outcome = Refusal(error)
         if isinstance(outcome, Refusal):
@@ -122,6 +132,12 @@ class TaskActor(StreamActor[TaskRecord]):
         if not outcome:
             self._rest()
         self._home.journal.answer(future, self.record)
+
+    def _need_above(self, parent: str, root: str | None) -> None:
+        """Take note that what has ended above is needed since this turn, for the task is below it."""
+        needed = lineage.needed_below(parent, root, self._known_of)
+        if needed is not None:
+            self._home.need(id_bytes(needed))
 
     def _of_another_flow(self, created: TaskCreated) -> Refusal | None:
         """Refuse to be found by a creation that is to be one of another flow's: that one would not reach this task."""

@@ -33,6 +33,7 @@ QUESTIONS = (
     "g13_flows",
     "g14_archive",
     "g15_upkeep",
+    "g16_proofs",
 )
 QUESTION_S_MAX = 7_200
 

@@ -5,7 +5,7 @@ from hashlib import blake2b
 import msgspec
 
 from tallystick.ledger.facts.flows import FlowCreated
-from tallystick.ledger.facts.tasks import TaskCreated
+from tallystick.ledger.facts.tasks import TaskAmended, TaskCreated
 from tallystick.ledger.lifecycle import MEDIA_KINDS
 
 CLAIM_BYTES = 16
@@ -30,6 +30,13 @@ def claims_in(fact: object) -> tuple[bytes, ...]:
     if isinstance(fact, TaskCreated):
         return claims_of(fact)
     return flow_claims_of(fact) if isinstance(fact, FlowCreated) else ()
+
+
+def claims_given_in(fact: object) -> tuple[bytes, ...]:
+    """Return the same, and that of a key which a task was given later: all that a log has because of a fact."""
+    if isinstance(fact, TaskAmended):
+        return () if fact.idempotency_key is None else (_key_claim(fact.idempotency_key),)
+    return claims_in(fact)
 
 
 def may_exist(creation: TaskCreated | FlowCreated) -> bool:
@@ -57,6 +64,9 @@ def claims_of(created: TaskCreated) -> tuple[bytes, ...]:
         )
         claims = (blake2b(_RUN + _encode(run), digest_size=CLAIM_BYTES).digest(),)
     if created.idempotency_key is not None:
-        key = _encode(created.idempotency_key)
-        claims = (*claims, blake2b(_KEY + key, digest_size=CLAIM_BYTES).digest())
+        claims = (*claims, _key_claim(created.idempotency_key))
     return claims
+
+
+def _key_claim(key: str) -> bytes:
+    return blake2b(_KEY + _encode(key), digest_size=CLAIM_BYTES).digest()

@@ -15,7 +15,10 @@ class Command(Struct, frozen=True, gc=False):
     less than a second old.
     A command that comes from elsewhere says when it was sent, `sent_at` (ms): that is when it happened, unless it says
     otherwise. It is no part of what makes two commands the same.
+    With `as_of`, a position, it is refused when somebody began to need the task behind that: a task was placed below
+    it, or a flow waits for it, which is no event of its own.
     What the ledger itself infers is `inferred`: when the task has ended in between, it leaves no trace.
+    What another ledger recorded is `imported`: nobody is told of it.
     """
 
     data: AnyFact
@@ -25,3 +28,5 @@ class Command(Struct, frozen=True, gc=False):
     force: bool = False
     inferred: bool = False
     sent_at: int | None = None
+    as_of: int | None = None
+    imported: bool = False

@@ -13,6 +13,7 @@ from tallystick.ledger.facts.deliveries import (
     DeliveryDelivered,
     DeliveryDismissed,
     DeliveryFailed,
+    DeliveryImported,
     DeliveryReleased,
     DeliveryRetried,
     DeliveryUnknown,
@@ -21,6 +22,8 @@ from tallystick.ledger.lifecycle import DeliveryStatus, NotifyPolicy
 from tallystick.ledger.outbox import find, other_way
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.refusal import NOTHING, SIGNALS, Facts, Refusal, refused
+
+_UNTOLD = frozenset({DeliveryStatus.PENDING, DeliveryStatus.NOT_APPLICABLE})
 
 Report: TypeAlias = DeliveryAttempted | DeliveryUnknown | DeliveryFailed
 
@@ -78,6 +81,16 @@ def dismissed(record: TaskRecord, _command: Command, data: DeliveryDismissed) ->
     return tuple(DeliveryDismissed(delivery=each.delivery, reason=data.reason) for each in given_up)
 
 
+def imported(record: TaskRecord, _command: Command, data: DeliveryImported) -> Facts | Refusal:
+    """What became of telling elsewhere is taken over once an imported task has ended, and nobody was told here."""
+    if record.delivery_status is data.status:
+        return NOTHING
+    is_untold = record.delivery_status in _UNTOLD and not any(each.tells(record.status) for each in record.outbox)
+    if record.imported is None or record.is_active or not is_untold or data.status is DeliveryStatus.WITHHELD:
+        return refused(record, data)
+    return (data,)
+
+
 def _nothing_to(record: TaskRecord, data: DeliveryRetried | DeliveryDismissed) -> Refusal:
     """Return a refusal that says how the messages are, and what can be done: for people who took one for stuck."""
     verb = SIGNALS[data.__class__]
@@ -115,5 +128,6 @@ DECIDERS: dict[type, Callable[[TaskRecord, Command, Any], Facts | Refusal]] = {
     DeliveryDelivered: delivered,
     DeliveryRetried: retried,
     DeliveryDismissed: dismissed,
+    DeliveryImported: imported,
 }
 """What is decided of each fact about a message that somebody can report."""

@@ -14,6 +14,7 @@ TallystickError
 │   ├── NewerFormat   written by a newer tallystick: found, known
 │   ├── ForkedStore   used in a child process after a fork
 │   └── NotOwner      this ledger may not write: who is the live owner
+├── NotProved         which part of a proof fails, and why: nothing of what it claims is shown
 ├── BatchFailed       the refusals of a batch, each with its place; the rest is durable
 ├── Busy              a bounded queue is full: retry later
 └── Closed            the ledger is closed, or closing
@@ -25,6 +26,7 @@ from collections.abc import Sequence
 from typing import Any
 
 SHOWN_MAX = 80  # characters of a bad value that a message repeats
+SIGNING_KEY = "PRIVATE+KEY+"  # what the text of a signing key begins with, which no message repeats
 CANDIDATES_SHOWN = 10
 
 
@@ -51,15 +53,23 @@ class InvalidInput(TallystickError):
     """A field has a value that is not allowed. Nothing was written."""
 
     def __init__(self, field: str, value: object, allowed: str) -> None:
-        shown = repr(value)
-        if len(shown) > SHOWN_MAX:
-            shown = f"{shown[: SHOWN_MAX - 1]}…"
+        shown = _shown(value)
         super().__init__(f"{field}: {shown} is not allowed; give {allowed}.")
         self.field, self.value, self.allowed = field, shown, allowed
 
     def at(self, place: str | None) -> "InvalidInput":
         """Return an error that also says where the value stands: the same if nobody knows."""
         return InvalidInput(f"{self.field} ({place})", Shown(self.value), self.allowed) if place else self
+
+
+def _shown(value: object) -> str:
+    """A bad value as a message has it: nothing of what files have, for that may be anything, and no signing key."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return f"{len(value)} bytes"
+    shown = repr(value)
+    if SIGNING_KEY in shown:
+        return "a signing key"
+    return shown if len(shown) <= SHOWN_MAX else f"{shown[: SHOWN_MAX - 1]}…"
 
 
 class Shown(str):
@@ -75,19 +85,39 @@ class NotFound(TallystickError):
     """Nothing has that id, run id or session key."""
 
     def __init__(self, token: str, *, hint: str = 'Run "tally list" to see recent tasks.', of: str = "Task") -> None:
+        token = "a signing key" if SIGNING_KEY in token else token
         super().__init__(f"{of} not found: {token}. {hint}")
         self.token = token
 
 
 class Pruned(NotFound):
-    """The task or flow ended, and retention removed its record from the live views; the log still has it."""
+    """The task or flow ended, and retention removed its record from the live views.
+
+    Its history is in the log, unless that was deleted with its archive: then `deleted_by`, `deleted_at` (ms) and
+    `deleted_reason` say so, which are None else. `history` is the sentence about that. `status` is UNKNOWN when nothing
+    is left that could tell it.
+    """
+
+    UNKNOWN = "unknown"
 
     def __init__(
-        self, token: str, *, status: str, ended_at: int | None, pruned_at: int | None = None, of: str = "Task"
+        self,
+        token: str,
+        *,
+        status: str,
+        ended_at: int | None,
+        pruned_at: int | None = None,
+        of: str = "Task",
+        history: str = "Its history is in the log.",
+        deleted_by: str | None = None,
+        deleted_at: int | None = None,
+        deleted_reason: str | None = None,
     ) -> None:
+        was = "" if status == self.UNKNOWN else f" was {status}"
         ended = "" if ended_at is None else f", ended at {ended_at} (ms)"
-        TallystickError.__init__(self, f"{of} pruned: {token} was {status}{ended}. Its history is in the log.")
+        TallystickError.__init__(self, f"{of} pruned: {token}{was}{ended}. {history}")
         self.token, self.status, self.ended_at, self.pruned_at = token, status, ended_at, pruned_at
+        self.deleted_by, self.deleted_at, self.deleted_reason = deleted_by, deleted_at, deleted_reason
 
 
 class Refused(TallystickError):
@@ -106,7 +136,7 @@ class FlowRefused(Refused):
     """A flow does not allow it: `code` says why in one word, `current` is the flow's present record.
 
     The codes: terminal, active, cancel_requested, not_managed, claimed, waiting, too_many, owner_mismatch,
-    system_scope, linked_elsewhere, not_requested.
+    system_scope, linked_elsewhere, not_requested, needed.
     """
 
     def __init__(self, token: str, *, status: str, attempted: str, code: str, why: str, current: Any = None) -> None:
@@ -201,6 +231,18 @@ class NotOwner(StoreError):
             )
         super().__init__(message)
         self.path, self.who = path, who
+
+
+class NotProved(TallystickError):
+    """A proof or a checkpoint does not show what it claims.
+
+    `what` is the part that fails: signature, origin, size, index, hashes, root, token, or a file of a bundle; `reason`
+    says it in a sentence.
+    """
+
+    def __init__(self, what: str, reason: str) -> None:
+        super().__init__(f"Not proved ({what}): {reason}")
+        self.what, self.reason = what, reason
 
 
 class BatchFailed(TallystickError):

@@ -11,6 +11,7 @@ from tallystick.ledger.facts.deliveries import (
     DeliveryDelivered,
     DeliveryDismissed,
     DeliveryFailed,
+    DeliveryImported,
     DeliveryQueued,
     DeliveryReleased,
     DeliveryRetried,
@@ -109,6 +110,7 @@ TaskFact: TypeAlias = (
     | DeliveryFailed
     | DeliveryRetried
     | DeliveryDismissed
+    | DeliveryImported
 )
 
 FlowFact: TypeAlias = (

@@ -5,7 +5,7 @@ from hashlib import blake2b
 from typing import Any, TypeAlias
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
 from tallystick.ledger import kept, leftovers, outcome
 from tallystick.ledger.ends import (
@@ -69,11 +69,30 @@ def evolve(record: TaskRecord | None, event: Event) -> TaskRecord:
 
     Raises `Corrupt` when the event cannot follow: a stream that tells that is damaged.
     """
+    return begun(event) if record is None else replace(record, **_changes(record, event))
+
+
+def begun(event: Event) -> TaskRecord:
+    """Return what is known after the first event of a task. Raises `Corrupt` as `evolve`."""
     data = event.data
-    if record is None:
-        if not isinstance(data, TaskCreated):
-            raise Corrupt(f"task {event.task_id} begins with {event.type}", position=event.position)
-        return _born(event, data)
+    if not isinstance(data, TaskCreated):
+        raise Corrupt(f"task {event.task_id} begins with {event.type}", position=event.position)
+    return _born(event, data)
+
+
+def grow(record: TaskRecord, event: Event) -> None:
+    """Do to a record what `evolve` does to its copy: only for one that nobody else has seen yet.
+
+    Who folds a whole log makes a record once for each task instead of once for each event. Raises `Corrupt` as
+    `evolve`; then the record is as it was.
+    """
+    for name, value in _changes(record, event).items():
+        force_setattr(record, name, value)
+
+
+def _changes(record: TaskRecord, event: Event) -> Changes:
+    """Return the fields that an event changes, if it can follow."""
+    data = event.data
     if event.version != record.version + 1:
         raise Corrupt(
             f"task {record.task_id} has version {record.version}, then {event.version}", position=event.position
@@ -89,7 +108,7 @@ def evolve(record: TaskRecord | None, event: Event) -> TaskRecord:
             changes["work_version"] = record.version
     elif record.work_version is not None:
         changes["work_version"] = None
-    return replace(record, **changes)
+    return changes
 
 
 def fold(events: Iterable[Event], record: TaskRecord | None = None) -> TaskRecord | None:
@@ -106,7 +125,7 @@ def _born(event: Event, data: TaskCreated) -> TaskRecord:
     if flow is None and is_detached(data.runtime, data.scope, data.delivery):
         flow = mirror_of(task_id)
     # By place, in the order of the record's fields: by name, making a record would take twice as long.
-    return TaskRecord(
+    record = TaskRecord(
         task_id,
         data.runtime,
         data.task,
@@ -140,6 +159,7 @@ def _born(event: Event, data: TaskCreated) -> TaskRecord:
         data.metadata,
         data.idempotency_key,
     )
+    return record if data.imported is None else replace(record, imported=data.imported)
 
 
 def _amended(record: TaskRecord, event: Event, data: TaskAmended) -> Changes:

@@ -123,7 +123,7 @@ _CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
 }
 
 assert set(_CHECKS) == set(Creation.__annotations__), "a field that nobody checks"
-assert set(_CHECKS) == set(TaskCreated.__struct_fields__) - {"delivery"}, "a field that nobody stores"
+assert set(_CHECKS) == set(TaskCreated.__struct_fields__) - {"delivery", "imported"}, "a field that nobody stores"
 
 
 def created(**given: Unpack[Creation]) -> TaskCreated:

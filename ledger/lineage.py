@@ -57,6 +57,16 @@ def root_of(record: TaskRecord, known: Known) -> str:
     return root
 
 
+def needed_below(parent: str, root: str | None, known: Known) -> str | None:
+    """Return the root of the tree that has ended tasks which are needed when a task at work is placed below `parent`.
+
+    None when that is at work itself, for then they are needed anyhow; nothing else of the tree is read. `root` is the
+    parent's. One that cannot be read counts as ended.
+    """
+    above = _read(parent, known)
+    return None if above is not None and above.is_active else root or parent
+
+
 def _is_above(task_id: str, parent: TaskRecord, known: Known) -> str | None:
     """Return what is allowed instead when the task is the parent or above it; None when it is neither."""
     above: TaskRecord | None = parent

@@ -179,7 +179,7 @@ def released(
 ) -> DeliveryQueued:
     """Return what is sent of a message that was withheld: on the way that there is now, as long as it is not stale."""
     text = withheld.text
-    if data.output is not None:
+    if data.output is not None and not record.is_active:  # what is told while it is at work is no end
         text = end_message(replace(record, terminal_summary=data.output))
     route = direct_route(record, routing, stored)
     if route is None:

@@ -13,6 +13,7 @@ from tallystick.ledger.facts.deliveries import (
     DeliveryDelivered,
     DeliveryDismissed,
     DeliveryFailed,
+    DeliveryImported,
     DeliveryQueued,
     DeliveryReleased,
     DeliveryRetried,
@@ -125,6 +126,13 @@ def after_dismissed(record: TaskRecord, event: Event, data: DeliveryDismissed) -
     return _gone(record, _known(record, event, data.delivery), DeliveryStatus.DISMISSED)
 
 
+def after_imported(record: TaskRecord, event: Event, data: DeliveryImported) -> Changes:
+    """It is known what became of telling elsewhere."""
+    if record.is_active:
+        raise Corrupt(f"task {record.task_id}: {event.type} cannot follow {record.status}", position=event.position)
+    return {"delivery_status": data.status}
+
+
 EVOLVERS: dict[type, Callable[[TaskRecord, Event, Any], Changes]] = {
     DeliveryQueued: after_queued,
     DeliveryWithheld: after_withheld,
@@ -135,6 +143,7 @@ EVOLVERS: dict[type, Callable[[TaskRecord, Event, Any], Changes]] = {
     DeliveryFailed: after_failed,
     DeliveryRetried: after_retried,
     DeliveryDismissed: after_dismissed,
+    DeliveryImported: after_imported,
 }
 """What each fact about a message changes."""
 

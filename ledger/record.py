@@ -15,6 +15,7 @@ class TaskRecord(Struct, frozen=True, gc=False, omit_defaults=True, rename="came
 
     All times are UTC milliseconds as reported (`occurred_at`); `version` counts the task's events, `position` is
     that of the newest. `noted` are the codes of findings that an operator took note of since the status changed.
+    `imported` is the row of another ledger that it was taken over from.
     """
 
     task_id: str
@@ -79,6 +80,7 @@ class TaskRecord(Struct, frozen=True, gc=False, omit_defaults=True, rename="came
     resources: tuple[Resource, ...] = ()
     cleanup_begun_at: int | None = None
     noted: tuple[str, ...] = ()
+    imported: Evidence | None = None
 
     @property
     def stream(self) -> bytes:

@@ -11,6 +11,7 @@ from tallystick.ledger.facts.deliveries import (
     DeliveryDelivered,
     DeliveryDismissed,
     DeliveryFailed,
+    DeliveryImported,
     DeliveryQueued,
     DeliveryReleased,
     DeliveryRetried,
@@ -91,6 +92,7 @@ SIGNALS: dict[type, str] = {
     DeliveryFailed: "give_up",
     DeliveryRetried: "retry",
     DeliveryDismissed: "dismiss",
+    DeliveryImported: "import",
 }
 """What each fact is called when it is asked for: the verb in refusals and late signals."""
 

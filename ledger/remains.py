@@ -4,6 +4,9 @@ Archives may be deleted, and records may be damaged: what was pruned still answe
 else that a record has stands for nothing, and nobody is shown the record of what was pruned.
 """
 
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
 from msgspec.structs import replace
 
 from tallystick.ledger.events import Event
@@ -11,8 +14,15 @@ from tallystick.ledger.facts.flows import FlowPruned
 from tallystick.ledger.facts.tasks import TaskPruned
 from tallystick.ledger.flows.mirror import is_mirror
 from tallystick.ledger.flows.record import FlowRecord
-from tallystick.ledger.lifecycle import DeliveryStatus, FlowMode, NotifyPolicy, Runtime, Scope
+from tallystick.ledger.ids import id_text
+from tallystick.ledger.lifecycle import DeliveryStatus, FlowMode, FlowStatus, NotifyPolicy, Runtime, Scope, Status
 from tallystick.ledger.record import TaskRecord
+
+R = TypeVar("R", TaskRecord, FlowRecord)
+
+_PRUNINGS: Mapping[type, type] = {TaskRecord: TaskPruned, FlowRecord: FlowPruned}
+_VERSIONS: Mapping[type, str] = {TaskRecord: "version", FlowRecord: "revision"}
+"""What the number of its events is called."""
 
 
 def remains_of_task(event: Event, known: TaskRecord | None = None) -> TaskRecord | None:
@@ -20,62 +30,58 @@ def remains_of_task(event: Event, known: TaskRecord | None = None) -> TaskRecord
 
     `known` is what earlier events tell, of which at least one that lies between is missing.
     """
+    return _remains(TaskRecord, event, known)
+
+
+def remains_of_flow(event: Event, known: FlowRecord | None = None) -> FlowRecord | None:
+    """Return the same of a flow."""
+    return _remains(FlowRecord, event, known)
+
+
+def _remains(kind: type[R], event: Event, known: R | None) -> R | None:
     data = event.data
-    if not isinstance(data, TaskPruned) or data.status is None:
+    if not (isinstance(data, TaskPruned | FlowPruned) and isinstance(data, _PRUNINGS[kind])) or data.status is None:
         return None
     if known is None:
-        at = event.occurred_at if data.ended_at is None else data.ended_at
-        known = TaskRecord(
-            task_id=event.task_id,
+        known = bare(kind, event.stream, event.occurred_at if data.ended_at is None else data.ended_at)
+    elif known.pruned_at is not None or known.version + 1 >= event.version:
+        return None
+    told: dict[str, Any] = {_VERSIONS[kind]: event.version, "position": event.position, "status": data.status}
+    if isinstance(known, TaskRecord):
+        told["outbox"] = ()
+    return replace(known, **told, ended_at=data.ended_at, pruned_at=event.occurred_at)
+
+
+def bare(kind: type[R], stream: bytes, at: int) -> R:
+    """Return the record of something pruned of which nothing is known but its id, and that it was there at `at` (ms).
+
+    Nothing that it says of what it was is so.
+    """
+    blank: TaskRecord | FlowRecord
+    if kind is TaskRecord:
+        blank = TaskRecord(
+            task_id=id_text(stream),
             runtime=Runtime.CLI,
             task="",
-            status=data.status,
+            status=Status.LOST,
             scope_kind=Scope.SYSTEM,
             delivery_status=DeliveryStatus.NOT_APPLICABLE,
             notify_policy=NotifyPolicy.SILENT,
             created_at=at,
             last_event_at=at,
-            version=event.version,
-            position=event.position,
+            version=0,
+            position=0,
         )
-    elif known.pruned_at is not None or known.version + 1 >= event.version:
-        return None
-    return replace(
-        known,
-        status=data.status,
-        ended_at=data.ended_at,
-        pruned_at=event.occurred_at,
-        version=event.version,
-        position=event.position,
-        outbox=(),
-    )
-
-
-def remains_of_flow(event: Event, known: FlowRecord | None = None) -> FlowRecord | None:
-    """Return the same of a flow."""
-    data = event.data
-    if not isinstance(data, FlowPruned) or data.status is None:
-        return None
-    if known is None:
-        at = event.occurred_at if data.ended_at is None else data.ended_at
-        known = FlowRecord(
-            flow_id=event.task_id,
-            sync_mode=FlowMode.MIRRORED if is_mirror(event.stream) else FlowMode.MANAGED,
+    else:
+        blank = FlowRecord(
+            flow_id=id_text(stream),
+            sync_mode=FlowMode.MIRRORED if is_mirror(stream) else FlowMode.MANAGED,
             owner_key="",
-            status=data.status,
+            status=FlowStatus.LOST,
             goal="",
-            revision=event.version,
+            revision=0,
             created_at=at,
             updated_at=at,
-            position=event.position,
+            position=0,
         )
-    elif known.pruned_at is not None or known.revision + 1 >= event.version:
-        return None
-    return replace(
-        known,
-        status=data.status,
-        ended_at=data.ended_at,
-        pruned_at=event.occurred_at,
-        revision=event.version,
-        position=event.position,
-    )
+    return replace(blank, pruned_at=at)  # type: ignore[return-value]  # it is of that kind

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tallystick.ledger.flows.mirror import has_mirror
 from tallystick.ledger.flows.record import FlowRecord, needs_tasks
 from tallystick.ledger.ids import id_bytes, id_text
 from tallystick.ledger.lifecycle import FLOW_TERMINAL, FlowStatus
@@ -47,19 +48,24 @@ class Kept(Struct, frozen=True):
 
 
 class Place(Struct, frozen=True):
-    """Where a look at what retention says is over goes on."""
+    """Where a look at what retention says is over goes on; `is_past_flows` when it has seen all flows."""
 
     tasks: Due | None = None
     flows: FlowRecord | None = None
+    is_past_flows: bool = False
     is_end: bool = False
 
 
 class Over(Struct, frozen=True):
-    """What retention says is over: the steps that prune it, what is kept all the same, and where the look goes on."""
+    """What retention says is over: the steps that prune it, what is kept all the same, and where the look goes on.
+
+    Of the tasks that are kept for their flow, `firsts` are those with which a flow that mirrors them goes.
+    """
 
     steps: list[Step]
     kept: list[Kept]
     place: Place
+    firsts: list[bytes]
 
 
 class Agenda(Struct, frozen=True):
@@ -156,13 +162,40 @@ def by_the_clock(seen: Seen, now: int, judging: DueRules) -> list[Step]:
 
 
 def _all_over(reader: Reader, now: int, rules: DueRules, broken: Collection[bytes]) -> Over:
-    place, steps, kept = Place(), list[Step](), list[Kept]()
+    place, steps, kept, firsts = Place(), list[Step](), list[Kept](), list[bytes]()
     while not place.is_end and len(steps) < UPKEEP_STEPS_MAX:
         page = over_from(reader, now, rules, place, broken=broken)
         place = page.place
         steps.extend(page.steps)
-        kept.extend(page.kept[: UPKEEP_KEPT_SHOWN - len(kept)])
-    return Over(list({(step.kind, step.token): step for step in steps}.values()), kept, place)
+        firsts.extend(page.firsts)
+        kept.extend(page.kept[: UPKEEP_KEPT_SHOWN + len(firsts) - len(kept)])
+    steps = list({(step.kind, step.token): step for step in steps}.values())
+    last = reader.answer(lambda seen: _last_of_mirrors(seen, now, rules, firsts, steps)) if firsts else []
+    leaving = {step.token for step in last}
+    kept = [each for each in kept if each.token not in leaving]
+    return Over([*steps, *last], kept[:UPKEEP_KEPT_SHOWN], place, [])
+
+
+def _last_of_mirrors(
+    seen: Seen, now: int, rules: DueRules, firsts: Sequence[bytes], steps: Sequence[Step]
+) -> list[Step]:
+    """Return the steps that prune flows with their first tasks, of which all others are pruned by the steps before."""
+    leaving = {step.token for step in steps if step.kind is Kind.TASK}
+    blocked, last = overdue.Blocked(seen), list[Step]()
+    for first in firsts:
+        task = seen.task(first)
+        one = None if task is None else overdue.another_of_mirror(seen, task)
+        if task is None or one is None or one.task_id not in leaving:
+            continue
+        others = tuple(each.task_id for each in seen.of_flow(task.parent_flow_id or ""))
+        family = replace(family_of(seen, task, blocked), another=None)
+        kept_ms = rules.retention_of(task.runtime, task.status)
+        why, mirror = keeping(task, now, kept_ms=kept_ms, family=family), overdue.own_mirror(seen, task)
+        if why.is_over and mirror is not None and leaving.issuperset(others):
+            goes = Keeping(Rule.OVER, f"its task {task.task_id} is pruned")
+            pair = pruning(mirror, goes, as_of=seen.head), pruning(task, why, as_of=seen.head)
+            last.extend(replace(step, after=others) for step in pair)
+    return last
 
 
 def over_from(
@@ -193,57 +226,77 @@ def _over(
     broken: Collection[bytes],
     pause: Callable[[], None],
 ) -> Over:
-    found_over = Over([], [], place)
-    kept_ms = {status: flow_kept_ms(rules, status) for status in FLOW_TERMINAL}
-    until = {status: now - span for status, span in kept_ms.items() if span is not None}
-    ended = overdue.ended_flows(seen, until, limit, place.flows)
-    for flow in ended:
-        why = keeping_flow(flow, now, kept_ms=kept_ms[flow.status], active_task=task_at_work(seen, flow))
-        _take(found_over, flow, UNREADABLE if flow.stream in broken else why)
+    found_over = Over([], [], place, [])
+    ended = [] if place.is_past_flows else _flows_over(seen, now, rules, place, limit=limit)
+    for flow, why in ended:
+        pause()
+        _take(found_over, flow, UNREADABLE if flow.stream in broken else why, seen.head)
     tasks = overdue.over(seen, now, limit, rules, place.tasks)
-    blocking = blocked_by(seen) if tasks else {}
+    blocked = overdue.Blocked(seen)
     for each in tasks:
         pause()
         task = each.record
         if task.stream in broken:
-            _take(found_over, task, UNREADABLE)
+            _take(found_over, task, UNREADABLE, seen.head)
             continue
-        family = family_of(seen, task, blocking.get(task.task_id))
-        why = keeping(task, now, kept_ms=rules.retention_of(task.runtime, task.status), family=family)
+        why = why_kept(seen, task, now, rules, blocked)
         mirror = overdue.own_mirror(seen, task) if why.is_over else None
         if mirror is not None:  # it goes with its task, before it
-            _take(found_over, mirror, Keeping(Rule.OVER, f"its task {task.task_id} is pruned"))
-        _take(found_over, task, why)
+            _take(found_over, mirror, Keeping(Rule.OVER, f"its task {task.task_id} is pruned"), seen.head)
+        if why.rule is Rule.FLOW and has_mirror(task):
+            found_over.firsts.append(task.stream)
+        _take(found_over, task, why, seen.head)
+    is_past_flows = len(ended) < limit
     at = Place(
         tasks[-1].due if tasks else place.tasks,
-        ended[-1] if ended else place.flows,
-        is_end=len(tasks) < limit and len(ended) < limit,
+        ended[-1][0] if ended else place.flows,
+        is_past_flows=is_past_flows,
+        is_end=is_past_flows and len(tasks) < limit,
     )
     return replace(found_over, place=at)
 
 
-def blocked_by(seen: Seen) -> dict[str | None, FlowRecord]:
-    """Return the flows that a task blocks, by the ids of those tasks."""
-    return {flow.blocked_task_id: flow for flow in overdue.blocked_flows(seen)}
+def _flows_over(seen: Seen, now: int, rules: DueRules, place: Place, *, limit: int) -> list[tuple[FlowRecord, Keeping]]:
+    """Return the next flows of which the retention is over, each with why it is kept all the same, if it is."""
+    kept_ms = {status: flow_kept_ms(rules, status) for status in FLOW_TERMINAL}
+    until = {status: now - span for status, span in kept_ms.items() if span is not None}
+    ended = overdue.ended_flows(seen, until, limit, place.flows)
+    return [
+        (flow, keeping_flow(flow, now, kept_ms=kept_ms[flow.status], active_task=task_at_work(seen, flow)))
+        for flow in ended
+    ]
 
 
-def family_of(seen: Seen, task: TaskRecord, blocked: FlowRecord | None = None) -> Family:
-    """Return what a task belongs to and what it is needed for; `blocked` is a flow that it blocks, if one is known."""
-    flow = overdue.flow_of(seen, task)
+def why_kept(
+    seen: Seen, task: TaskRecord, now: int, rules: DueRules, blocked: overdue.Blocked | None = None
+) -> Keeping:
+    """Return why a task is kept at `now` (ms), by all that belongs to it. Whoever asks of many has `blocked`."""
+    family = family_of(seen, task, blocked or overdue.Blocked(seen))
+    return keeping(task, now, kept_ms=rules.retention_of(task.runtime, task.status), family=family)
+
+
+def family_of(seen: Seen, task: TaskRecord, blocked: overdue.Blocked) -> Family:
+    """Return what a task belongs to and what it is needed for."""
+    flow, another = overdue.flow_of(seen, task), overdue.another_of_mirror(seen, task)
     if flow is None or not needs_tasks(flow):
-        flow = blocked
+        flow = blocked.by(task.task_id)
     below = overdue.active_below(seen, task.task_id, 1)
-    return Family(flow, below[0].task_id if below else None)
+    return Family(
+        flow,
+        another=None if another is None else another.task_id,
+        active_below=below[0].task_id if below else None,
+    )
 
 
 def task_at_work(seen: Seen, flow: FlowRecord) -> str | None:
     """Return the id of a task of a flow that is at work; None when there is none."""
-    return next((task.task_id for task in overdue.tasks_of(seen, flow) if task.is_active), None)
+    task = overdue.at_work_of(seen, flow)
+    return None if task is None else task.task_id
 
 
-def _take(found_over: Over, record: TaskRecord | FlowRecord, why: Keeping) -> None:
+def _take(found_over: Over, record: TaskRecord | FlowRecord, why: Keeping, as_of: int) -> None:
     if why.is_over:
-        found_over.steps.append(pruning(record, why))
+        found_over.steps.append(pruning(record, why, as_of=as_of))
     elif isinstance(record, TaskRecord):
         found_over.kept.append(Kept(Kind.TASK, record.task_id, why))
     else:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.mapping import Database, Transaction
 from tallystick.projections.change import Changes, Known
-from tallystick.projections.keys import index_heading, name_headings, place, session_headings
+from tallystick.projections.keys import changing_headings, index_heading, name_headings, place
 from tallystick.projections.places import Entry, Groups, add, remove
 from tallystick.projections.projection import Contents, Table, Whole, put_all
 from tallystick.projections.rows import pack, pack_tombstone, read_tombstone, unpack
@@ -84,7 +84,7 @@ class _Writes:
         if before.parent_task_id != after.parent_task_id or before.parent_flow_id != after.parent_flow_id:
             self._rename(place(stream, after), name_headings(before), name_headings(after))
         elif before.is_active is not after.is_active:
-            self._rename(place(stream, after), session_headings(before), session_headings(after))
+            self._rename(place(stream, after), changing_headings(before), changing_headings(after))
 
     def _rename(self, here: bytes, names_before: list[bytes], names: list[bytes]) -> None:
         self.names_gone.extend([(name, here) for name in names_before if name not in names])

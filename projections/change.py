@@ -38,6 +38,7 @@ class Tombstone(Struct, frozen=True, gc=False, array_like=True):
     status: str
     ended_at: int | None
     pruned_at: int
+    outcome: str | None = None  # of a task: whether it had the result that was asked for
 
 
 class Broken(Struct, frozen=True, gc=False, array_like=True):

@@ -16,17 +16,26 @@ from msgspec import Struct
 
 from tallystick.ledger import fields
 from tallystick.ledger.errors import Ambiguous, Pruned
-from tallystick.ledger.flows.mirror import MIRRORED, has_mirror, is_mirror, mirror_status, mirror_stream, mirrored
+from tallystick.ledger.flows.mirror import (
+    MIRRORED,
+    has_mirror,
+    is_mirror,
+    mirror_status,
+    mirror_stream,
+    mirrored,
+    pruned_newest,
+)
 from tallystick.ledger.flows.record import FlowRecord, no_flow
 from tallystick.ledger.ids import id_bytes_or_none, id_text
 from tallystick.ledger.lifecycle import FLOW_ACTIVE, FlowMode, FlowStatus, Status
 from tallystick.ledger.record import TaskRecord
 from tallystick.projections import flows
-from tallystick.projections.change import Known, KnownFlow, Tombstone
+from tallystick.projections.change import KnownFlow, Tombstone
 from tallystick.projections.codes import BLOCKED_CODE, RUNTIME_CODES, STATUS_CODES
 from tallystick.projections.counts import Cell
 from tallystick.projections.flow_query import FlowPage, FlowQuery
 from tallystick.projections.flows import mirror_heading, owner_heading, status_heading
+from tallystick.projections.gone import FLOW, gone, left_of
 from tallystick.projections.keys import FLOW_CANCELLING
 from tallystick.projections.places import Span, moment, newest_first, stream_of
 from tallystick.projections.query import Query
@@ -72,10 +81,17 @@ class FlowList:
         """Return the flow with this id, None when there is none. Raises `Pruned`."""
         stream = id_bytes_or_none(flow_id)
         found = None if stream is None else self.flow(stream)
-        left = None if stream is None or found is not None else self._left(stream)
-        if left is not None:
-            raise Pruned(flow_id, status=left.status, ended_at=left.ended_at, pruned_at=left.pruned_at, of="Flow")
+        told = None if stream is None or found is not None else self.gone(flow_id, stream)
+        if told is not None:
+            raise told
         return found
+
+    def gone(self, token: str, stream: bytes) -> Pruned | None:
+        """Return what is told of a flow that was pruned; None of what is there, or never was."""
+        left, history = self._left(stream), [*self._seen.history(stream)]
+        if is_mirror(stream):
+            history += self._seen.history(mirror_stream(stream))
+        return gone(token, stream, history, left, FLOW if left is not None or is_mirror(stream) else None)
 
     def flow(self, stream: bytes) -> FlowRecord | None:
         """Return the flow with this id, None when there is none, or it was pruned."""
@@ -185,11 +201,20 @@ class FlowList:
                 yield here, self._mirrored(origin, own)
 
     def _mirrored(self, origin: TaskRecord, own: FlowRecord | None) -> FlowRecord:
-        newest = origin
-        if own is not None and own.followed_task_id is not None:
-            stream = id_bytes_or_none(own.followed_task_id)
-            newest = (None if stream is None else self._seen.task(stream)) or origin
-        return mirrored(origin, newest, own)
+        followed = None if own is None else own.followed_task_id
+        return mirrored(origin, origin if followed is None else self._followed(origin, followed), own)
+
+    def _followed(self, origin: TaskRecord, task_id: str) -> TaskRecord:
+        """Return the newest task of a mirror, or what stands for it; its first one when there is no such task."""
+        stream = id_bytes_or_none(task_id)
+        known = None if stream is None else self._seen.known(stream)
+        if isinstance(known, TaskRecord) and known.pruned_at is None:
+            return known
+        left = left_of(known)
+        if left is None:
+            return origin
+        status = Status(left.status)
+        return pruned_newest(origin, task_id, status=status, outcome=left.outcome, ended_at=left.ended_at)
 
     @cached_property
     def _behind(self) -> frozenset[bytes]:
@@ -209,11 +234,11 @@ class FlowList:
         """Return what is left of a pruned flow: of one that had no events of its own, what is left of its task."""
         told = self._told(stream)
         if told is not None or not is_mirror(stream):
-            return _tombstone(told)
-        left = _tombstone(self._seen.known(mirror_stream(stream)))
+            return left_of(told)
+        left = left_of(self._seen.known(mirror_stream(stream)))
         if left is None:
             return None
-        return Tombstone(mirror_status(Status(left.status), None).value, left.ended_at, left.pruned_at)
+        return Tombstone(mirror_status(Status(left.status), left.outcome).value, left.ended_at, left.pruned_at)
 
     def _told(self, stream: bytes) -> KnownFlow:
         """Return what a flow's own events tell, of a pruned one its record or its tombstone; None when it has none."""
@@ -257,11 +282,13 @@ def _unpruned(told: KnownFlow) -> FlowRecord | None:
     return told if isinstance(told, FlowRecord) and told.pruned_at is None else None
 
 
-def _tombstone(told: KnownFlow | Known) -> Tombstone | None:
-    """Return what is left of what was pruned, None of what was not."""
-    if told is None or isinstance(told, Tombstone):
-        return told
-    return None if told.pruned_at is None else Tombstone(told.status.value, told.ended_at, told.pruned_at)
+def gone_of(seen: Seen, token: str, stream: bytes) -> Pruned | None:
+    """Return what is told of a task that was pruned, or of a flow of which the history was deleted; None of others."""
+    of_task = seen.gone(token, stream)
+    if left_of(seen.known(stream)) is not None or (of_task is None and not is_mirror(stream)):
+        return of_task  # and where no history was deleted, no flow's was
+    of_flow = FlowList(seen).gone(token, stream)
+    return of_task if of_flow is None or of_flow.deleted_at is None else of_flow
 
 
 def _activities(status: str | None) -> Sequence[bool]:

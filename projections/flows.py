@@ -10,11 +10,13 @@ import msgspec
 
 from tallystick.ledger.flows.mirror import mirror_stream
 from tallystick.ledger.flows.record import FlowRecord
+from tallystick.ledger.lifecycle import FlowStatus
 from tallystick.ledger.limits import STALE_BUCKET_MS
 from tallystick.ledger.store.mapping import Database, Transaction
 from tallystick.projections.change import Changes, KnownFlow
 from tallystick.projections.codes import FLOW_CODES
 from tallystick.projections.keys import (
+    FLOW_BLOCKED_BY,
     FLOW_CANCELLING,
     FLOW_ENDED,
     FLOW_MIRROR_ACTIVE,
@@ -37,7 +39,7 @@ _unpack = msgspec.msgpack.Decoder(FlowRecord).decode
 
 
 class FlowBoard:
-    """Every flow as its own events tell it, by id, by status, by owner; those that are being cancelled; by time."""
+    """Every flow as its own events tell it, by id, status, owner and time; what is being cancelled, or is blocked."""
 
     name = NAME
     tables = (Table("rows"), Table("index", of_places=True), Table("tombstones"))
@@ -85,6 +87,8 @@ def entries_of(stream: bytes, record: FlowRecord) -> Iterator[Entry]:
     if record.is_managed:
         yield status_heading(record.status), here
         yield owner_heading(record.owner_key, is_active=record.is_active), here
+        if is_blocked_by_task(record):
+            yield blocked_heading(record.blocked_task_id or ""), here
     else:
         of_task = moment(record.created_at) + mirror_stream(stream)
         yield status_heading(None), of_task
@@ -110,6 +114,16 @@ def ended_place(stream: bytes, record: FlowRecord) -> bytes:
 def ended_heading(status: str) -> bytes:
     """Return the heading of all flows with events of their own that have ended in this status."""
     return FLOW_ENDED + bytes([FLOW_CODES[status]])
+
+
+def is_blocked_by_task(record: FlowRecord) -> bool:
+    """Return whether a task blocks a managed flow: until it is resumed, that is needed."""
+    return record.is_managed and record.status is FlowStatus.BLOCKED and record.blocked_task_id is not None
+
+
+def blocked_heading(task_id: str) -> bytes:
+    """Return the heading of the managed flows that a task blocks."""
+    return FLOW_BLOCKED_BY + digest(task_id)
 
 
 def status_heading(status: str | None) -> bytes:

@@ -10,6 +10,7 @@
     due.marks         class, 1                                  → places, by the moment from which time counts
     flows.rows        id                                        → the row
     flows.index       "S", status, 1; "C"                       → places, by creation: of a status; being cancelled
+                      "B"; digest of a task's id, 6             → places, by creation: managed ones that it blocks
                       "O" or "P"; digest of the owner, 6        → places, by creation: active or ended, of an owner
                       "M" or "N"; digest of the owner, 6        → the same of mirrored flows, under their tasks' places
                       "Q"                                       → places of active managed flows, by their last move
@@ -33,7 +34,11 @@ NAME_BYTES = 6  # a name whose digest is another's is told apart by the row
 
 
 class NameKind(IntEnum):
-    """What a name is to the tasks that are found by it. Sessions have two kinds, so that active tasks come first."""
+    """What a name is to the tasks that are found by it.
+
+    Sessions have two kinds, so that active tasks come first. A task at work has its flow's name twice, so that one is
+    found among however many that have ended.
+    """
 
     RUN = 1
     PARENT = 2
@@ -44,6 +49,7 @@ class NameKind(IntEnum):
     CHILD_ACTIVE = 7
     CHILD_ENDED = 8
     FLOW = 9
+    FLOW_ACTIVE = 10
 
 
 ACTIVE_KINDS = (NameKind.OWNER_ACTIVE, NameKind.REQUESTER_ACTIVE, NameKind.CHILD_ACTIVE)
@@ -55,10 +61,11 @@ ENDPOINT, SESSION, UNCONFIRMED, STUCK, WITHHELD = b"E", b"S", b"U", b"X", b"W"
 """The kinds of headings of the outbox: of each endpoint, of each session, of all that have to be confirmed, of all that
 wait for an operator, and of all that wait for work below their task."""
 
-FLOW_STATUS, FLOW_CANCELLING, FLOW_QUIET, FLOW_ENDED = b"S", b"C", b"Q", b"E"
+FLOW_STATUS, FLOW_CANCELLING, FLOW_BLOCKED_BY, FLOW_QUIET, FLOW_ENDED = b"S", b"C", b"B", b"Q", b"E"
 FLOW_OWNER_ACTIVE, FLOW_OWNER_ENDED, FLOW_MIRROR_ACTIVE, FLOW_MIRROR_ENDED = b"O", b"P", b"M", b"N"
 
 _RUN, _PARENT, _FLOW = bytes([NameKind.RUN]), bytes([NameKind.PARENT]), bytes([NameKind.FLOW])
+_FLOW_ACTIVE = bytes([NameKind.FLOW_ACTIVE])
 _ACTIVE = tuple(bytes([kind]) for kind in ACTIVE_KINDS)
 _ENDED = tuple(bytes([kind]) for kind in ENDED_KINDS)
 _CELLS = {
@@ -105,7 +112,7 @@ def name_heading(kind: NameKind, name: str) -> bytes:
 
 def name_headings(record: TaskRecord) -> list[bytes]:
     """Return the headings of a task in the index of names."""
-    headings = session_headings(record)
+    headings = changing_headings(record)
     if record.run_id is not None:
         headings.append(_RUN + digest(record.run_id))
     if record.parent_task_id is not None:
@@ -115,7 +122,7 @@ def name_headings(record: TaskRecord) -> list[bytes]:
     return headings
 
 
-def session_headings(record: TaskRecord) -> list[bytes]:
+def changing_headings(record: TaskRecord) -> list[bytes]:
     """Return those of the headings that change when the task ends."""
     owner, requester = record.owner_key, record.requester_session_key
     of_owner, of_requester, of_child = _ACTIVE if record.is_active else _ENDED
@@ -126,6 +133,8 @@ def session_headings(record: TaskRecord) -> list[bytes]:
         headings.append(of_requester + _session_digest(requester))
     if record.child_session_key is not None:
         headings.append(of_child + digest(record.child_session_key))
+    if record.parent_flow_id is not None and record.is_active and not has_mirror(record):
+        headings.append(_FLOW_ACTIVE + digest(record.parent_flow_id))
     return headings
 
 

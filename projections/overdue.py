@@ -6,13 +6,14 @@ valid within its block. What the rules of an audit make of it is theirs: this on
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from itertools import chain, islice
 from operator import itemgetter
 from typing import TypeAlias
 
 from msgspec import Struct
 
-from tallystick.ledger.flows.mirror import mirror_stream
+from tallystick.ledger.flows.mirror import has_mirror, is_mirror, mirror_stream
 from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.ids import id_bytes_or_none
 from tallystick.ledger.lifecycle import TERMINAL, FlowStatus, Runtime, Status
@@ -23,7 +24,14 @@ from tallystick.projections.change import Changes
 from tallystick.projections.codes import RUNTIME_CODES, STATUS_CODES
 from tallystick.projections.due import Due, DueKind, DueRules
 from tallystick.projections.flow_list import FlowList
-from tallystick.projections.flows import ended_heading, ended_place, quiet_place, status_heading
+from tallystick.projections.flows import (
+    blocked_heading,
+    ended_heading,
+    ended_place,
+    is_blocked_by_task,
+    quiet_place,
+    status_heading,
+)
 from tallystick.projections.keys import ENDPOINT, FLOW_CANCELLING, FLOW_QUIET, STUCK, cell_heading
 from tallystick.projections.places import moment, oldest_first, stream_of
 from tallystick.projections.quarantine import Quarantined, in_order
@@ -158,8 +166,7 @@ def blocked_flows(seen: Seen, limit: int | None = None) -> FlowRecords:
     """Return the managed flows that a task blocks, the oldest first."""
 
     def fits(record: FlowRecord) -> bytes | None:
-        is_blocked = record.is_managed and record.status is FlowStatus.BLOCKED and record.blocked_task_id is not None
-        return moment(record.created_at) + record.stream if is_blocked else None
+        return moment(record.created_at) + record.stream if is_blocked_by_task(record) else None
 
     return list(islice(_flows_among(seen, _flows_under(seen, status_heading(FlowStatus.BLOCKED)), fits), limit))
 
@@ -186,19 +193,24 @@ def ended_flows(
 ) -> FlowRecords:
     """Return the flows that ended until the moment (ms, included) that is given for their status, the first first.
 
-    Statuses that are left out are not looked at; of mirrored flows these are the ones whose own events end them. A
-    look that goes on behind the last one gets to those after it.
+    Statuses that are left out are not looked at. A mirrored flow whose first task is there is not among them, however
+    it ended: it goes with that. A look that goes on behind the last one gets to those after it.
     """
     begin = b"" if after is None else ended_place(after.stream, after)
 
+    def goes_with_task(stream: bytes) -> bool:
+        first = seen.task(mirror_stream(stream)) if is_mirror(stream) else None
+        return first is not None and has_mirror(first)
+
     def fits(record: FlowRecord) -> bytes | None:
-        if record.is_active or record.status not in until:
+        if record.is_active or record.status not in until or goes_with_task(record.stream):
             return None
         here = ended_place(record.stream, record)
         return here if begin < here < moment(until[record.status] + 1) else None
 
     under = [_flows_under(seen, ended_heading(status), until=last, first=begin) for status, last in until.items()]
-    return list(islice(_flows_among(seen, heapq.merge(*under), fits), limit))
+    stored = (here for here in heapq.merge(*under) if not goes_with_task(stream_of(here)))
+    return list(islice(_flows_among(seen, stored, fits), limit))
 
 
 # What belongs to a task or a flow.
@@ -213,6 +225,42 @@ def flow_of(seen: Seen, task: TaskRecord) -> FlowRecord | None:
 def own_mirror(seen: Seen, task: TaskRecord) -> FlowRecord | None:
     """Return what the events of the flow that mirrors a task tell of it; None when it has none, or was pruned."""
     return FlowList(seen).own(mirror_stream(task.stream))
+
+
+class Blocked:
+    """Which flows tasks block: each question costs what is found. Valid within its snapshot's block."""
+
+    def __init__(self, seen: Seen) -> None:
+        self._seen, self._found = seen, FlowList(seen)
+
+    def by(self, task_id: str) -> FlowRecord | None:
+        """Return a managed flow that this task blocks; None when it blocks none."""
+        unseen = self._found.unseen()
+        stored = (stream_of(here) for here in _flows_under(self._seen, blocked_heading(task_id)))
+        known = (self._found.own(stream) for stream in stored if stream not in unseen)
+        found = (own for own in known if own is not None and own.blocked_task_id == task_id)
+        return self._told.get(task_id) or next(filter(is_blocked_by_task, found), None)
+
+    @cached_property
+    def _told(self) -> dict[str, FlowRecord]:
+        """Those that the index does not know, by the ids of the tasks."""
+        own = (self._found.own(stream) for stream in self._found.unseen())
+        return {flow.blocked_task_id or "": flow for flow in own if flow is not None and is_blocked_by_task(flow)}
+
+
+def another_of_mirror(seen: Seen, task: TaskRecord) -> TaskRecord | None:
+    """Return another task of the flow that mirrors this one; None when there is none, or no such flow any more."""
+    if not has_mirror(task) or task.parent_flow_id is None or flow_of(seen, task) is None:
+        return None
+    return seen.any_of_flow(task.parent_flow_id)
+
+
+def at_work_of(seen: Seen, flow: FlowRecord) -> TaskRecord | None:
+    """Return a task of a flow that is at work; None when there is none."""
+    first = None if flow.is_managed else seen.task(mirror_stream(flow.stream))
+    if first is not None and first.is_active and has_mirror(first):
+        return first
+    return seen.any_of_flow(flow.flow_id, at_work=True)
 
 
 def active_below(seen: Seen, task_id: str, limit: int | None = None) -> Records:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from tallystick.ledger.errors import Corrupt
+from tallystick.ledger.errors import Corrupt, Pruned
 from tallystick.ledger.limits import BOARD_ROWS_MAX
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import EventLog
@@ -88,6 +88,12 @@ class Reader:
     def family(self, stream: bytes) -> Family | None:
         """As `family_of`: a task and all below it."""
         return self.answer(lambda seen: family_of(seen, stream))
+
+    def gone(self, token: str, stream: bytes) -> Pruned | None:
+        """Return what is told of a task or a flow that was pruned; None of what is there, or never was."""
+        from tallystick.projections.flow_list import gone_of  # noqa: PLC0415 - whoever finds what is there does without
+
+        return self.answer(lambda seen: gone_of(seen, token, stream))
 
     def find(self, token: str) -> TaskRecord:
         """As `Seen.find`."""

@@ -95,6 +95,7 @@ _RARE = (
     "cleanup_begun_at",
     "lease_ms",
     "noted",
+    "imported",
 )
 _MOMENTS = ("last_event_at", "started_at", "ended_at", "progress_at")
 
@@ -102,8 +103,9 @@ _FIELDS: dict[str, FieldInfo] = {field.name: field for field in fields(TaskRecor
 _PLACES = {name: place for place, name in enumerate(_FIELDS)}
 _BODY = tuple(name for name in _FIELDS if name not in {"task_id", *_HEAD, *_RARE})
 _ABSENT = tuple(_FIELDS[name].default for name in _RARE)
-# Where a row may end: without any of these; with messages, its retention's end, progress, what a creation may say.
-_CUTS = (0, 2, 3, 7, 13)
+# Where a row may end: without any of these; with messages, its retention's end, progress, what a creation may say; all
+# that this ledger recorded.
+_CUTS = (0, 2, 3, 7, 13, _RARE.index("imported"))
 
 Row: type[Any] = msgspec.defstruct(
     "Row",
@@ -219,7 +221,8 @@ def as_record(stream: bytes, row: Any) -> TaskRecord:
 def pack_tombstone(record: TaskRecord | FlowRecord) -> bytes:
     """Return the bytes that stay of a pruned task or flow."""
     assert record.pruned_at is not None, "only what was pruned has a tombstone"
-    return _encode(Tombstone(record.status.value, record.ended_at, record.pruned_at))
+    outcome = record.terminal_outcome if isinstance(record, TaskRecord) else None
+    return _encode(Tombstone(record.status.value, record.ended_at, record.pruned_at, outcome))
 
 
 def shape_hash() -> str:

@@ -2,10 +2,10 @@
 
 import heapq
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from operator import itemgetter
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from tallystick.ledger import fields
 from tallystick.ledger.errors import NotFound, Pruned
@@ -14,12 +14,13 @@ from tallystick.ledger.flows.mirror import has_mirror
 from tallystick.ledger.ids import id_bytes_or_none
 from tallystick.ledger.limits import BOARD_ROWS_MAX, PAGE_ROWS_MAX, TIME_MS_MAX
 from tallystick.ledger.record import TaskRecord
-from tallystick.ledger.store.port import EventLog
+from tallystick.ledger.store.port import EventLog, Stored
 from tallystick.projections import board, counts, due, outbox
 from tallystick.projections.catch_up import flows_known_at, known_at
-from tallystick.projections.change import Changes, Known, KnownFlow, Tombstone, changes_of, nothing_known
+from tallystick.projections.change import Changes, Known, KnownFlow, changes_of, nothing_known
 from tallystick.projections.counts import CELLS, Cell, Counts, cell_of, counts_of, moves
 from tallystick.projections.due import ALL_KINDS, Due, DueKind, DueRules, dues_of
+from tallystick.projections.gone import TASK, gone, left_of
 from tallystick.projections.keys import ENDPOINT, SESSION, STUCK, WITHHELD, NameKind, cell_in, name_heading, place
 from tallystick.projections.outbox import OutboxCounts, Slot
 from tallystick.projections.overlay import Overlay
@@ -60,14 +61,24 @@ class Seen:
     def get(self, task_id: str) -> TaskRecord:
         """Return the record of a task. Raises `NotFound`, or `Pruned` when retention removed it."""
         stream = id_bytes_or_none(task_id)
-        known = None if stream is None else self.known(stream)
-        if isinstance(known, Tombstone):
-            raise Pruned(task_id, status=known.status, ended_at=known.ended_at, pruned_at=known.pruned_at)
-        if known is None:
+        if stream is None:
             raise NotFound(task_id)
-        if known.pruned_at is not None:
-            raise Pruned(task_id, status=known.status, ended_at=known.ended_at, pruned_at=known.pruned_at)
-        return known
+        return self.task(stream) or self._missing(task_id, stream)
+
+    def _missing(self, task_id: str, stream: bytes) -> NoReturn:
+        from tallystick.projections.flow_list import gone_of  # noqa: PLC0415 - what is there is found without
+
+        told = gone_of(self, task_id, stream)
+        raise NotFound(task_id) if told is None else told
+
+    def gone(self, token: str, stream: bytes) -> Pruned | None:
+        """Return what is told of a task that was pruned; None of what is there, or never was."""
+        left = left_of(self.known(stream))
+        return gone(token, stream, self.history(stream), left, None if left is None else TASK)
+
+    def history(self, stream: bytes) -> Sequence[Stored]:
+        """Return what the log has of a task or a flow."""
+        return self._log.stream(stream)
 
     def records(self, streams: Collection[bytes]) -> dict[bytes, TaskRecord]:
         """Return the records of many tasks at once; those that are not there, or were pruned, are left out."""
@@ -102,6 +113,20 @@ class Seen:
         found.sort(key=itemgetter(0), reverse=True)
         return [record for _, record in found]
 
+    def any_of_flow(self, flow_id: str, *, at_work: bool = False) -> TaskRecord | None:
+        """Return one of the tasks that say that they are of this flow, or one at work; None when there is none.
+
+        Looks at no other, however many there are.
+        """
+        told = (task for task in self.overlay.of_flow(flow_id) if task.is_active or not at_work)
+        found = next(told, None)
+        if found is None and self.sight is not None:
+            heading = name_heading(NameKind.FLOW_ACTIVE if at_work else NameKind.FLOW, flow_id)
+            places = newest_first(self.sight.txn, self.sight.tables[board.NAME][board.NAMES], [heading], Span())
+            rows = self._rows_at(self.sight, places)
+            found = next((_record(entry) for entry in rows if entry[1].parent_flow_id == flow_id), None)
+        return found
+
     def flows_behind(self, position: int) -> frozenset[bytes]:
         """Return the flows that have events behind a position that the rows of the tasks have."""
         found = self.overlay.flows_behind.get(position)
@@ -131,7 +156,7 @@ class Seen:
             tasks = self._first(query, _ALL_CELLS, 1)
             if tasks:
                 return tasks[0]
-        raise NotFound(token)
+        raise NotFound(token) if stream is None else self._missing(token, stream)
 
     def list(self, query: Query) -> Page:
         """Return the newest tasks that pass a query, and where its next page begins.

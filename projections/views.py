@@ -32,7 +32,7 @@ from tallystick.projections.projection import Projection, Table
 from tallystick.projections.quarantine import Quarantine
 from tallystick.projections.rows import shape_hash
 
-VIEWS_FORMAT = 2
+VIEWS_FORMAT = 3
 
 PROJECTIONS: tuple[Projection, ...] = (Board(), Counting(), DueMarks(), Outbox(), FlowBoard(), Quarantine())
 

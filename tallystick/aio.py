@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, BinaryIO, ParamSpec, Self, TypeVar, Unpack
 
 from tallystick.actors.caretaking.closers import Closer
 from tallystick.actors.courier.waker import OnWake
@@ -48,8 +48,13 @@ if TYPE_CHECKING:  # loaded by the process that makes one
     from tallystick.auditing import Audit
     from tallystick.backup import Backup
     from tallystick.explaining import Explanation
+    from tallystick.exports.exporting import Exported
+    from tallystick.imports.taking import Taken
     from tallystick.ledger.upkeep.finding import Code, Severity
     from tallystick.maintenance import Maintenance
+    from tallystick.past import Past
+    from tallystick.projections.attested import Attestation
+    from tallystick.why import Why
 
 READING_THREADS = 2
 
@@ -157,9 +162,19 @@ class AsyncLedger:
         """As `Ledger.timeline`."""
         return await self._read(self.house.readings.timeline, token)
 
-    async def state_at(self, token: str, *, position: int | None = None, at: int | None = None) -> Record:
+    async def state_at(
+        self, token: str, *, position: int | None = None, at: int | None = None, by: str = "recorded"
+    ) -> Record:
         """As `Ledger.state_at`."""
-        return await self._read(self.house.readings.state_at, token, position=position, at=at)
+        return await self._read(self.house.readings.state_at, token, position=position, at=at, by=by)
+
+    async def replay(self, *, position: int | None = None, at: int | None = None, by: str = "recorded") -> "Past":
+        """As `Ledger.replay`."""
+        return await asyncio.to_thread(self.house.readings.replay, position=position, at=at, by=by)
+
+    async def why(self, token: str, *, position: int | None = None, at: int | None = None) -> "Why":
+        """As `Ledger.why`."""
+        return await self._read(self.house.readings.why, token, position=position, at=at)
 
     def probe(self, runtime: Runtime | str, probe: Probe) -> Awaitable[None]:
         """As `Ledger.probe`, at once; a coroutine function runs on this loop. Need not be awaited."""
@@ -282,9 +297,59 @@ class AsyncLedger:
             self.house.delete_archives, before=before, recorded_before=recorded_before, reason=reason
         )
 
+    async def export(
+        self,
+        format: str,
+        out: "BinaryIO | str | os.PathLike[str]",
+        *,
+        rows: str | None = None,
+        lookup: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        after: int | None = None,
+        until_position: int | None = None,
+    ) -> "Exported":
+        """As `Ledger.export`; a stream is written to on another thread. Whoever gives up waiting does not stop it."""
+        selected = {"lookup": lookup, "since": since, "until": until, "after": after, "until_position": until_position}
+        return await asyncio.to_thread(self.house.export, format, out, rows=rows, **selected)
+
+    async def import_openclaw(self, path: str | os.PathLike[str], *, dry_run: bool = False) -> "Taken":
+        """As `Ledger.import_openclaw`. Whoever gives up waiting does not stop it."""
+        return await asyncio.to_thread(self.house.import_openclaw, path, dry_run=dry_run)
+
     async def backup(self, path: str | os.PathLike[str]) -> "Backup":
         """As `Ledger.backup`. Whoever gives up waiting does not stop it."""
         return await asyncio.to_thread(self.house.backup, path)  # the threads that read have other things to do
+
+    async def checkpoint(self) -> bytes:
+        """As `Ledger.checkpoint`."""
+        from tallystick.checkpoints import newest
+
+        return await asyncio.to_thread(newest, self.house)  # which may wait for another process
+
+    async def add_checkpoint(self, note: bytes, *keys: str) -> bytes:
+        """As `Ledger.add_checkpoint`."""
+        from tallystick.checkpoints import add
+
+        return await asyncio.to_thread(add, self.house, note, *keys)
+
+    async def attest(self) -> "Attestation":
+        """As `Ledger.attest`. Whoever gives up waiting does not stop it."""
+        from tallystick.attestations import attest
+
+        return await asyncio.to_thread(attest, self.house)
+
+    async def prove(self, lookup: str | int, *, version: int | None = None) -> bytes:
+        """As `Ledger.prove`."""
+        from tallystick.checkpoints import prove
+
+        return await self._read(prove, self.house, lookup, version)
+
+    async def prove_from(self, old: int | bytes) -> bytes:
+        """As `Ledger.prove_from`."""
+        from tallystick.checkpoints import prove_from
+
+        return await self._read(prove_from, self.house, old)
 
     async def status(self) -> LedgerStatus:
         """As `Ledger.status`."""

@@ -28,12 +28,14 @@ class Audit(Struct, frozen=True, kw_only=True):
     """What is amiss: the findings that were asked for, errors first, then the oldest; and a summary of all of them.
 
     `filtered` is how many findings pass the filters, however many of them are shown, and `worst` how bad those are.
+    `unjudged` is how many silent tasks are not judged: more are alive than is told beside the log, so each may be.
     """
 
     findings: list[Finding]
     summary: Summary
     filtered: int
     worst: Severity | None = None
+    unjudged: int = 0
 
 
 def audit(
@@ -49,18 +51,28 @@ def audit(
     of_code = None if code is None else _one_of("code", code, Code)
     if limit is not None:
         fields.whole("limit", limit, least=1, most=UPKEEP_STEPS_MAX)
-    findings = all_findings(readings, now)
+    findings, unjudged = _all(readings, now)
     passing = chosen(findings, of_severity, of_code)
     worst = passing[0].severity if passing else None  # errors come first
-    return Audit(findings=passing[:limit], summary=summary_of(findings), filtered=len(passing), worst=worst)
+    return Audit(
+        findings=passing[:limit],
+        summary=summary_of(findings),
+        filtered=len(passing),
+        worst=worst,
+        unjudged=unjudged,
+    )
 
 
 def all_findings(readings: Readings, now: int) -> list[Finding]:
     """Return everything that is amiss, errors first, then the oldest."""
+    return _all(readings, now)[0]
+
+
+def _all(readings: Readings, now: int) -> tuple[list[Finding], int]:
     seen = readings.reader.answer(
         lambda seen: found(seen, readings.log, now, readings.rules, is_alive=process_is_alive)
     )
-    return ordered([*seen.findings, *stalled(readings, now)])
+    return ordered([*seen.findings, *stalled(readings, now)]), seen.unjudged
 
 
 def process_is_alive(task: TaskRecord) -> bool:

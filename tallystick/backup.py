@@ -76,7 +76,7 @@ def make(ledger: Path, target: Path, *, now: int, progressed: Progressed = nobod
     began = time.monotonic()
     check_outside(ledger, target)
     with _opened(ledger) as log, Unfinished(target) as place:
-        copied = copy_all(ledger, log, place.path, links=True)
+        copied = copy_all(ledger, log, place.path)
         found, tasks = _looked_at(place.path, progressed)
         if not found.ok:
             _check_same(found, verify(log), target)
@@ -109,7 +109,7 @@ def restore(backup: Path, target: Path, *, progressed: Progressed = nobody) -> B
         found = verify(log, progress=progressed)
         _check_noted(found, noted, backup)
         with Unfinished(target) as place:
-            copied = copy_all(backup, log, place.path, links=False)
+            copied = copy_all(backup, log, place.path)
             found, tasks = _looked_at(place.path, progressed)
             _check_noted(found, noted, target)
             size = _bytes_below(place.path)
@@ -130,21 +130,24 @@ def _opened(ledger: Path) -> DiskLog:
     return DiskLog.open(ledger / LOG_FOLDER, readonly=True)
 
 
-def copy_all(ledger: Path, log: DiskLog, place: Path, *, links: bool) -> int:
+def copy_all(ledger: Path, log: DiskLog, place: Path) -> int:
     """Copy the log, then what the archive has by then, and the configuration. Returns how many segments there are.
 
     In this order, because a segment is in the archive before it leaves the log: what the copied log lacks was there.
     """
     (place / LOG_FOLDER).mkdir(0o700)
     log.environment.copy(place / LOG_FOLDER)
-    segments = _copy_archive(log.archive.folder, place / LOG_FOLDER / log.archive.folder.name, links=links)
+    segments = _copy_archive(log.archive.folder, place / LOG_FOLDER / log.archive.folder.name)
     with suppress(FileNotFoundError):
         _write(place / CONFIG_NAME, (ledger / CONFIG_NAME).read_bytes())
     return segments
 
 
-def _copy_archive(source: Path, target: Path, *, links: bool) -> int:
-    """Copy the archive as of one moment. Its files never change, so a link is as good as a copy where one can be."""
+def _copy_archive(source: Path, target: Path) -> int:
+    """Copy the archive as of one moment.
+
+    Its files never change, but a link to one would be the same bytes on the same disk: damaged where that is.
+    """
     if not source.is_dir():
         return 0
     target.mkdir(0o700)
@@ -155,7 +158,7 @@ def _copy_archive(source: Path, target: Path, *, links: bool) -> int:
             for path in sorted(source.iterdir()):
                 place = files.range_of(path.name)
                 if place is not None and (segments is None or place in wanted):
-                    _link_or_copy(path, target / path.name, links=links)
+                    _copy(path, target / path.name)
         except FileNotFoundError:
             continue  # deleted meanwhile
         if segments == _listed(source):
@@ -180,19 +183,14 @@ def _drop_deleted(target: Path, segments: tuple[Entry, ...]) -> None:
             (target / files.name_of(entry.first, entry.last)).unlink(missing_ok=True)
 
 
-def _link_or_copy(source: Path, target: Path, *, links: bool) -> None:
+def _copy(source: Path, target: Path) -> None:
     if target.exists():
         return
-    if links:
-        with suppress(OSError):  # another file system, or one without links
-            os.link(source, target)
-            return
-        if not source.exists():
-            raise FileNotFoundError(source)
-    file = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(file, "wb") as copy, source.open("rb") as original:
-        os.fchmod(file, 0o600)
-        shutil.copyfileobj(original, copy, 1 << 20)
+    with source.open("rb") as original:  # first: one that is gone leaves nothing
+        file = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(file, "wb") as copy:
+            os.fchmod(file, 0o600)
+            shutil.copyfileobj(original, copy, 1 << 20)
 
 
 def _write(path: Path, content: bytes) -> None:

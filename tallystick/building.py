@@ -20,6 +20,7 @@ from tallystick.house import House
 from tallystick.ledger import fields
 from tallystick.ledger.clock import Clock, system_clock
 from tallystick.ledger.errors import InvalidInput
+from tallystick.ledger.ids import id_text
 from tallystick.ledger.limits import KEY_BYTES_MAX, TIME_MS_MAX
 from tallystick.ledger.store.port import EventLog
 from tallystick.outlets import hook_of, telling_of
@@ -69,6 +70,10 @@ def build(
     if read_only:
         readings = Readings.open(folder, rules=due_rules(settings))
         return House(readings, clock=clock, actor=speaker, settings=settings, loop=loop)
+    if settings.integrity.key:
+        from tallystick.keyring import Keyring
+
+        Keyring(settings.integrity, folder).keys()  # who opens a ledger hears at once that it could not be signed
     Readings.prepare(folder)
     lock = OwnerLock.take_over(folder, this_process(now))
     return own(folder, settings, clock=clock, actor=speaker, lock=lock, redact=redact, metrics=metrics, loop=loop)
@@ -164,6 +169,7 @@ def assemble(
     log: EventLog = readings.log
     telling = telling_of(log, settings, redact)
     system = System(log, models, clock, live_max=settings.actors.live, telling=telling)
+    system.directory.epitaph = system.flows.epitaph = lambda stream: readings.reader.gone(id_text(stream), stream)
     if lock is not None:
         system.journal.note_first(owner_note(lock.who))
     supervision = oversight(settings, clock, opened_at=log.head(), before=kept_by(log))
@@ -174,7 +180,7 @@ def assemble(
         by_hand = pace(settings, clock).by_hand
         system.deliver(readings.reader, pacing=Pacing(**settings.outbox), by_hand=by_hand, loop=loop)
         take_care(system, readings.reader, settings, clock)
-        keep_up(system, readings.reader, readings.rules, settings, clock)
+        keep_up(system, readings, settings, clock)
     house = House(
         readings, clock=clock, actor=actor, system=system, lock=lock, supervision=supervision, settings=settings
     )
@@ -187,5 +193,11 @@ def assemble(
         house.close()
         raise
     system.start()
+    if settings.integrity.origin is not None:
+        from tallystick.checkpoints import notary_of
+
+        house.notary = notary_of(system, settings.integrity, clock, readings.folder)
+        if house.notary is not None:
+            house.notary.begin()
     system.ask_supervisor(Settle(), SETTLE_S)
     return house

@@ -5,7 +5,7 @@ Whoever asks rings, and waits for a note in the log that says what became of it.
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -15,12 +15,15 @@ import msgspec
 from msgspec import Struct
 
 from tallystick.actors.courtesy import Courtesy
+from tallystick.actors.dispatcher import MS_PER_S
 from tallystick.actors.future import LightFuture
 from tallystick.actors.log import logger
 from tallystick.actors.projector import go_on
-from tallystick.actors.watching.orders import Sweep
+from tallystick.actors.watching.orders import Look
 from tallystick.ledger.archive.sealing import Sealing
 from tallystick.ledger.errors import Closed, TallystickError
+from tallystick.ledger.ids import id_bytes
+from tallystick.ledger.limits import PROBE_LIMIT_MS
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.store.port import EventLog
 from tallystick.ledger.upkeep.deeds import DEEDS
@@ -31,7 +34,7 @@ from tallystick.planning import planned
 from tallystick.projections.acknowledged import note_of
 from tallystick.projections.agenda import Damages
 from tallystick.projections.rebuild import rebuild
-from tallystick.sharing.bell import DOOR_NAME, UPKEEP, ring
+from tallystick.sharing.bell import ASKED_BYTES_MAX, DOOR_NAME, UPKEEP, ring
 from tallystick.sharing.ownership import Ownership
 
 log = logger("face")
@@ -39,10 +42,15 @@ log = logger("face")
 CHORES = frozenset(Action) - DEEDS - {Action.ARCHIVE}
 """What the owner of a ledger does, from wherever it is asked."""
 
-ANSWER_S_MAX = 10.0
-"""How long whoever asks the owner for its chores waits for what became of them."""
+ANSWER_S_MAX = PROBE_LIMIT_MS / MS_PER_S + 20.0
+"""How long whoever asks the owner for its chores waits for what became of them.
+
+The owner asks its probes, and a probe that hangs is given up after PROBE_LIMIT_MS: whoever waited no longer would never
+hear of any chore beside one. The rest is for looking at a large ledger, and for writing.
+"""
 
 _LOOK_S = 0.02
+_ALIVE_S = 1.0
 _ID_BYTES = 8
 _NOTE = b"upkeep"
 _NOT_HERE = "nobody here may judge: whoever opens the ledger with its probes does"
@@ -93,31 +101,35 @@ def do(owner: Ownership, steps: Sequence[Step], damages: Damages, actor: str) ->
 
 
 def archive(owner: Ownership, step: Step, after_ms: int) -> Became:
-    """Move a range of the log into the archive, and what is due after it if the owner does that by itself."""
+    """Move the log into the archive up to the end of a range that is due, and no more than that."""
     event_log = owner.readings.log
     assert isinstance(event_log, DiskLog), "another one has no archive"
     upkeep, last = owner.system.upkeep, int(step.token.rpartition("-")[2])
     if upkeep is not None:
-        upkeep.ask(None)
+        upkeep.archive(last)
     else:
-        sealing, courtesy = Sealing(event_log), Courtesy()
-        try:
-            if sealing.due(owner.clock(), after_ms) is not None:
-                while sealing.step():
-                    courtesy.pause()
-        finally:
-            sealing.close()
+        _seal(event_log, owner.clock(), after_ms, last)
     if event_log.archived() >= last:
         return Outcome.DONE, None
     return Outcome.LEFT, "it could not be moved now; it is tried again"
 
 
+def _seal(event_log: DiskLog, now: int, after_ms: int, last: int) -> None:
+    sealing, courtesy = Sealing(event_log), Courtesy()
+    try:
+        while (wanted := sealing.due(now, after_ms)) is not None and wanted[-1] <= last:
+            while sealing.step():
+                courtesy.pause()
+    finally:
+        sealing.close()
+
+
 def _judge(owner: Ownership, steps: Sequence[Step]) -> dict[Subject, Became]:
-    """Have the supervisor look at once; what was due of a task that has not changed then is left to it."""
+    """Have the supervisor look into the tasks; what was due of one that has not changed then is left to it."""
     supervisor = owner.system.supervisor
     if supervisor is None or not supervisor.judges:
         return {subject_of(step): (Outcome.LEFT, _NOT_HERE) for step in steps}
-    owner.system.ask_supervisor(Sweep(), None)
+    owner.system.ask_supervisor(Look(frozenset(id_bytes(step.token) for step in steps)), None)
     became: dict[Subject, Became] = {}
     for step in steps:
         is_done = step.action is Action.ASK or _has_gone_on(owner, step)
@@ -156,6 +168,13 @@ def _acknowledge(owner: Ownership, token: str, damages: Damages, actor: str) -> 
 # From another process.
 
 
+class _Asked(Struct, frozen=True, array_like=True):
+    """What somebody asks the owner for, and who asks."""
+
+    actor: str
+    subjects: list[Subject]
+
+
 class _Told(Struct, frozen=True, array_like=True):
     """What became of what somebody asked for."""
 
@@ -165,24 +184,55 @@ class _Told(Struct, frozen=True, array_like=True):
 
 _pack = msgspec.msgpack.Encoder().encode
 _read = msgspec.msgpack.Decoder(_Told).decode
+_read_asked = msgspec.msgpack.Decoder(_Asked).decode
 
 
 def ask_for(folder: Path, event_log: EventLog, steps: Sequence[Step], actor: str) -> dict[Subject, Became]:
-    """Ask the owner, another process, for its chores; return what became of these steps."""
-    request = os.urandom(_ID_BYTES)
-    owner = live_owner(folder)
-    waited_for = "the owner" if owner is None else str(owner)
+    """Ask the owner, another process, for these of its chores and no others; return what became of each."""
     became: dict[Subject, Became] = {}
-    if ring(folder / DOOR_NAME, UPKEEP + request + actor.encode()):
-        deadline = time.monotonic() + ANSWER_S_MAX
-        while (told := _told(event_log, request)) is None and time.monotonic() < deadline:
-            time.sleep(_LOOK_S)
-        became = {(kind, token, action): (outcome, why) for kind, token, action, outcome, why in told or ()}
+    for asked in _portions([subject_of(step) for step in steps], actor):
+        became.update(_ask(folder, event_log, asked))
+    return became
+
+
+def _portions(subjects: Sequence[Subject], actor: str) -> Iterator[_Asked]:
+    """Yield what fits into one message each."""
+    count = len(subjects)
+    while subjects:
+        asked = _Asked(actor, list(subjects[:count]))
+        if count > 1 and len(_pack(asked)) > ASKED_BYTES_MAX:
+            count = (count + 1) // 2
+            continue
+        yield asked
+        subjects = subjects[count:]
+
+
+def _ask(folder: Path, event_log: EventLog, asked: _Asked) -> dict[Subject, Became]:
+    request, owner = os.urandom(_ID_BYTES), live_owner(folder)
+    waited_for = "the owner" if owner is None else str(owner)
+    if not ring(folder / DOOR_NAME, UPKEEP + request + _pack(asked)):
+        return dict.fromkeys(asked.subjects, (Outcome.LEFT, f"{waited_for} does not hear"))
+    told = _answer_to(folder, event_log, request)
+    if told is None:
         unanswered = f"{waited_for} has not said in {ANSWER_S_MAX:.0f} s what became of it"
-        missed: Became = (Outcome.LEFT, unanswered) if told is None else (Outcome.SKIPPED, "it is not amiss any more")
-    else:
-        missed = Outcome.LEFT, f"{waited_for} does not hear"
-    return {subject_of(step): became.get(subject_of(step), missed) for step in steps}
+        return dict.fromkeys(asked.subjects, (Outcome.LEFT, unanswered))
+    became = {(kind, token, action): (outcome, why) for kind, token, action, outcome, why in told}
+    missed: Became = (Outcome.SKIPPED, "it is not amiss any more")
+    return {subject: became.get(subject, missed) for subject in asked.subjects}
+
+
+def _answer_to(
+    folder: Path, event_log: EventLog, request: bytes
+) -> list[tuple[Kind, str, Action, Outcome, str | None]] | None:
+    """Wait for what became of a request; None when nobody has said so in time, or nobody owns the ledger any more."""
+    deadline, look_at = time.monotonic() + ANSWER_S_MAX, time.monotonic() + _ALIVE_S
+    while (told := _told(event_log, request)) is None and (now := time.monotonic()) < deadline:
+        if now >= look_at:
+            look_at = now + _ALIVE_S
+            if live_owner(folder) is None:
+                break
+        time.sleep(_LOOK_S)
+    return told
 
 
 def _told(event_log: EventLog, request: bytes) -> list[tuple[Kind, str, Action, Outcome, str | None]] | None:
@@ -194,14 +244,20 @@ def _told(event_log: EventLog, request: bytes) -> list[tuple[Kind, str, Action, 
 
 
 def attend(owner: Ownership, message: bytes) -> None:
-    """Do the owner's chores for another process that rang, and note what became of them. Never raises."""
-    request, actor = message[len(UPKEEP) :][:_ID_BYTES], message[len(UPKEEP) + _ID_BYTES :]
-    if len(request) != _ID_BYTES:
+    """Do what another process asks for that rang, if that is still to be done, and note what became of it.
+
+    Never raises. What nobody asked for is left alone, however much it is amiss.
+    """
+    request, said = message[len(UPKEEP) :][:_ID_BYTES], message[len(UPKEEP) + _ID_BYTES :]
+    try:
+        asked = _read_asked(said)
+    except msgspec.MsgspecError:  # another version asks: it hears that nobody answers
         return
     try:
         plan = planned(owner.readings, owner.clock(), judging=owner.judging())
-        chores = [step for step in plan.steps if step.action in CHORES]
-        became = do(owner, chores, plan.damages, actor.decode(errors="replace") or "unknown")
+        wanted = frozenset(asked.subjects)
+        chores = [step for step in chores_among(plan.steps) if subject_of(step) in wanted]
+        became = do(owner, chores, plan.damages, asked.actor)
         told = _Told(request, [(*subject, *each) for subject, each in became.items()])
         owner.system.keep(_NOTE + request[:1], _pack(told))
     except Closed:

@@ -15,15 +15,19 @@ from tallystick.ledger.lifecycle import TERMINAL, Runtime
 from tallystick.ledger.limits import (
     ACTORS_LIVE_MAX,
     ARCHIVE_AFTER_MS,
+    ATTEST_MS,
     CANCEL_GRACE_MS,
     CANCEL_KILL_MS,
+    CHECKPOINT_MS,
     DELIVERY_CEILING_MS,
     DELIVERY_FIRST_MS,
     DELIVERY_WINDOW_MS,
     DURATION_MS_MAX,
     GRACE_MS,
+    KEY_BYTES_MAX,
     RETENTION_LOST_MS,
     RETENTION_TERMINAL_MS,
+    SIGNING_KEYS_MAX,
     SWEEP_FIRST_MS,
     SWEEP_INTERVAL_MS,
     SWEEP_INTERVAL_MS_MIN,
@@ -33,6 +37,7 @@ from tallystick.sources import TABLES, Sources, nearest
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION = re.compile(r"(\d{1,12})\s*(ms|s|m|h|d)", re.ASCII)
 FOREVER = "forever"
+NEVER = "never"
 DURATION_ALLOWED = (
     'a whole number with a unit, such as "500ms", "60s", "5m", "24h" or "7d",'
     f" at most {DURATION_MS_MAX // _UNITS_MS['d']}d"
@@ -46,6 +51,55 @@ class Actors(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         fields.whole("actors.live", self.live, least=1)
+
+
+class Integrity(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who signs the tree of the log: as which log, with the keys in which files, and how often by itself.
+
+    Each key signs every checkpoint. A `checkpoint` of None is made only when somebody asks for it.
+    `witness` has who cosigns, each as "VKEY URL"; `timestamp` is the address of a timestamp authority (RFC 3161), and
+    `authority` the file of its certificates. They are shown the newest checkpoint every `attest` ms; None for when
+    somebody asks.
+    """
+
+    origin: str | None = None
+    key: tuple[str, ...] = ()
+    checkpoint: int | None = CHECKPOINT_MS
+    witness: tuple[str, ...] = ()
+    timestamp: str | None = None
+    authority: str | None = None
+    attest: int | None = ATTEST_MS
+
+    @property
+    def has_others(self) -> bool:
+        """Whether anybody else is shown the checkpoints."""
+        return bool(self.witness) or self.timestamp is not None
+
+    def __post_init__(self) -> None:
+        if self.origin is not None:
+            fields.required_key("integrity.origin", self.origin)
+            if "+" in self.origin or any(map(str.isspace, self.origin)):
+                raise InvalidInput("integrity.origin", self.origin, f"{ORIGIN_ALLOWED}, without spaces and '+'")
+        given: Any = self.key  # a file has one text, or a list
+        paths = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, list | tuple) else (None,)
+        if len(paths) > SIGNING_KEYS_MAX or not all(
+            isinstance(path, str) and path and "\0" not in path for path in paths
+        ):
+            raise InvalidInput(
+                "integrity.key", self.key, f"the path of a signing key, or a list of 1 to {SIGNING_KEYS_MAX}"
+            )
+        msgspec.structs.force_setattr(self, "key", paths)
+        if paths and self.origin is None:
+            raise InvalidInput("integrity.origin", None, f"{ORIGIN_ALLOWED}: it stands in every checkpoint")
+        if self.checkpoint is not None:
+            fields.whole("integrity.checkpoint", self.checkpoint, least=CHECKPOINT_MS, most=DURATION_MS_MAX)
+        if (self.witness, self.timestamp, self.authority, self.attest) != ((), None, None, ATTEST_MS):
+            from tallystick.witnesses import checked
+
+            msgspec.structs.force_setattr(self, "witness", checked(self))
+
+
+ORIGIN_ALLOWED = f'the name of this log, such as "example.org/ledger/main", at most {KEY_BYTES_MAX} bytes'
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,6 +121,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     channel: dict[str, dict[str, Any]] = field(default_factory=dict)
     route: tuple[dict[str, Any], ...] = ()
     actors: Actors = Actors()
+    integrity: Integrity = Integrity()
     read_from: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -83,6 +138,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
             msgspec.structs.force_setattr(self, section, {**defaults, **given})
         if not isinstance(self.actors, Actors):
             raise InvalidInput("actors", self.actors, "an Actors")
+        if not isinstance(self.integrity, Integrity):
+            raise InvalidInput("integrity", self.integrity, "an Integrity")
         if self.outbox["first"] > self.outbox["ceiling"]:
             allowed = f"at most outbox.ceiling, which is {spelled(self.outbox['ceiling'])}; or make that longer"
             raise InvalidInput("outbox.first", spelled(self.outbox["first"]), allowed)
@@ -142,6 +199,7 @@ ALLOWED_KEYS: Mapping[str, frozenset[str]] = {
     "archive": frozenset({"after"}),
     "outbox": frozenset({"first", "ceiling", "window"}),
     "actors": frozenset(Actors.__struct_fields__),
+    "integrity": frozenset(Integrity.__struct_fields__),
 }
 
 
@@ -153,14 +211,14 @@ def duration_ms(name: str, value: object) -> int:
     return int(found[1]) * _UNITS_MS[found[2]]
 
 
-def kept_ms(name: str, value: object) -> int | None:
+def kept_ms(name: str, value: object, *, endless: str = FOREVER) -> int | None:
     """Return how long something is kept, in milliseconds; None for "forever". Raises `InvalidInput`."""
-    if isinstance(value, str) and value.strip() == FOREVER:
+    if isinstance(value, str) and value.strip() == endless:
         return None
     try:
         return duration_ms(name, value)
     except InvalidInput as error:
-        raise InvalidInput(name, value, f'{DURATION_ALLOWED}, or "{FOREVER}"') from error
+        raise InvalidInput(name, value, f'{DURATION_ALLOWED}, or "{endless}"') from error
 
 
 def spelled(ms: int | None) -> str:
@@ -218,12 +276,26 @@ def _sections(sources: Sources) -> dict[str, Any]:
             if section in _DURATIONS:
                 read = kept_ms if section in _ENDLESS else duration_ms
                 sections[section] = {key: read(f"{section}.{key}", value) for key, value in keys.items()}
+            elif section == "integrity":
+                sections[section] = _integrity(sources, keys)
             else:
                 sections[section] = Actors(**keys)
         Config(**sections)
     except InvalidInput as error:
         raise sources.located(error) from error
     return sections
+
+
+def _integrity(sources: Sources, keys: Mapping[str, Any]) -> Integrity:
+    """Return who signs, with whole paths. Raises `InvalidInput`."""
+    said = dict(keys)
+    for name in ("checkpoint", "attest"):
+        if name in said:
+            said[name] = kept_ms(f"integrity.{name}", said[name], endless=NEVER)
+    found = Integrity(**said)
+    paths = tuple(sources.path("integrity", "key", path) for path in found.key)
+    authority = None if found.authority is None else sources.path("integrity", "authority", found.authority)
+    return msgspec.structs.replace(found, key=paths, authority=authority)
 
 
 def _config(sources: Sources, sections: Mapping[str, Any], channels: dict[str, Any], routes: tuple[Any, ...]) -> Config:

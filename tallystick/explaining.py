@@ -1,16 +1,18 @@
 """Explaining: why a task or a flow is kept, until when, and by which rule. Never writes."""
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tallystick.flow_readings import FlowReadings
 from tallystick.ledger.errors import NotFound, Pruned
-from tallystick.ledger.flows.record import FlowRecord
+from tallystick.ledger.flows.mirror import mirror_stream
+from tallystick.ledger.flows.record import FlowRecord, needs_tasks
 from tallystick.ledger.lifecycle import FlowStatus, Runtime, Status
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.upkeep.finding import Kind
-from tallystick.ledger.upkeep.retention import Rule, keeping, keeping_flow
+from tallystick.ledger.upkeep.retention import Keeping, Rule, keeping_flow, keeping_mirror
 from tallystick.ledger.upkeep.times import cleanup_time
-from tallystick.projections.agenda import blocked_by, family_of, flow_kept_ms, task_at_work
+from tallystick.projections.agenda import flow_kept_ms, task_at_work, why_kept
 from tallystick.projections.due import DueRules
 from tallystick.projections.seen import Seen
 from tallystick.readings import Readings
@@ -67,7 +69,7 @@ def explain(readings: Readings, now: int, token: str) -> Explanation:
 def of_task(seen: Seen, task: TaskRecord, now: int, rules: DueRules) -> Explanation:
     """Return why a task is kept."""
     kept_ms = rules.retention_of(task.runtime, task.status)
-    why = keeping(task, now, kept_ms=kept_ms, family=family_of(seen, task, blocked_by(seen).get(task.task_id)))
+    why = why_kept(seen, task, now, rules)
     return Explanation(
         kind=Kind.TASK,
         token=task.task_id,
@@ -82,7 +84,22 @@ def of_task(seen: Seen, task: TaskRecord, now: int, rules: DueRules) -> Explanat
 
 
 def of_flow(seen: Seen, flow: FlowRecord, now: int, rules: DueRules) -> Explanation:
-    """Return why a flow is kept."""
+    """Return why a flow is kept. One that mirrors tasks goes with its first one, by whose policy it is kept."""
+    first = None if flow.is_managed else seen.task(mirror_stream(flow.stream))
+    if first is not None:
+        of_first = of_task(seen, first, now, rules)
+        kept = keeping_mirror(flow, first.task_id, Keeping(of_first.rule, of_first.reason, of_first.until))
+        return replace(
+            of_first,
+            kind=Kind.FLOW,
+            token=flow.flow_id,
+            status=flow.status.value,
+            rule=kept.rule,
+            reason=kept.reason,
+            is_over=kept.is_over,
+            until=kept.until,
+            cleanup_after=None if needs_tasks(flow) else of_first.cleanup_after,
+        )
     kept_ms = flow_kept_ms(rules, flow.status)
     why = keeping_flow(flow, now, kept_ms=kept_ms, active_task=task_at_work(seen, flow))
     until = None if flow.ended_at is None or kept_ms is None or flow.is_active else flow.ended_at + kept_ms

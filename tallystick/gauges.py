@@ -24,6 +24,7 @@ from tallystick.actors.metrics import (
     READY,
     REGISTERED,
     TASKS,
+    UNSIGNED,
     Metrics,
     Sample,
 )
@@ -34,6 +35,7 @@ from tallystick.ledger.errors import InvalidInput, TallystickError
 from tallystick.ledger.events import TaskFact
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.store.environment import Environment
+from tallystick.projections.checkpoint import newest
 from tallystick.projections.codes import RUNTIMES, SHOWN_CODES
 from tallystick.projections.counts import CELLS
 from tallystick.projections.oldest import oldest_queued
@@ -75,7 +77,15 @@ class Gauges:
     def read(self) -> list[Sample]:
         """Return every gauge."""
         found: list[Sample] = []
-        for part in (self._tasks, self._outbox, self._inboxes, self._projections, self._stores, self._audit):
+        for part in (
+            self._tasks,
+            self._outbox,
+            self._inboxes,
+            self._projections,
+            self._stores,
+            self._checkpoint,
+            self._audit,
+        ):
             try:
                 found.extend(part())
             except (TallystickError, OSError):
@@ -115,6 +125,10 @@ class Gauges:
         if readings.folder is not None:
             disk = os.statvfs(readings.folder)
             yield Sample(DISK_FREE, disk.f_bavail * disk.f_frsize)
+
+    def _checkpoint(self) -> Iterator[Sample]:
+        found = newest(self._readings.log)
+        yield Sample(UNSIGNED, max(self._readings.log.head() - (0 if found is None else found.size), 0))
 
     def _audit(self) -> Iterator[Sample]:
         counted = self.findings()

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO
 from weakref import WeakMethod
 
 from msgspec.structs import replace
@@ -32,6 +32,7 @@ from tallystick.outlets import Outlets
 from tallystick.owner import OwnerLock, live_owner
 from tallystick.projections.due import DueRules
 from tallystick.readings import LedgerStatus, ProbeStanding, Readings
+from tallystick.sharing.bell import ATTEST, SEAL, UPKEEP
 from tallystick.sharing.door import Door
 from tallystick.sharing.member import Member
 from tallystick.sharing.ownership import Ownership
@@ -40,15 +41,20 @@ from tallystick.watch import Listen, Listener, Subscription
 if TYPE_CHECKING:
     import asyncio
 
+    from tallystick.actors.notary import Notary
     from tallystick.archives import Archived
     from tallystick.auditing import Audit
     from tallystick.backup import Backup
     from tallystick.explaining import Explanation
+    from tallystick.exports.exporting import Exported
     from tallystick.gauges import Gauges
+    from tallystick.imports.taking import Taken
     from tallystick.ledger.upkeep.finding import Code, Severity
     from tallystick.maintenance import Maintenance
 
 log = logger("face")
+
+NOTARY_S = 5.0  # that closing waits for a checkpoint that is being made
 
 
 class House:
@@ -87,6 +93,8 @@ class House:
         self._member = member
         self.gauges: Gauges | None = None
         """What somebody sees who keeps the numbers of this ledger."""
+        self.notary: Notary | None = None
+        """Who makes checkpoints, in an owner whose ledger has an origin."""
         self._door: Door | None = None
         self._facts: Facts | None = system if member is None else member
         self._opened_by = os.getpid()
@@ -167,6 +175,12 @@ class House:
         from tallystick.chores import attend
 
         threading.Thread(target=attend, args=(self, message), name="tallystick-upkeep", daemon=True).start()
+
+    def _seal(self, message: bytes) -> None:
+        """Make, take or show a checkpoint for another process, on a thread of its own."""
+        from tallystick.checkpoints import attend
+
+        threading.Thread(target=attend, args=(self, message), name="tallystick-seal", daemon=True).start()
 
     def _why_not(self) -> Exception:
         if self._is_forked:
@@ -267,10 +281,10 @@ class House:
     def open_door(self, asked_to_yield: Callable[[], None] | None = None) -> None:
         """Serve other processes: theirs are the commands in the inbox. `asked_to_yield` hears who wants the ledger."""
         leases = self._supervised().leases  # not this house: it would never be forgotten
-        attend = WeakMethod(self._attend)
+        asked = {UPKEEP: WeakMethod(self._attend), SEAL: WeakMethod(self._seal), ATTEST: WeakMethod(self._seal)}
 
-        def upkeep(message: bytes) -> None:
-            do = attend()
+        def chore(kind: bytes, message: bytes) -> None:
+            do = asked[kind]()
             if do is not None:
                 do(message)
 
@@ -278,8 +292,9 @@ class House:
             Path(self.path),
             self.system,
             keep_alive=leases.renew,
+            heard=leases.hear,
             asked_to_yield=asked_to_yield,
-            upkeep=upkeep,
+            chore=chore,
         )
         self._door.open()
 
@@ -299,6 +314,8 @@ class House:
     def sweep(self) -> None:
         """Do what is due now."""
         self.facts().sweep()
+        if self.notary is not None:
+            self.notary.sweep()
 
     def delete_archives(
         self, *, before: int | None, recorded_before: int | None, reason: str
@@ -315,6 +332,21 @@ class House:
             by=self.actor,
             now=self.clock(),
         )
+
+    def export(self, format: str, out: "BinaryIO | str | os.PathLike[str]", **selected: Any) -> "Exported":
+        """Write an export. Raises `Closed`, and as `exporting.export`."""
+        self.readings.log.head()
+        from tallystick.exports.exporting import export_for
+
+        origin = self.settings.integrity.origin
+        return export_for(self.readings, format, out, now=self.clock(), origin=origin, **selected)
+
+    def import_openclaw(self, path: str | os.PathLike[str], *, dry_run: bool = False) -> "Taken":
+        """Take over what OpenClaw has recorded. Raises `Closed`, and as `taking.take`."""
+        self.readings.log.head()
+        from tallystick.imports.taking import take
+
+        return take(self, Path(path), dry_run=dry_run)
 
     def backup(self, path: str | os.PathLike[str]) -> "Backup":
         """Make a backup. Raises `Closed`, and as `copyist.backup`."""
@@ -341,8 +373,12 @@ class House:
             if self._door is not None:
                 self._door.close()
             after.callback(self.outlets.close)
+            notary, self.notary = self.notary, None
+            has_ended = notary is None or notary.end(NOTARY_S)
             if self._facts is not None:
-                self._facts.close()
+                has_ended &= bool(self._facts.close())
+            if notary is not None and has_ended:
+                notary.finish()
 
     def _log_the_end(self) -> None:
         log.info("ledger_closed", path=self.path)
@@ -353,7 +389,7 @@ class House:
 
     def leave_to_parent(self) -> None:
         """In a forked child there are no actors: what was sent to them would never be answered."""
-        self._system = self._facts = self._member = self._door = None
+        self._system = self._facts = self._member = self._door = self.notary = None
         self._is_forked = True
         self.outlets.leave_to_parent()
         self._closing = threading.Lock()  # another thread of the parent may have held it

@@ -1,6 +1,6 @@
 """Maintenance: what upkeep does to a ledger when somebody applies it, and the report of that."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -24,6 +24,8 @@ from tallystick.projections.due import DueRules
 from tallystick.readings import Readings
 
 PREVIEW, APPLY = "preview", "apply"
+
+_NOT_ASKED: Became = (Outcome.LEFT, None)
 
 
 class OfTasks(Struct, frozen=True, rename="camel"):
@@ -100,7 +102,12 @@ def carry_out(house: House, plan: Agenda) -> Maintenance:
     became: dict[Subject, Became] = {}
     if chores:
         became.update(_do_chores(house, chores, plan))
-    for subjects in _slices([step for step in plan.steps if step.action in DEEDS]):
+    deeds = [step for step in plan.steps if step.action in DEEDS]
+    for subjects in _slices(step for step in deeds if not step.after):
+        became.update(_do(house, subjects))
+    waiting = [step for step in deeds if step.after]
+    became.update({subject_of(step): left for step in waiting if (left := _left(step, became)) is not None})
+    for subjects in _slices(step for step in waiting if subject_of(step) not in became):
         became.update(_do(house, subjects))
     for step in plan.steps:
         if step.action is Action.ARCHIVE:
@@ -109,6 +116,14 @@ def carry_out(house: House, plan: Agenda) -> Maintenance:
     recovered = _recovered(house, head) if chores else 0
     after = summary_of(all_findings(house.readings, house.clock()))
     return _report(APPLY, plan, actions, after, recovered=recovered)
+
+
+def _left(step: Step, became: Mapping[Subject, Became]) -> Became | None:
+    """Return that a step is not taken, for a task was not pruned that had to be before; None when all were."""
+    for token in step.after:
+        if became.get((Kind.TASK, token, Action.PRUNE), _NOT_ASKED)[0] is not Outcome.DONE:
+            return Outcome.SKIPPED, f"{token} of the same flow was not pruned"
+    return None
 
 
 def _do_chores(house: House, chores: Sequence[Step], plan: Agenda) -> dict[Subject, Became]:

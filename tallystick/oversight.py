@@ -16,8 +16,9 @@ from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.verdict import Verdict
 from tallystick.probes.cancel import ProcessCanceller
 from tallystick.probes.process import ProcessProbe
-from tallystick.projections.due import DueRules
 from tallystick.projections.reader import Reader
+from tallystick.projections.views import Views
+from tallystick.readings import Readings
 
 PROCESS = "process"
 """The kind of resource that every ledger can close."""
@@ -48,15 +49,22 @@ def take_care(system: System, reader: Reader, settings: Config, clock: Clock) ->
     )
 
 
-def keep_up(system: System, reader: Reader, rules: DueRules, settings: Config, clock: Clock) -> None:
+def keep_up(system: System, readings: Readings, settings: Config, clock: Clock) -> None:
     """Let a system do by itself what retention and evidence say, and archive what is sealed of a log on disk."""
-    log = system.log
+    log, reader, rules, views = system.log, readings.reader, readings.rules, readings.views
+    stores = [store.environment for store in (log, views) if isinstance(store, DiskLog | Views)]
+
+    def tidy() -> None:
+        for store in stores:
+            store.clear_dead_readers()
+
     system.upkeep = Upkeep(
         reader,
         rules,
         clock,
         send=system.direct,
         foresee=system.foresee,
+        tidy=tidy,
         pace=pace(settings, clock),
         sealing=Sealing(log) if isinstance(log, DiskLog) else None,
         archive_after_ms=settings.archive["after"],

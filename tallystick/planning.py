@@ -22,8 +22,8 @@ def planned(
 ) -> Agenda:
     """Return every step that is to be taken at `now` (ms).
 
-    `judging` are the rules of whoever may judge here. With `archive_after_ms` the next range of the log is among them
-    that is archived by then: not when a live owner elsewhere does so by itself.
+    `judging` are the rules of whoever may judge here. With `archive_after_ms` all ranges of the log are among them that
+    are archived by then: not when a live owner elsewhere does so by itself.
     """
     plan = agenda(
         readings.reader,
@@ -39,17 +39,17 @@ def planned(
     return replace(plan, steps=[*plan.steps, *_archiving(readings.log, now, archive_after_ms)])
 
 
-def range_due(log: EventLog, now: int, after_ms: int) -> range | None:
-    """Return the positions that move into the archive next, None when none do: also where that cannot be told."""
+def ranges_due(log: EventLog, now: int, after_ms: int) -> list[range]:
+    """Return the positions that move into the archive now, range by range; none where that cannot be told."""
     if isinstance(log, DiskLog):
         with suppress(StoreError):  # "tally verify" names it
-            return Sealing(log).due(now, after_ms)
-    return None
+            return Sealing(log).all_due(now, after_ms)
+    return []
 
 
 def _archiving(log: EventLog, now: int, after_ms: int) -> list[Step]:
-    wanted = range_due(log, now, after_ms)
-    if wanted is None:
-        return []
     reason = f"all of it was recorded {span(after_ms)} ago or longer"
-    return [Step(kind=Kind.LOG, token=f"{wanted[0]}-{wanted[-1]}", action=Action.ARCHIVE, reason=reason)]
+    return [
+        Step(kind=Kind.LOG, token=f"{wanted[0]}-{wanted[-1]}", action=Action.ARCHIVE, reason=reason)
+        for wanted in ranges_due(log, now, after_ms)
+    ]

@@ -4,6 +4,7 @@ Light to import: the commands that only read load this and not the actors.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
@@ -12,15 +13,15 @@ from msgspec.structs import replace
 
 from tallystick.config import Config
 from tallystick.ledger import fields
-from tallystick.ledger.errors import InvalidInput, NotFound
+from tallystick.ledger.errors import InvalidInput, NotFound, Pruned
 from tallystick.ledger.events import Event
-from tallystick.ledger.evolve import fold
 from tallystick.ledger.ids import id_bytes_or_none
 from tallystick.ledger.lifecycle import TERMINAL, Runtime, Status
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.store.folder import make_folder, not_opened
-from tallystick.ledger.store.port import Deleted, EventLog, Stats
+from tallystick.ledger.store.keys import CHECKPOINT_NOTE
+from tallystick.ledger.store.port import EventLog, Stats, TreeHead
 from tallystick.ledger.upkeep.times import cleanup_time
 from tallystick.projections.counts import Counts
 from tallystick.projections.due import DueRules
@@ -31,12 +32,15 @@ from tallystick.projections.views import Views
 
 if TYPE_CHECKING:  # loaded when somebody asks for it: a list needs none of them
     from tallystick.ledger.folding import Record
+    from tallystick.ledger.proofs.checkpoint import Checkpoint
     from tallystick.ledger.store.verify import Progress, Verification
     from tallystick.owner import OwnerInfo
+    from tallystick.past import Past
     from tallystick.projections.flow_list import FlowCounts
     from tallystick.projections.follower import Follower
     from tallystick.projections.pauses import Standing
     from tallystick.projections.tree import Tree
+    from tallystick.why import Why
 
 LOG_FOLDER = "log"
 VIEWS_FOLDER = "views"
@@ -67,7 +71,8 @@ class LedgerStatus(Struct, frozen=True, kw_only=True):
     """How a ledger is: its tasks, its owner, its log, its read models and its outbox; and, in the owner, its probes.
 
     `flows` counts the managed ones: of those that mirror a task, the task is counted. `paused` are the endpoints to
-    which nothing is sent for a while, as the owner last told.
+    which nothing is sent for a while, as the owner last told. `checkpoint` is the newest that the log keeps, of which
+    neither the signatures nor the root were looked at.
     """
 
     tasks: Counts
@@ -78,6 +83,7 @@ class LedgerStatus(Struct, frozen=True, kw_only=True):
     projections: tuple[ProjectionStanding, ...]
     outbox: OutboxCounts
     paused: "tuple[Standing, ...]" = ()
+    checkpoint: "Checkpoint | None" = None
     probes: tuple[ProbeStanding, ...] = ()
 
 
@@ -182,42 +188,67 @@ class Readings:
     def timeline(self, token: str) -> Events:
         """Return every event of a task, or of a flow by its id, that can be read, in order; pruned tasks too.
 
-        Of a flow that mirrors tasks, their events are among them. Raises `NotFound`.
+        Of a flow that mirrors tasks, their events are among them. Raises `NotFound`, and `Pruned` when all of them were
+        deleted with their archive.
         """
         from tallystick.projections import flow_history
 
-        stream, is_flow = self._named(token)
+        stream, is_flow = self.named(token)
         if is_flow:
             return flow_history.timeline(self.log, stream)
-        history = self.log.stream(stream)
-        events = [stored for stored in history if isinstance(stored, Event)]
+        events = [stored for stored in self.log.stream(stream) if isinstance(stored, Event)]
         if not events:
-            gone = next((stored for stored in history if isinstance(stored, Deleted)), None)
-            raise NotFound(token) if gone is None else NotFound(token, hint=f"Its events were {gone.detail}")
+            raise self.reader.gone(token, stream) or NotFound(token)
         return events
 
-    def state_at(self, token: str, *, position: int | None = None, at: int | None = None) -> "Record":
-        """Return the record as of a position, or as of a moment (UTC, ms, as recorded); of now without either.
+    def state_at(
+        self, token: str, *, position: int | None = None, at: int | None = None, by: str = "recorded"
+    ) -> "Record":
+        """Return the record as of a position, or as of a moment (UTC, ms) by recorded or reported time; else of now.
 
-        Of a task, or of a flow by its id. Raises `NotFound` when there was no such task or flow then, `Corrupt` when
-        its history cannot be read up to there.
+        Of a task, or of a flow by its id. Raises `NotFound` when there was no such task or flow then, `Pruned` when its
+        history was deleted with its archive, `Corrupt` when that cannot be read up to there, `InvalidInput`.
         """
-        from tallystick.projections import flow_history
+        from tallystick.moments import Told, When
 
-        if position is not None and at is not None:
-            raise InvalidInput("at", at, "a position or a moment, not both")
-        if position is not None:
-            fields.whole("position", position, least=0)
-        if at is not None:
-            fields.moment("at", at)
-        stream, is_flow = self._named(token)
-        until = flow_history.up_to(self.log, position=position, at=at)
-        if is_flow:
-            return flow_history.flow_at(stream, until)
-        record = fold(until(stream))
-        if record is None:
-            raise NotFound(token, hint="It had not been created then.")
-        return record
+        when = When.of(position, at, by)
+        stream, is_flow = self.named(token)
+        with self.naming(token, stream):
+            return Told(self.log, when).record(stream, is_flow=is_flow, token=token)
+
+    def replay(
+        self,
+        *,
+        position: int | None = None,
+        at: int | None = None,
+        by: str = "recorded",
+        processes: int = 1,
+        progress: "Progress | None" = None,
+    ) -> "Past":
+        """Return the whole ledger as it was then, folded from its events; `processes` fold a large one together.
+
+        Raises `InvalidInput`.
+        """
+        from tallystick.moments import When
+        from tallystick.past import past
+
+        folder = self.folder and self.folder / LOG_FOLDER
+        when = When.of(position, at, by)
+        return past(self.log, when, folder=folder, processes=processes, progress=progress)
+
+    def why(self, token: str, *, position: int | None = None, at: int | None = None) -> "Why":
+        """Return why what a token names is what it is, or was. Raises `NotFound`, `Corrupt`, `InvalidInput`."""
+        from tallystick.why import why
+
+        return why(self, token, position=position, at=at)
+
+    @contextmanager
+    def naming(self, token: str, stream: bytes) -> Iterator[None]:
+        """Say of what was asked for, and all that is known of it, that a part of its history was deleted."""
+        try:
+            yield
+        except Pruned as error:
+            raise self.reader.gone(token, stream) or error from None
 
     def events(self, after: int = 0) -> Iterator[Event]:
         """Yield the log in order, from behind a position to the head. Damaged records are left out."""
@@ -230,11 +261,22 @@ class Readings:
 
         return owners(self.log)
 
-    def verify(self, progress: "Progress | None" = None) -> "Verification":
-        """Recompute the log: every record, every hash, every index."""
-        from tallystick.ledger.store.verify import verify
+    def verify(self, progress: "Progress | None" = None, *, checkpoint: "TreeHead | None" = None) -> "Verification":
+        """Recompute the log: every record, every hash, every index.
 
-        return verify(self.log, progress=progress)
+        And hold it to the checkpoint, and to the newest that it keeps, whoever signed that; the `verdicts` are in this
+        order. Where what it keeps is no checkpoint, that is a problem, too.
+        """
+        from tallystick.ledger.store.verify import Kind, verify
+
+        checkpoints = [] if checkpoint is None else [checkpoint]
+        if self.log.note(CHECKPOINT_NOTE) is None:
+            return verify(self.log, checkpoint=checkpoints, progress=progress)
+        kept = self._checkpoint()  # before the log is looked at, which has grown when the next one is kept
+        if kept is None:
+            detail = "what the log keeps as its newest checkpoint is none: somebody else wrote it"
+            return verify(self.log, checkpoint=checkpoints, progress=progress).with_problem(Kind.CHECKPOINT, detail)
+        return verify(self.log, checkpoint=[*checkpoints, TreeHead(kept.size, kept.root_hash)], progress=progress)
 
     def status(self) -> LedgerStatus:
         """Return how the ledger is."""
@@ -255,7 +297,16 @@ class Readings:
             ),
             outbox=self.reader.outbox_counts(),
             paused=tuple(paused(self.log)),
+            checkpoint=self._checkpoint(),
         )
+
+    def _checkpoint(self) -> "Checkpoint | None":
+        """Return what the newest kept checkpoint says."""
+        if self.log.note(CHECKPOINT_NOTE) is None:
+            return None
+        from tallystick.projections.checkpoint import newest
+
+        return newest(self.log)
 
     def close(self) -> None:
         """Let go of the files."""
@@ -265,8 +316,8 @@ class Readings:
         finally:
             self.log.close()
 
-    def _named(self, token: str) -> tuple[bytes, bool]:
-        """Return what a token names, and whether that is a flow.
+    def named(self, token: str) -> tuple[bytes, bool]:
+        """Return the sixteen bytes of the id that a token names, and whether it is that of a flow. Raises `NotFound`.
 
         An id is taken at its word, so that a pruned task still has a timeline.
         """
@@ -277,4 +328,10 @@ class Readings:
             return raw, True
         if raw is not None and self.log.stream(raw):
             return raw, False
-        return self.find(token).stream, False
+        try:
+            return self.find(token).stream, False
+        except NotFound:
+            told = None if raw is None else self.reader.gone(token, raw)
+            if told is None:
+                raise
+            raise told from None

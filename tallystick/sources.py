@@ -1,7 +1,9 @@
 """The sources: the files and variables that say what a ledger is set to, and which of them said what."""
 
+import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,6 +32,7 @@ class Sources:
         self.values: dict[str, Any] = {}
         self._known = known
         self._homes: dict[tuple[str, ...], str] = {}
+        self._folders: dict[tuple[str, str], Path] = {}
 
     @classmethod
     def read(
@@ -60,6 +63,13 @@ class Sources:
         """Return where a section, or a key of it, was read: the later source, if there were several."""
         return self._homes.get(place) or self._homes.get(place[:1])
 
+    def path(self, section: str, key: str, value: str) -> str:
+        """Return a path as it is meant where it was read: beside its file; in a variable, from the current folder."""
+        path = Path(value)
+        with suppress(RuntimeError):  # "~somebody" who is not there
+            path = path.expanduser()
+        return os.path.normpath((self._folders.get((section, key)) or Path()).absolute() / path)
+
     def located(self, error: InvalidInput) -> InvalidInput:
         """Return an error that also says where the value was read that it names."""
         found = _PLACE.match(error.field)
@@ -75,6 +85,7 @@ class Sources:
         for section, keys in said.items():
             if section not in TABLES:
                 self._take(section, keys, str(path), str(path), known=frozenset({*self._known, *TABLES}))
+                self._folders.update({(section, key): path.parent for key in keys})
             elif channels:
                 self._take_table(section, keys, str(path))
 
@@ -96,6 +107,7 @@ class Sources:
             if section not in TABLES:
                 said = {key: int(value) if value.isdecimal() else value}
                 self._take(section, said, "environment", f"environment variable {name}", known=frozenset(self._known))
+                self._folders.pop((section, key), None)
             elif channels:
                 from tallystick.channels.speech import HIDDEN
 

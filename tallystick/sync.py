@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeAlias, Unpack
 
 from tallystick.actors.caretaking.closers import Closer
 from tallystick.actors.courier.waker import OnWake
@@ -29,6 +29,7 @@ from tallystick.projections.query import Page
 from tallystick.projections.tree import Tree
 from tallystick.readings import LedgerStatus
 from tallystick.session import Session
+from tallystick.signing import Signing
 from tallystick.task import Records, Task, answers_of
 from tallystick.watch import Subscription
 
@@ -37,14 +38,18 @@ if TYPE_CHECKING:  # loaded by the process that makes one
     from tallystick.auditing import Audit
     from tallystick.backup import Backup
     from tallystick.explaining import Explanation
+    from tallystick.exports.exporting import Exported
+    from tallystick.imports.taking import Taken
     from tallystick.ledger.upkeep.finding import Code, Severity
     from tallystick.maintenance import Maintenance
+    from tallystick.past import Past
+    from tallystick.why import Why
 
 Events: TypeAlias = list[Event]  # a ledger's own `list` hides the built-in one below
 Deliveries: TypeAlias = list[DeliveryRecord]
 
 
-class Ledger:
+class Ledger(Signing):
     """An open ledger, for threads. Close it, or use it as a context manager."""
 
     def __init__(self, house: House) -> None:
@@ -205,12 +210,29 @@ class Ledger:
         """Return every event of a task, or of a flow by its id, in order. Raises `NotFound`."""
         return self._house.readings.timeline(token)
 
-    def state_at(self, token: str, *, position: int | None = None, at: int | None = None) -> Record:
-        """Return the record as it was after the event at `position`, or at the moment `at` (ms, as recorded).
+    def state_at(
+        self, token: str, *, position: int | None = None, at: int | None = None, by: str = "recorded"
+    ) -> Record:
+        """Return the record as it was after the event at `position`, or at the moment `at` (ms).
 
+        `by="reported"` asks what had happened by then, as far as is known now (with a position: was known then).
         Of a task, or of a flow by its id. Raises `NotFound` when it did not exist then.
         """
-        return self._house.readings.state_at(token, position=position, at=at)
+        return self._house.readings.state_at(token, position=position, at=at, by=by)
+
+    def replay(self, *, position: int | None = None, at: int | None = None, by: str = "recorded") -> "Past":
+        """Return the whole ledger as it was then, as `state_at` means it: `.counts`, `.list(…)`, `.get(…)` and more.
+
+        Folds every event up to there: some seconds for a million, and all records in memory. Raises `InvalidInput`.
+        """
+        return self._house.readings.replay(position=position, at=at, by=by)
+
+    def why(self, token: str, *, position: int | None = None, at: int | None = None) -> "Why":
+        """Return why a task, or a flow by its id, is what it is: `.reasons`, in order, each with its event and rule.
+
+        Or what it was as of a position or moment, as recorded. Raises `NotFound`, `Corrupt`.
+        """
+        return self._house.readings.why(token, position=position, at=at)
 
     def events(self, after: int = 0) -> Iterator[Event]:
         """Yield the log in order, from the event behind position `after` to the head as it is now."""
@@ -224,7 +246,10 @@ class Ledger:
         return self._house.subscribe(after)
 
     def verify(self) -> Verification:
-        """Recompute the whole log: every record, every hash. Names the first record that is not as it was written."""
+        """Recompute the whole log: every record, every hash. Names the first record that is not as it was written.
+
+        The log is held to the newest checkpoint that it keeps, too, whoever signed that.
+        """
         return self._house.readings.verify()
 
     def audit(
@@ -264,6 +289,7 @@ class Ledger:
 
         Progress that was held back, every probe, graces, deadlines, cancels, cleanups, messages. By itself that happens
         every 60 s (`[sweep] interval`), and when a moment comes that a task waits for; with a `HandClock` only here.
+        Raises `Full`, or why else something could not be written, after all the rest was tried; `Closed`.
         """
         self._house.sweep()
 
@@ -286,6 +312,37 @@ class Ledger:
         flow that is not pruned, and then none is deleted; `NotOwner` on a ledger that only reads, `Corrupt`, `Full`.
         """
         return self._house.delete_archives(before=before, recorded_before=recorded_before, reason=reason)
+
+    def export(
+        self,
+        format: str,
+        out: "BinaryIO | str | os.PathLike[str]",
+        *,
+        rows: str | None = None,
+        lookup: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        after: int | None = None,
+        until_position: int | None = None,
+    ) -> "Exported":
+        """Write what the ledger has to a stream of bytes, or to a file, which is there when it is whole.
+
+        Formats and their rows are in `tallystick.exports.formats.FORMATS`. `lookup` is one task or flow; `since` and
+        `until` (ms) are moments at which events were recorded or tasks created, `after` and `until_position` positions.
+        What cannot be read is in the export as such, and counted. Raises `InvalidInput`, `NotFound`, `Full`,
+        `StoreError`; then no file is left.
+        """
+        selected = {"lookup": lookup, "since": since, "until": until}
+        return self._house.export(format, out, rows=rows, after=after, until_position=until_position, **selected)
+
+    def import_openclaw(self, path: str | os.PathLike[str], *, dry_run: bool = False) -> "Taken":
+        """Take over what OpenClaw has recorded in its state database; durable on return, and told to nobody.
+
+        The database is read beside whoever writes it. A row that contradicts itself or the ledger is left out and
+        listed, and the rest is imported; what was imported before adds nothing. With `dry_run` nothing is written.
+        Raises `InvalidInput` for what is no such database, `NotOwner` for a ledger that only reads, `Full`.
+        """
+        return self._house.import_openclaw(path, dry_run=dry_run)
 
     def backup(self, path: str | os.PathLike[str]) -> "Backup":
         """Copy the whole ledger, as of one moment, to a folder that is not there yet or empty; others go on meanwhile.

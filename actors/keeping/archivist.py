@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from queue import SimpleQueue
 
+from msgspec import Struct
+
 from tallystick.actors.log import logger
 from tallystick.ledger.archive.sealing import Sealing
 from tallystick.ledger.clock import Clock
@@ -16,16 +18,25 @@ REST = 4  # times as long as a step took: so long others have the disk and the i
 REST_S_MIN, REST_S_MAX = 0.01, 1.0
 
 
-class Archivist:
-    """Archives what is due when it is told to look, with a rest after every step; `told` hears when it is done.
+class _Look(Struct, frozen=True):
+    """Somebody wants what is due archived, all of it or up to a position; and who hears when that is done."""
 
-    It begins nothing by itself and remembers nothing: what is half-done when it ends, the next one goes on with. What
-    fails is logged, and tried again at the next look.
+    done: Callable[[Exception | None], None]
+    until: int | None = None
+
+
+class Archivist:
+    """Archives what is due when it is told to look, with a rest after every step.
+
+    `told` hears when it is done, and what kept it from that. It begins nothing by itself and remembers nothing: what is
+    half-done when it ends, the next one goes on with. What fails is logged, and tried again at the next look.
     """
 
-    def __init__(self, sealing: Sealing, clock: Clock, *, after_ms: int, told: Callable[[], None]) -> None:
+    def __init__(
+        self, sealing: Sealing, clock: Clock, *, after_ms: int, told: Callable[[Exception | None], None]
+    ) -> None:
         self._sealing, self._clock, self._after_ms, self._told = sealing, clock, after_ms, told
-        self._looks: SimpleQueue[None] = SimpleQueue()
+        self._looks: SimpleQueue[_Look] = SimpleQueue()
         self._hurried = threading.Event()
         self._is_stopping = False
         self._thread = threading.Thread(target=self._run, name="tallystick-archive", daemon=True)
@@ -36,7 +47,15 @@ class Archivist:
 
     def look(self) -> None:
         """Archive what is due. Any thread may say so."""
-        self._looks.put(None)
+        self._looks.put(_Look(self._told))
+
+    def move(self, until: int, done: Callable[[Exception | None], None]) -> None:
+        """Archive what is due up to a position, without a rest; `done` hears of it. Any thread may say so.
+
+        Nobody is told any more when it was stopped before: whoever waits looks whether it `is_there`.
+        """
+        self._looks.put(_Look(done, until))
+        self.hurry()
 
     def hurry(self) -> None:
         """Rest no more until nothing is due: somebody waits for it."""
@@ -46,7 +65,11 @@ class Archivist:
         """Begin nothing more."""
         self._is_stopping = True
         self._hurried.set()
-        self._looks.put(None)
+        self._looks.put(_Look(self._told))
+
+    def is_there(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread.is_alive()
 
     def join(self, timeout_s: float) -> bool:
         """Wait until what is under way is done; whether it was within `timeout_s` seconds."""
@@ -57,27 +80,29 @@ class Archivist:
 
     def _run(self) -> None:
         while True:
-            self._looks.get()
+            look = self._looks.get()
             if self._is_stopping:
                 return
+            error: Exception | None = None
             try:
-                error = self._archive()
+                error = self._archive(look.until)
                 if error is not None:
                     log.error("archiving_failed", error=str(error), kind=type(error).__name__)
-            except Exception:  # the next look may do better
+            except Exception as unexpected:  # the next look may do better
+                error = unexpected
                 log.exception("archivist_failed")
             finally:
                 self._sealing.close()
                 if not self._is_stopping:
                     self._hurried.clear()
-                self._told()
+                look.done(error)
 
-    def _archive(self) -> TallystickError | None:
+    def _archive(self, until: int | None) -> TallystickError | None:
         """Archive what is due; return what kept it from that. The next look goes on, and the next owner."""
         try:
             while not self._is_stopping:
                 wanted = self._sealing.due(self._clock(), self._after_ms)
-                if wanted is None:
+                if wanted is None or (until is not None and wanted[-1] > until):
                     break
                 began = time.monotonic()
                 if self._move():

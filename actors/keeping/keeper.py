@@ -20,7 +20,15 @@ from tallystick.actors.log import logger
 from tallystick.actors.watching.orders import Pace
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.commands import Command
-from tallystick.ledger.errors import Closed, Corrupt, NotFound, Refused, TallystickError
+from tallystick.ledger.errors import (
+    Closed,
+    Corrupt,
+    NotFound,
+    Refused,
+    StoreError,
+    TallystickError,
+    WrongVersion,
+)
 from tallystick.ledger.ids import id_bytes
 from tallystick.ledger.limits import UPKEEP_AT_ONCE, VIEWS_LAG_MAX
 from tallystick.ledger.upkeep.deeds import command_of
@@ -43,6 +51,9 @@ Send: TypeAlias = Callable[[bytes, Command, Reply], None]
 
 Foresee: TypeAlias = Callable[[Sequence[bytes]], None]
 """Has the histories of many tasks read at once."""
+
+Tidy: TypeAlias = Callable[[], None]
+"""Frees what processes that are gone hold of the stores."""
 
 _COUNTED = {
     (Kind.TASK, Action.PRUNE): "tasks_pruned",
@@ -97,12 +108,14 @@ class Keeper(DispatchedActor):
         *,
         send: Send,
         foresee: Foresee,
+        tidy: Tidy,
         clock: Clock,
         pace: Pace,
     ) -> None:
         super().__init__(dispatcher, "urn:tallystick:keeper")
         self._dispatcher, self._reader, self._looks = dispatcher, reader, looks
-        self._send, self._foresee, self._clock, self._pace = send, foresee, clock, pace
+        self._send, self._foresee, self._tidy = send, foresee, tidy
+        self._clock, self._pace = clock, pace
         self._alarm = Alarm(dispatcher, clock, self._ring, by_hand=pace.by_hand)
         self.archivist: Archivist | None = None
         self._round: Iterator[Sequence[Step]] | None = None
@@ -110,6 +123,7 @@ class Keeper(DispatchedActor):
         self._under_way, self._began = 0, 0.0
         self._done: Counter[str] = Counter()
         self._trouble: BaseException | None = None
+        self._failure: BaseException | None = None
         self._waiting: list[Reply] = []
         self._served: list[Reply] = []
         self._is_due = self._is_resting = self._is_archiving = False
@@ -118,9 +132,9 @@ class Keeper(DispatchedActor):
         """Begin to look by the clock. Called once, on the dispatcher's thread."""
         self._alarm.by(self._clock() + self._pace.first)
 
-    def archived(self) -> None:
-        """The archivist is done. Any thread may say so."""
-        self._put(Archived())
+    def archived(self, error: Exception | None = None) -> None:
+        """The archivist is done, or says what kept it from that. Any thread may say so."""
+        self._put(Archived(error))
 
     def _put(self, message: object) -> None:
         self.inbox.put_behind([Envelope(message)])  # admitted already: a bound would lose an answer
@@ -165,6 +179,7 @@ class Keeper(DispatchedActor):
                 self._heard(message)
             case Archived():
                 self._is_archiving = False
+                self._failure = self._failure or message.error
             case Keep():
                 self._is_due = True
             case _:
@@ -180,7 +195,8 @@ class Keeper(DispatchedActor):
         if self._trouble is not None:
             self._report()
         if self._round is None and not self._is_archiving:
-            self._answer()
+            failure, self._failure = self._failure, None
+            self._answer(failure)
         if self._todo:
             self._ask_some()
         elif self._round is not None and not (self._waiting and not self._served):
@@ -205,6 +221,10 @@ class Keeper(DispatchedActor):
         self._served += self._waiting
         self._waiting = []
         self._round = self._looks.round(self._clock(), thorough=bool(self._served))
+        try:
+            self._tidy()
+        except StoreError as error:  # what is due is due all the same
+            log.error("readers_not_cleared", error=str(error))  # noqa: TRY400 - the sentence says it
         self._look()
 
     def _look(self) -> None:
@@ -237,7 +257,7 @@ class Keeper(DispatchedActor):
         step, error = heard.step, heard.error
         if error is None:
             self._done[_COUNTED[step.kind, step.action]] += 1
-        elif isinstance(error, Refused | NotFound):
+        elif isinstance(error, Refused | NotFound | WrongVersion):
             self._done["skipped"] += 1  # it has gone on since it was looked at
         elif isinstance(error, Corrupt):
             self._done["broken"] += 1
@@ -262,11 +282,17 @@ class Keeper(DispatchedActor):
         self.inbox.wake()
 
     def _report(self) -> None:
-        """Give a round up in which something could not be written: a full disk must not be asked without end."""
+        """Give a round up in which something could not be written: a full disk must not be asked without end.
+
+        Who waits for it hears that, when what is left of it has been tried.
+        """
         trouble, self._trouble = self._trouble, None
+        self._failure = self._failure or trouble
         if not isinstance(trouble, Closed):
             log.error("upkeep_not_written", error=str(trouble), kind=type(trouble).__name__, left=len(self._todo))
         self._over()
+        if self._served:
+            self._archive()
 
     def _over(self) -> None:
         """End a round, whether it came to its end or not; what is left of it is found at the next."""

@@ -49,8 +49,11 @@ class Looks:
         """
         yield self._reader.answer(lambda seen: stamps(seen, now, self._rules, ODD_MAX))
         yield from self._stuck(now, thorough=thorough)
-        began = None if thorough else self._seen_until
-        yield from self._over_since(now, began, PAGE_ASKED if thorough else PAGE)
+        if thorough:
+            yield from self._all_over(now)
+            return
+        began = self._seen_until
+        yield from self._over_since(now, began, PAGE)
         if began is not None:
             yield from self._kept_before(now)
 
@@ -62,6 +65,19 @@ class Looks:
             yield found.steps
             after = self._cancels = found.last
             if after is None:
+                return
+
+    def _all_over(self, now: int) -> Iterator[Sequence[Step]]:
+        """Yield the steps that prune all that is over, and once more: what went may have been all that kept the rest.
+
+        That is a flow that mirrors several tasks, with its first one.
+        """
+        for _ in range(2):
+            is_done = True
+            for steps in self._over_since(now, None, PAGE_ASKED):
+                is_done &= not steps
+                yield steps
+            if is_done:
                 return
 
     def _over_since(self, now: int, after: Due | None, limit: int) -> Iterator[Sequence[Step]]:

@@ -8,4 +8,6 @@ class Keep(Struct, frozen=True):
 
 
 class Archived(Struct, frozen=True):
-    """The archivist has moved what was due, or could not."""
+    """The archivist has moved what was due, or says what kept it from that."""
+
+    error: Exception | None = None

@@ -10,7 +10,7 @@ from tallystick.actors.courtesy import Courtesy
 from tallystick.actors.envelope import ExcInfo, Reply
 from tallystick.actors.log import logger
 from tallystick.actors.watching.crew import Crew
-from tallystick.actors.watching.supervision import BY_PROCESS, Question, Supervision
+from tallystick.actors.watching.supervision import BY_LEASE, BY_PROCESS, Question, Supervision
 from tallystick.actors.watching.vigil import Vigil
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Closed, NotFound, Refused, TallystickError
@@ -35,6 +35,9 @@ _GONE = frozenset({Finding.MISSING, Finding.DEAD})
 
 Saw: TypeAlias = Callable[[TaskRecord, str, Verdict, int], None]
 """Hears what a look at a task told: who was asked, the verdict, and when (ms)."""
+
+Lives: TypeAlias = Callable[[TaskRecord, int, int], None]
+"""Hears when (ms) a task has given a sign of life, at a look at it, and when that was."""
 
 
 class Facts(Protocol):
@@ -111,12 +114,13 @@ class Inspector:
         again: Callable[[bytes, TaskRecord | None], None],
         is_spared: Callable[[bytes], bool] = lambda _stream: False,
         saw: Saw = lambda _record, _kind, _verdict, _now: None,
+        lives: Lives = lambda _record, _at, _now: None,
         judges: bool = True,
     ) -> None:
         self._facts, self._reader, self._supervision, self._crew = facts, reader, supervision, crew
         self._vigil, self._rules, self._limit_s = vigil, rules, probe_limit_ms / MS_PER_S
         self._put, self._again, self._is_spared, self._judges = put, again, is_spared, judges
-        self._saw = saw
+        self._saw, self._lives = saw, lives
         self._asked: set[bytes] = set()
         self._out: Counter[str] = Counter()
         self._backlog: dict[str, deque[bytes]] = {}
@@ -183,6 +187,7 @@ class Inspector:
             return None
         kind = question.kind
         if not self._judges:
+            self._listen(record)
             return self._proved(record, question)
         if question.quick:
             return self._judge(Judged(stream, kind, _answer_of(question.ask, record)), record)
@@ -201,6 +206,18 @@ class Inspector:
                 done=lambda answer: self._put(Judged(stream, kind, answer)),
             )
         return None
+
+    def _listen(self, record: TaskRecord) -> None:
+        """Hear the signs of life of a task that gives any, whoever else is asked about it, or nobody."""
+        if record.lease_ms is None or not record.is_active:
+            return
+        leases = self._supervision.leases
+        leases.listen(record.stream, record.lease_ms)
+        alive_at = leases.alive_at(record.stream)
+        if alive_at is not None:
+            self._lives(record, alive_at, self._vigil.look())
+        if not self._judges:
+            self._again(record.stream, record)
 
     def _proved(self, record: TaskRecord, question: Question) -> Proposal | None:
         """Return the loss of a task that is nothing but a process, if that is proved dead: anybody can know that."""
@@ -243,6 +260,8 @@ class Inspector:
         if record is None or not self._concerns(record):
             return None
         self._saw(record, judged.kind, verdict, now)
+        if judged.kind != BY_LEASE:
+            self._listen(record)
         if verdict.finding in _GONE and self._is_spared(stream):
             verdict = Verdict.unknown(verdict.evidence)
         self._again(stream, record)

@@ -19,6 +19,12 @@ class Sweep(Struct, frozen=True):
     """Asks the supervisor to do all that is due now, and to look into every task that it follows."""
 
 
+class Look(Struct, frozen=True):
+    """Asks the supervisor to do what is due of these tasks now, and to look into them; into no others."""
+
+    streams: frozenset[bytes]
+
+
 class Settle(Struct, frozen=True):
     """Asks the supervisor to judge every task that names a process or signs of life: a new owner has the ledger."""
 

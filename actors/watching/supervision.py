@@ -24,6 +24,7 @@ Canceller: TypeAlias = Callable[[TaskRecord], Stopped | Awaitable[Stopped]]
 
 PROBE_KEY = "probe"
 BY_PROCESS = "process"
+BY_LEASE = "lease"
 BY_OWNER = "owner"
 
 
@@ -39,7 +40,8 @@ class Supervision:
     """The probes and cancellers of one open ledger, and what stands in where a runtime has none.
 
     `process` judges tasks that name a process, `kill` stops it; `owner` judges those that name nothing at all, by
-    whether the process that kept the ledger when they were last heard of is still the one that does.
+    whether the process that kept the ledger when they were last heard of is still the one that does. What was imported
+    never ran there: of that it says nothing.
     """
 
     def __init__(
@@ -94,8 +96,8 @@ class Supervision:
         if process is not None:
             return Question(BY_PROCESS, process, quick=True)
         if record.lease_ms is not None:
-            return Question("lease", self.leases.verdict, quick=True)
-        if self._owner is not None and record.status is Status.RUNNING:
+            return Question(BY_LEASE, self.leases.verdict, quick=True)
+        if self._owner is not None and record.status is Status.RUNNING and record.imported is None:
             return Question(BY_OWNER, self._owner, quick=True)
         return None
 

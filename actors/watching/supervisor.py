@@ -1,6 +1,7 @@
 """The supervisor: the actor that sees to it that "running" means running."""
 
 from collections import deque
+from collections.abc import Collection
 
 from tallystick.actors.actor import DispatchedActor
 from tallystick.actors.courtesy import Courtesy
@@ -12,7 +13,7 @@ from tallystick.actors.watching.bulletin import Bulletin, Published, Records, an
 from tallystick.actors.watching.census import Census, Page
 from tallystick.actors.watching.crew import Crew
 from tallystick.actors.watching.inspector import Inspector, Judged, Written
-from tallystick.actors.watching.orders import Follow, Pace, Settle, Sweep
+from tallystick.actors.watching.orders import Follow, Look, Pace, Settle, Sweep
 from tallystick.actors.watching.sightings import Sightings
 from tallystick.actors.watching.stopping import Purpose, StopAnswered, Stopping
 from tallystick.actors.watching.supervision import Supervision
@@ -21,7 +22,7 @@ from tallystick.actors.watching.wheel import Wheel
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.errors import Closed, Refused
 from tallystick.ledger.lifecycle import Status
-from tallystick.ledger.limits import STALE_BUCKET_MS, TIME_MS_MAX, VIEWS_LAG_MAX
+from tallystick.ledger.limits import STALE_BUCKET_MS, SWEEP_INTERVAL_MS, TIME_MS_MAX, VIEWS_LAG_MAX
 from tallystick.ledger.record import TaskRecord
 from tallystick.projections.change import Changes
 from tallystick.projections.due import DueKind, DueRules, names_its_backing
@@ -44,8 +45,8 @@ class Supervisor(DispatchedActor):
 
     It owns a thread's turn, not a thread: what blocks is the crew's. A task is looked into when its time has come: a
     minute after it was heard of, when its promise to live ends, when a grace, a deadline or a cancel is due. Nothing
-    is looked at that is not due. Without `judges` it only settles what everybody can
-    prove, the death of a process, when it begins, and stops processes that somebody wants stopped.
+    is looked at that is not due. Without `judges` it only settles what everybody can prove, the death of a process,
+    when it begins, stops processes that somebody wants stopped, and takes note of signs of life.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Supervisor(DispatchedActor):
         self.vigil = Vigil(clock, silence_ms=max(SILENCES * pace.interval, GAP_MS))
         self.is_blind = False
         """Set when it could not be told of a commit: then it has to look at everything anew."""
-        self._sightings = Sightings(before or Watched(), self.vigil.since, interval_ms=pace.interval)
+        self._sightings = Sightings(before or Watched(), self.vigil.since, interval_ms=pace.interval, asks=judges)
         self._bulletin = Bulletin(self._sightings, facts.keep, self._put)
         self._census = Census(reader, supervision, self._put)
         self._stopping = Stopping(supervision, crew, self._put, limit_ms=rules.cancel_grace)
@@ -85,6 +86,7 @@ class Supervisor(DispatchedActor):
             again=self._again,
             is_spared=self._stopping.is_under_way,
             saw=self._sightings.saw,
+            lives=self._sightings.lives,
             judges=judges,
         )
         self._wheel = Wheel()
@@ -94,7 +96,7 @@ class Supervisor(DispatchedActor):
         self._has_looked = opened_at == 0
         self._is_forced = self._until_nothing_is_due = self._is_opening = False
         self._works_soon = False
-        self._sweeps: list[Reply] = []
+        self._sweeps, self._asked = list[Reply](), frozenset[bytes]()
         self._next_at: int | None = None
 
     def _put(self, message: object) -> None:
@@ -116,7 +118,7 @@ class Supervisor(DispatchedActor):
 
     def handle(self, envelope: Envelope) -> None:
         """Take a message; a sweep is answered when all of it is done."""
-        if isinstance(envelope.message, Sweep | Settle) and envelope.reply_to is not None:
+        if isinstance(envelope.message, Sweep | Settle | Look) and envelope.reply_to is not None:
             self._sweeps.append(envelope.reply_to)
             self._until_nothing_is_due |= isinstance(envelope.message, Sweep)
             envelope = Envelope(envelope.message)
@@ -133,6 +135,8 @@ class Supervisor(DispatchedActor):
     def drain(self) -> None:
         """Handle what waits, then take up what there is to do."""
         super().drain()
+        if self.is_blind and not self.judges:  # who judges looks by itself
+            self._tick_by(self.vigil.look() + LAG_MS)
         self._work_on()
 
     def on_receive(self, message: object) -> object:
@@ -159,6 +163,8 @@ class Supervisor(DispatchedActor):
                 self._settle()
             case Sweep():
                 self._sweep()
+            case Look():
+                self._look_at(message.streams)
             case _:
                 return super().on_receive(message)
         return None
@@ -173,15 +179,15 @@ class Supervisor(DispatchedActor):
                 continue
             if after.cancel_requested_at is not None and (before is None or before.cancel_requested_at is None):
                 self._have_stopped(stream, after, Purpose.CANCEL)
-            if not self.judges:
-                continue
-            if before is None or before.status is not after.status or before.backing is not after.backing:
-                self._follow(stream, after)
-            if after.deadline_at is not None and (before is None or before.deadline_at is None):
-                self._tick_by(after.deadline_at)
+            if self.judges:
+                if before is None or before.status is not after.status or before.backing is not after.backing:
+                    self._follow(stream, after)
+                if after.deadline_at is not None and (before is None or before.deadline_at is None):
+                    self._tick_by(after.deadline_at)
             if after.lease_ms is not None and (before is None or before.lease_ms != after.lease_ms):
                 until = self.supervision.leases.begin(stream, after.lease_ms, after.last_event_at)
                 self._wheel.add(stream, min(until, self.vigil.look() + STALE_BUCKET_MS))
+                self._tick_by(self._wheel.next_at())
 
     def _forget(self, stream: bytes, record: TaskRecord) -> None:
         self.supervision.leases.end(stream)
@@ -213,8 +219,6 @@ class Supervisor(DispatchedActor):
 
     def _sweep(self) -> None:
         """Take up whatever is due now, and every task that is followed."""
-        if not self.judges:
-            return
         self._look_around()
         self._later.clear()
         if self._census.is_busy():
@@ -223,20 +227,26 @@ class Supervisor(DispatchedActor):
             self._todo.extend(self._wheel.take())
         self._take_up_dues()
 
+    def _look_at(self, streams: frozenset[bytes]) -> None:
+        self._asked |= streams
+        for stream in streams:
+            self._later.pop(stream, None)
+        self._todo.extend(streams)
+        self._take_up_dues(self._asked)
+
     def _tick(self) -> None:
         """Take up what is due by the clock."""
         self._next_at = None
-        if not self.judges:
-            return
         now = self.vigil.look()
         if self._reader.lag("board", "due") > VIEWS_LAG_MAX:
             self._tick_by(now + LAG_MS)
             return
-        self._tick_by(now + self._pace.interval)  # first: whatever fails below, there is another look
+        if self.judges or len(self._wheel):  # first: whatever fails below, there is another look
+            self._tick_by(now + min(self._pace.interval, SWEEP_INTERVAL_MS))
         self._look_around()
         if not self._sweeps:  # else what comes due meanwhile would keep who sweeps waiting for ever
-            has_jumped = self._rules.watching_since != self.vigil.since  # every moment in the wheel means another now
-            self._todo.extend(self._wheel.take(None if has_jumped else now))
+            rules = self._rules  # of another vigil: every moment in the wheel means another now
+            self._todo.extend(self._wheel.take(now if self._rules_now() is rules else None))
             self._tick_by(self._wheel.next_at())
         self._take_up_dues()
         self._bulletin.publish_now_and_then(now)
@@ -247,7 +257,7 @@ class Supervisor(DispatchedActor):
         if self.is_blind:
             self.is_blind, self._has_looked = False, False
             self._todo.extend(self._reader.backed())
-        if self._has_looked:
+        if self._has_looked or not self.judges:
             return
         self._has_looked = True
         self._census.begin(None, at_once=True)
@@ -269,7 +279,7 @@ class Supervisor(DispatchedActor):
             if self._todo and self._has_room():
                 few = min(2 * SLICE if self._is_opening else SLICE, len(self._todo))
                 self._inspector.look_into([self._todo.popleft() for _ in range(few)])
-            if self._sweeps and not self._is_busy() and not (self._until_nothing_is_due and self._take_up_dues()):
+            if self._sweeps and not self._is_busy() and not self._take_up_what_is_asked():
                 self._answer_sweeps()
             if self._todo and self._has_room() and not self._works_soon:
                 self._works_soon = True
@@ -291,17 +301,22 @@ class Supervisor(DispatchedActor):
     def _answer_sweeps(self, error: Exception | None = None) -> None:
         sweeps, self._sweeps = self._sweeps, []
         self._is_opening = False
-        now, was_sweep = self.vigil.look(), self._until_nothing_is_due
+        now, was_sweep = self.vigil.look(), self._until_nothing_is_due or bool(self._asked)
         if was_sweep:
-            self._until_nothing_is_due = False
+            self._until_nothing_is_due, self._asked = False, frozenset()
             self._tick_by(now + 1)  # what came due meanwhile
-        if was_sweep and self.judges and error is None:
+        if was_sweep and error is None:
             self._bulletin.publish(now, sweeps)
         else:
             answer(sweeps, error)
 
-    def _take_up_dues(self) -> bool:
-        """Take up what is due and was not taken up already; whether there was anything."""
+    def _take_up_what_is_asked(self) -> bool:
+        if self._until_nothing_is_due:
+            return self._take_up_dues()
+        return bool(self._asked) and self._take_up_dues(self._asked)
+
+    def _take_up_dues(self, among: Collection[bytes] | None = None) -> bool:
+        """Take up what is due, of some or of all, and was not taken up already; whether there was anything."""
         if not self.judges:
             return False
         now = self.vigil.look()
@@ -313,6 +328,8 @@ class Supervisor(DispatchedActor):
             if due.at > now:
                 self._tick_by(due.at)
                 break
+            if among is not None and due.stream not in among:
+                continue
             later = self._later.setdefault(due.stream, {})
             if later.get(due.kind, now) <= now:
                 later[due.kind] = now + self._pace.interval

@@ -85,10 +85,23 @@ class Sealing:
         if archived < end:
             self._wanted = range(archived + 1, end + 1)
         else:
-            last = end + self._segment_events
-            is_due = last <= self._log.head() and self._recorded(range(end + 1, last + 1))[1] <= now - after_ms
-            self._wanted = range(end + 1, last + 1) if is_due else None
+            self._wanted = self._due_behind(end, now, after_ms)
         return self._wanted
+
+    def all_due(self, now: int, after_ms: int) -> list[range]:
+        """Return everything that is to be moved by now, in the order in which it is. Raises as `due`."""
+        found: list[range] = []
+        wanted = self.due(now, after_ms)
+        while wanted is not None:
+            found.append(wanted)
+            wanted = self._due_behind(wanted[-1], now, after_ms)
+        return found
+
+    def _due_behind(self, end: int, now: int, after_ms: int) -> range | None:
+        """The whole segment behind a position, if it is old enough."""
+        segment = range(end + 1, end + self._segment_events + 1)
+        is_due = segment[-1] <= self._log.head() and self._recorded(segment)[1] <= now - after_ms
+        return segment if is_due else None
 
     def step(self) -> bool:
         """Do a part of what `due` returned; False when all of it is done.

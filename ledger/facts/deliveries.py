@@ -3,7 +3,7 @@
 from typing import TypeAlias, get_args
 
 from tallystick.ledger.facts.fact import Fact, Origin
-from tallystick.ledger.lifecycle import DeliveryKind
+from tallystick.ledger.lifecycle import DeliveryKind, DeliveryStatus
 
 
 class DeliveryQueued(Fact, frozen=True, kw_only=True, tag="delivery-queued.1"):
@@ -98,12 +98,18 @@ class DeliveryDismissed(Fact, frozen=True, kw_only=True, tag="delivery-dismissed
     reason: str | None = None
 
 
+class DeliveryImported(Fact, frozen=True, kw_only=True, tag="delivery-imported.1"):
+    """Another ledger has told how the task ended, or tried to: this is what became of it there. Nothing waits here."""
+
+    status: DeliveryStatus
+
+
 DeliveryOutcome: TypeAlias = (
     DeliveryAttempted | DeliveryUnknown | DeliveryDelivered | DeliveryFailed | DeliveryRetried | DeliveryDismissed
 )
 """What may become of a message."""
 
 OF_DELIVERIES: frozenset[type[Fact]] = frozenset(
-    {DeliveryQueued, DeliveryWithheld, DeliveryReleased, *get_args(DeliveryOutcome)}
+    {DeliveryQueued, DeliveryWithheld, DeliveryReleased, DeliveryImported, *get_args(DeliveryOutcome)}
 )
 """The facts that are about telling, and not about the work."""

@@ -2,7 +2,7 @@
 
 from typing import TypeAlias
 
-from tallystick.ledger.facts.fact import Fact
+from tallystick.ledger.facts.fact import Evidence, Fact
 from tallystick.ledger.lifecycle import FlowMode, FlowStatus
 
 Json: TypeAlias = object
@@ -21,6 +21,8 @@ class FlowCreated(Fact, frozen=True, kw_only=True, tag="flow-created.1"):
     idempotency_key: str | None = None
     began_at: int | None = None
     """When the task was created that it mirrors (ms)."""
+    imported: Evidence | None = None
+    """Of what another ledger recorded: which, and its row there, with what of it no fact says."""
 
 
 class FlowStepClaimed(Fact, frozen=True, kw_only=True, tag="flow-step-claimed.1"):

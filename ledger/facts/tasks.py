@@ -30,6 +30,8 @@ class TaskCreated(Fact, frozen=True, kw_only=True, tag="task-created.1"):
     metadata: dict[str, str] | None = None
     idempotency_key: str | None = None
     request_key: str | None = None
+    imported: Evidence | None = None
+    """Of what another ledger recorded: which, and its row there, with what of it no fact says."""
 
 
 class TaskAmended(Fact, frozen=True, kw_only=True, tag="task-amended.1"):

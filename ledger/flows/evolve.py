@@ -76,6 +76,7 @@ def _born(event: Event, data: FlowCreated) -> FlowRecord:
         current_step=data.step,
         state_json=data.state,
         idempotency_key=data.idempotency_key,
+        imported=data.imported,
     )
 
 

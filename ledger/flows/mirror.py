@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from msgspec.structs import replace
+
 from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.lifecycle import (
     BLOCKED,
@@ -75,6 +77,26 @@ def mirror_status(status: Status, outcome: str | None) -> FlowStatus:
     if status is Status.SUCCEEDED and outcome == BLOCKED:
         return FlowStatus.BLOCKED
     return _STATUSES[status]
+
+
+def pruned_newest(
+    origin: TaskRecord, task_id: str, *, status: Status, outcome: str | None, ended_at: int | None
+) -> TaskRecord:
+    """Return what stands for the newest task of a mirror once that is pruned: how it ended is what is left of it.
+
+    While the first one is at work, that is followed: the flow goes on.
+    """
+    if origin.is_active:
+        return origin
+    return replace(
+        origin,
+        task_id=task_id,
+        status=status,
+        terminal_outcome=outcome,
+        ended_at=ended_at,
+        terminal_summary=None,
+        error=None,
+    )
 
 
 def mirrored(origin: TaskRecord, newest: TaskRecord, own: FlowRecord | None) -> FlowRecord:

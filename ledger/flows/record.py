@@ -4,6 +4,7 @@ import msgspec
 from msgspec import Struct
 
 from tallystick.ledger.errors import NotFound, Pruned
+from tallystick.ledger.facts.fact import Evidence
 from tallystick.ledger.facts.flows import Json
 from tallystick.ledger.ids import id_bytes
 from tallystick.ledger.lifecycle import FLOW_ACTIVE, FlowMode, FlowStatus
@@ -24,7 +25,8 @@ class FlowRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     All times are UTC milliseconds as reported; `revision` counts what was written of the flow, `position` is that of
     the newest. `state_json` and `wait_json` are JSON values, not texts.
     `followed_task_id` is the newest of the tasks that joined a mirrored flow. `noted` are the codes of findings that
-    an operator took note of, since when nothing has happened to it; that moment is `noted_at`.
+    an operator took note of, since when nothing has happened to it; that moment is `noted_at`. `imported` is the row of
+    another ledger that it was taken over from.
     """
 
     flow_id: str
@@ -53,6 +55,7 @@ class FlowRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     noted: tuple[str, ...] = ()
     noted_at: int | None = None
     pruned_at: int | None = None
+    imported: Evidence | None = None
 
     @property
     def stream(self) -> bytes:

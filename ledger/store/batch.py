@@ -39,12 +39,12 @@ class Index(Struct, frozen=True):
     counts: dict[bytes, int]
 
 
-def prepare(tree: Tree, events: Sequence[Event]) -> Batch:
-    """Return the batch that the events are after what the tree has.
+def prepare(tree: Tree, events: Sequence[Event], bodies: list[bytes] | None = None) -> Batch:
+    """Return the batch that the events are after what the tree has; `bodies` are their bytes, where somebody has them.
 
     Raises `Corrupt` when their positions do not follow, `InvalidInput` when a record or a stream cannot be stored.
     """
-    bodies = encode_all(events)
+    bodies = encode_all(events) if bodies is None else bodies
     head = tree.edge.size
     for position, event in enumerate(events, head + 1):
         if event.position != position:

@@ -5,13 +5,14 @@ that has its name on disk under "type". What is stored is never rewritten: facts
 in, one step at a time.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
 
 from tallystick.ledger.errors import Corrupt, InvalidInput
 from tallystick.ledger.events import BY_NAME, Event
+from tallystick.ledger.ids import ID_BYTES
 from tallystick.ledger.limits import RECORD_BYTES_MAX
 from tallystick.ledger.store.port import Body, Damaged, Stored
 
@@ -32,6 +33,20 @@ _FACT = 6  # where the fact stands in the array
 _pack = msgspec.msgpack.Encoder().encode
 
 _unpack = msgspec.msgpack.Decoder(Event).decode
+
+
+class _Stamps(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """The begin of a record; what follows is left unread, which takes half the time."""
+
+    position: int
+    stream: bytes
+    version: int
+    occurred_at: int
+    recorded_at: int
+
+
+_unpack_stamps = msgspec.msgpack.Decoder(_Stamps).decode
+_BEFORE_STREAM = b"\xc4\x10"  # what comes before sixteen bytes
 
 
 def encode(event: Event) -> bytes:
@@ -105,13 +120,84 @@ def read_record(position: int, body: bytes, lifts: Lifts = LIFTS) -> Event | Dam
 
 def read_records(first: int, bodies: Sequence[Body], lifts: Lifts = LIFTS) -> Sequence[Stored]:
     """Return what is stored from the position `first` on; where nothing is, or can be had, reads as damaged too."""
+    events = read_events(first, bodies)
+    if events is not None:
+        return events
+    return [read_body(position, body, lifts) for position, body in enumerate(bodies, first)]
+
+
+def read_events(first: int, bodies: Sequence[Body]) -> list[Event] | None:
+    """Return the events that are stored from the position `first` on; None unless all are there and of this version."""
+    try:
+        events = list(map(_unpack, bodies))  # type: ignore[arg-type] # what are no bytes is an exception like any other
+    except Exception:  # noqa: BLE001
+        return None
+    if [event.position for event in events] == list(range(first, first + len(bodies))):
+        return events
+    return None
+
+
+def first_after(first: int, bodies: Sequence[Body], at: int) -> int | None:
+    """Return the position of the first event from `first` on that was recorded after a moment (ms); None for none."""
+    for position, body in enumerate(bodies, first):
+        recorded_at = _recorded_at(body)
+        if recorded_at is not None and recorded_at > at and isinstance(read_body(position, body), Event):
+            return position
+    return None
+
+
+def _recorded_at(body: Body) -> int | None:
+    try:
+        return _unpack_stamps(body).recorded_at  # type: ignore[arg-type] # what is no bytes is an exception
+    except Exception:  # noqa: BLE001 - like any other: who reads the whole record hears of it
+        return None
+
+
+def read_share(first: int, bodies: Sequence[Body], number: int, shares: int) -> list[Stored]:
+    """Return what is stored from `first` on of the tasks and flows that are in one of several shares.
+
+    The last byte of an id says in which. Where there are no bytes, the first share has what is said of it. The others
+    are told apart without being decoded; so a record that nobody here has encoded may come in another share than it
+    belongs to, but never in none.
+    """
+    found: list[Stored] = []
+    for start, end in _even(first, first + len(bodies) - 1):
+        place = len(_pack(start)) + len(_BEFORE_STREAM) + ID_BYTES  # behind the first byte, which begins the array
+        some = bodies[start - first : end - first + 1]
+        try:
+            chosen = [at for at, body in enumerate(some, start) if body[place] % shares == number]  # type: ignore[index]
+        except (IndexError, TypeError):
+            chosen = [at for at, body in enumerate(some, start) if _share(body, place, shares) == number]
+        found.extend(_read_at(chosen, [bodies[at - first] for at in chosen]))
+    return found
+
+
+def _read_at(positions: Sequence[int], bodies: Sequence[Body]) -> Sequence[Stored]:
+    """What is stored at these positions: all at once, or each for itself when one of them is not as it should be."""
     try:
         events = list(map(_unpack, bodies))  # type: ignore[arg-type] # what are no bytes is an exception like any other
     except Exception:  # noqa: BLE001
         events = []
-    if [event.position for event in events] == list(range(first, first + len(bodies))):
+    if [event.position for event in events] == positions:
         return events
-    return [read_body(position, body, lifts) for position, body in enumerate(bodies, first)]
+    return [read_body(position, body) for position, body in zip(positions, bodies, strict=True)]
+
+
+def share_of(stream: bytes, shares: int) -> int:
+    """Return in which share a task or a flow is."""
+    return stream[-1] % shares
+
+
+def _share(body: Body, place: int, shares: int) -> int:
+    return body[place] % shares if isinstance(body, bytes) and len(body) > place else 0
+
+
+def _even(first: int, last: int) -> Iterator[tuple[int, int]]:
+    """Yield ranges of positions whose numbers take as many bytes each."""
+    for most in (0x7F, 0xFF, 0xFFFF, 0xFFFF_FFFF, 2**64 - 1):
+        if first <= min(last, most):
+            yield first, min(last, most)
+            first = min(last, most) + 1
 
 
 def read_body(position: int, body: Body, lifts: Lifts = LIFTS) -> Stored:

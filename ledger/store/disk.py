@@ -4,7 +4,7 @@ Owns what is written together and what is read together. The bytes are those of 
 folder is laid out is `layout`'s, what a batch writes is `batch`'s, and the environment knows LMDB.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice, takewhile
 from pathlib import Path
 from types import TracebackType
@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Self
 
 from msgspec.structs import replace
 
-from tallystick.ledger.errors import Corrupt, WrongVersion
+from tallystick.ledger.errors import Corrupt
 from tallystick.ledger.events import Event
-from tallystick.ledger.ids import id_text
 from tallystick.ledger.limits import MAP_BYTES_FIRST, MAP_BYTES_MAX
 from tallystick.ledger.store import keys, layout
-from tallystick.ledger.store.batch import Batch, Index, prepare
+from tallystick.ledger.store.batch import Batch, prepare
 from tallystick.ledger.store.codec import read_body, read_records
 from tallystick.ledger.store.environment import Environment
 from tallystick.ledger.store.mapping import Database, Transaction
 from tallystick.ledger.store.port import NO_CLAIMS, NO_NOTES, Body, Damaged, Outline, Stats, Stored, TreeHead
-from tallystick.ledger.store.stored_tree import StoredTree
+from tallystick.ledger.store.stored_index import StoredIndex
+from tallystick.ledger.store.stored_tree import StoredEnd, StoredTree
 from tallystick.ledger.store.tree import TILE_WIDTH, Tree
 
 if TYPE_CHECKING:  # loaded when something has been archived: most commands need nothing of it
@@ -50,6 +50,8 @@ class DiskLog:
         self._tiles = databases[keys.TILES]
         self._meta = databases[keys.META]
         self._stored = StoredTree(self._tiles, self._meta)
+        self._index = StoredIndex(self._streams)
+        self._end = StoredEnd(self._events, self._tiles, self._meta, self._stored)
         # The tree as it is on disk; None while only the disk knows. A handle for reading never has it.
         self._tree: Tree | None = None
         self._commits = self._appended = self._record_bytes = 0
@@ -113,8 +115,29 @@ class DiskLog:
         claims: Mapping[bytes, bytes] = NO_CLAIMS,
         notes: Mapping[bytes, bytes] = NO_NOTES,
     ) -> None:
+        self._append(events, None, claims, notes)
+
+    def restore(self, bodies: Sequence[bytes], claims_of: Callable[[Sequence[Event]], Mapping[bytes, bytes]]) -> None:
+        """Append records of another log as they are, to the byte: in one transaction, durable on return.
+
+        Raises as `append`, and `Corrupt` for bytes that are no event, or one of another position.
+        """
+        events: list[Event] = []
+        for record in read_records(self.head() + 1, bodies):
+            if not isinstance(record, Event):
+                raise Corrupt(record.detail, position=record.position)
+            events.append(record)
+        self._append(events, list(bodies), claims_of(events), NO_NOTES)
+
+    def _append(
+        self,
+        events: Sequence[Event],
+        bodies: list[bytes] | None,
+        claims: Mapping[bytes, bytes],
+        notes: Mapping[bytes, bytes],
+    ) -> None:
         tree, self._tree = self._growing_tree(), None  # should anything fail, only the disk knows what is there
-        batch = prepare(tree, events)
+        batch = prepare(tree, events, bodies)
         if notes:
             batch.meta.extend((keys.note_key(name), value) for name, value in notes.items())
         if events or claims or notes:
@@ -129,43 +152,13 @@ class DiskLog:
             _, added = txn.cursor(self._events).putmulti(zip(batch.places, batch.bodies, strict=True), append=True)
             if added != len(events):
                 raise Corrupt("another record is there already", position=events[0].position)
-            if batch.index is None or not self._indexed(txn, batch.index):
-                self._refuse(txn, events)
+            if batch.index is None or not self._index.add(txn, batch.index):
+                self._index.refuse(txn, events)
         if claims:
             txn.cursor(self._claims).putmulti(claims.items())
         if batch.tiles:
             txn.cursor(self._tiles).putmulti(batch.tiles)
         txn.cursor(self._meta).putmulti(batch.meta)
-
-    def _indexed(self, txn: Transaction, index: Index) -> bool:
-        """Write the index of the streams; False unless every event is the next of its stream."""
-        cursor = txn.cursor(self._streams)
-        for stream, count in index.counts.items():
-            if not cursor.set_key(stream) or cursor.count() != count:
-                return False
-        if index.first:
-            _, added = cursor.putmulti(index.first, overwrite=False)
-            if added != len(index.first):
-                return False
-        if index.next:
-            _, added = cursor.putmulti(index.next, append=True)
-            if added != len(index.next):
-                return False
-        return True
-
-    def _refuse(self, txn: Transaction, events: Sequence[Event]) -> None:
-        """Find the event that is not the next of its stream: slow, and right whatever the batch has."""
-        cursor = txn.cursor(self._streams)
-        versions: dict[bytes, int] = {}
-        for event in events:
-            actual = versions.get(event.stream)
-            if actual is None:  # this transaction may have written of the stream already
-                found = cursor.getmulti([event.stream], dupdata=True)
-                actual = sum(keys.position_of(place) < events[0].position for _, place in found)
-            if event.version != actual + 1:
-                raise WrongVersion(id_text(event.stream), expected=event.version - 1, actual=actual)
-            versions[event.stream] = event.version
-        raise Corrupt("the index of the streams contradicts the head", position=events[0].position)
 
     def _growing_tree(self) -> Tree:
         """The tree that the next event is appended to."""
@@ -173,6 +166,8 @@ class DiskLog:
         if tree is None or not self.environment.databases:  # which raises when the log is closed
             with self.environment.read() as txn:
                 edge = self._stored.edge(txn)
+                if edge.size > self._end.size(txn):
+                    raise Corrupt(f"the tree says that it has {edge.size} records, for which too little is stored")
                 tree = Tree.restore(edge, self._stored.partials(txn, edge.size))
             self._tree = tree
         return tree
@@ -191,7 +186,7 @@ class DiskLog:
     def archived(self) -> int:
         """Return the position up to which the records are in the archive and no longer here; 0 for none."""
         with self.environment.read() as txn:
-            return self._archived(txn)
+            return self._end.archived(txn)
 
     def let_go(self, until: int) -> None:
         """Drop the records up to a position, and their leaf hashes, in one transaction; LMDB uses their pages again.
@@ -202,7 +197,7 @@ class DiskLog:
             raise Corrupt("the archive does not have what is to leave the log", position=until)
 
         def work(txn: Transaction) -> None:
-            archived = self._archived(txn)
+            archived = self._end.archived(txn)
             for position in range(archived + 1, until + 1):
                 txn.delete(keys.event_key(position), db=self._events)
             self._stored.drop_leaves(txn, archived // TILE_WIDTH, until // TILE_WIDTH - 1)
@@ -211,10 +206,6 @@ class DiskLog:
 
         self.environment.write_batch(work)
 
-    def _archived(self, txn: Transaction) -> int:
-        stored = txn.get(keys.ARCHIVED, db=self._meta)
-        return 0 if stored is None or len(stored) != keys.POSITION_BYTES else keys.position_of(stored)
-
     # Reading.
 
     def head(self) -> int:
@@ -222,21 +213,7 @@ class DiskLog:
         if tree is not None and self.environment.databases:  # which raises when the log is closed
             return tree.edge.size
         with self.environment.read() as txn:
-            return self._size(txn)
-
-    def _size(self, txn: Transaction) -> int:
-        try:
-            return self._stored.edge(txn).size
-        except Corrupt:
-            return self._last(txn)
-
-    def _last(self, txn: Transaction) -> int:
-        """The last position that has a record, here or in the archive; 0 for none."""
-        cursor = txn.cursor(self._events)
-        found = cursor.last()
-        while found and len(cursor.key()) != keys.POSITION_BYTES:
-            found = cursor.prev()
-        return max(keys.position_of(cursor.key()) if found else 0, self._archived(txn))
+            return self._end.size(txn)
 
     def tree_head(self) -> TreeHead:
         with self.environment.read() as txn:
@@ -269,7 +246,7 @@ class DiskLog:
                 bodies: list[Body] = list(islice(cursor.iternext(keys=False), last - first + 1))
                 if cursor.key() == keys.event_key(last):  # as many records as positions: there is no gap
                     return bodies
-            archived = self._archived(txn)
+            archived = self._end.archived(txn)
             here = range(max(first, archived + 1), last + 1)
             found = dict(cursor.getmulti(list(map(keys.event_key, here))))
         there = self.archive.records(first, min(last, archived)) if first <= archived else []
@@ -285,7 +262,7 @@ class DiskLog:
         """The records at the places that rows of the index name, by place. The archive is read outside of snapshots."""
         with self.environment.read() as txn:
             found: dict[bytes, Body] = dict(txn.cursor(self._events).getmulti([place for _, place in index]))
-            archived = keys.event_key(self._archived(txn)) if len(found) < len(index) else b""
+            archived = keys.event_key(self._end.archived(txn)) if len(found) < len(index) else b""
         missing = [place for _, place in index if place <= archived and place not in found]
         if missing:
             there = self.archive.at([keys.position_of(place) for place in missing])
@@ -330,7 +307,7 @@ class DiskLog:
 
     def outline(self) -> Outline:
         with self.environment.read() as txn:
-            size = self._size(txn)
+            size, end = self._end.said(txn), self._end.size(txn)
             try:
                 edge = self._stored.edge(txn)
             except Corrupt:
@@ -338,28 +315,44 @@ class DiskLog:
             cursor = txn.cursor(self._events)
             more = cursor.set_range(keys.event_key(size + 1))
             behind = islice(cursor.iternext(values=False), BEYOND_MAX) if more else ()
-            archived = self._archived(txn)
+            archived = self._end.archived(txn)
             outline = Outline(
                 size=size,
-                last=self._last(txn),
+                end=end,
+                last=self._end.last(txn),
                 edge=edge,
-                partials=tuple(self._stored.partials(txn, size)),
+                partials=tuple(self._stored.partials(txn, end)),
                 records=txn.stat(self._events)["entries"] + archived,
                 index_rows=txn.stat(self._streams)["entries"],
                 beyond=tuple(keys.position_of(key) for key in behind if len(key) == keys.POSITION_BYTES),
                 archived=archived,
+                tiles=txn.stat(self._tiles)["entries"],
             )
-        return replace(outline, faults=tuple(self.archive.faults()))  # which takes longer than a snapshot should
+            said = self._end.said_archived(txn)
+        faults = list(self.archive.faults())  # which takes longer than a snapshot should
+        if said != archived:
+            faults.append((0, f"the log says that {said} records are in it, more than there can be"))
+        return replace(outline, faults=tuple(faults))
 
     def tile(self, level: int, index: int) -> bytes:
         with self.environment.read() as txn:
             hashes = self._stored.tile(txn, level, index)
-            if hashes or level or (index + 1) * TILE_WIDTH > self._archived(txn):
+            if hashes or level:
                 return hashes
+            if (index + 1) * TILE_WIDTH > self._end.archived(txn):
+                return self._stored.incomplete(txn, index)
         return self.archive.tile(index)
 
     def index(self) -> Iterator[list[tuple[bytes, bytes]]]:
         return self._rows(self._streams, are_sets=True)
+
+    def positions(self, streams: Sequence[bytes]) -> Mapping[bytes, Sequence[int]]:
+        with self.environment.read() as txn:
+            return self._index.positions(txn, streams)
+
+    def positions_behind(self, stream: bytes, position: int, count: int) -> Sequence[int]:
+        with self.environment.read() as txn:
+            return self._index.positions_behind(txn, stream, position, count)
 
     def claims(self) -> Iterator[list[tuple[bytes, bytes]]]:
         return self._rows(self._claims, are_sets=False)

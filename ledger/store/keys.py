@@ -32,6 +32,9 @@ TAIL = b"tail"
 ARCHIVED = b"archived"
 NOTE = b"note/"
 
+CHECKPOINT_NOTE = b"checkpoint"
+"""The name of the note that is the newest signed checkpoint, as the bytes of a signed note."""
+
 FIRST_HASH_BYTES = 32
 
 _POSITION = Struct(">Q")

@@ -4,6 +4,7 @@ It keeps every promise of the port except that something is left when the proces
 """
 
 import threading
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 
 from tallystick.ledger.errors import Closed, Corrupt, InvalidInput, WrongVersion
@@ -12,7 +13,7 @@ from tallystick.ledger.ids import ID_BYTES, id_text
 from tallystick.ledger.store.codec import encode_all, read_record
 from tallystick.ledger.store.keys import event_key
 from tallystick.ledger.store.port import NO_CLAIMS, NO_NOTES, Body, Outline, Stored, TreeHead
-from tallystick.ledger.store.tree import Tree, leaf_hashes
+from tallystick.ledger.store.tree import TILE_WIDTH, Tree, leaf_hashes
 
 
 class MemoryLog:
@@ -111,6 +112,7 @@ class MemoryLog:
         with self._moment:
             return Outline(
                 size=len(self._bodies),
+                end=len(self._bodies),
                 last=len(self._bodies),
                 edge=self._tree.edge,
                 partials=self._tree.partials,
@@ -124,12 +126,24 @@ class MemoryLog:
 
     def tile(self, level: int, index: int) -> bytes:
         self._check_open()
-        return self._tiles.get((level, index), b"")
+        with self._moment:
+            is_incomplete = level == 0 and index == len(self._bodies) // TILE_WIDTH and self._bodies
+            return self._tree.partials[0] if is_incomplete else self._tiles.get((level, index), b"")
 
     def index(self) -> Iterator[list[tuple[bytes, bytes]]]:
         self._check_open()
         for stream in sorted(self._streams):
             yield [(stream, event_key(position)) for position in self._streams[stream]]
+
+    def positions(self, streams: Sequence[bytes]) -> Mapping[bytes, Sequence[int]]:
+        self._check_open()
+        with self._moment:
+            return {stream: self._streams[stream][:] for stream in streams if stream in self._streams}
+
+    def positions_behind(self, stream: bytes, position: int, count: int) -> Sequence[int]:
+        known = self.positions([stream]).get(stream, [])
+        start = bisect_right(known, position)
+        return known[start : start + count] if known[start - 1 : start] == [position] else ()
 
     def claims(self) -> Iterator[list[tuple[bytes, bytes]]]:
         self._check_open()

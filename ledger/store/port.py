@@ -66,14 +66,16 @@ class Outline(Struct, frozen=True, kw_only=True):
     """What a log says of itself at one moment: where it ends, its tree, and how many of everything there are."""
 
     size: int
+    end: int  # the size, if by what is stored there can be as many; else the last position that can have a record
     last: int  # the last position that has a record
     edge: Edge | None  # None when what is stored is no edge
-    partials: tuple[bytes, ...]  # what is stored of the incomplete tiles, lowest level first
+    partials: tuple[bytes, ...]  # what is stored of the incomplete tiles up to the end, lowest level first
     records: int
     index_rows: int
     beyond: tuple[int, ...] = ()  # the first positions behind the end that have records
     archived: int = 0  # up to this position the archive has the records, and their leaf hashes
     faults: tuple[tuple[int, str], ...] = ()  # what is wrong with its files beside the records, by position
+    tiles: int | None = None  # how many are stored, if there is a number of its own
 
 
 class Stats(Struct, frozen=True):
@@ -168,11 +170,22 @@ class EventLog(Protocol):
         ...
 
     def tile(self, level: int, index: int) -> bytes:
-        """Return the hashes of a stored tile, wherever it is; none if it is missing."""
+        """Return the hashes of a stored tile, wherever it is; none if it is missing.
+
+        An incomplete one has those that it has at the moment.
+        """
         ...
 
     def index(self) -> Iterator[list[tuple[bytes, bytes]]]:
         """Yield slices of the index of the streams, in order: a stream, and the key of the position of an event."""
+        ...
+
+    def positions(self, streams: Sequence[bytes]) -> Mapping[bytes, Sequence[int]]:
+        """Return where the index has the events of these streams, in order; those that have none are left out."""
+        ...
+
+    def positions_behind(self, stream: bytes, position: int, count: int) -> Sequence[int]:
+        """Return so many positions of a stream behind one that it has, as the index has them; fewer at its end."""
         ...
 
     def claims(self) -> Iterator[list[tuple[bytes, bytes]]]:

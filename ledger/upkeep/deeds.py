@@ -14,8 +14,11 @@ DEEDS = frozenset({Action.SETTLE, Action.STAMP, Action.RETRY, Action.NOTE, Actio
 
 
 def command_of(step: Step, actor: str, version: int | None) -> Command:
-    """Return the command that takes a step: refused when its task or flow does not have this version any more."""
-    return Command(_fact(step), actor, expected_version=version)
+    """Return the command that takes a step: refused when its task or flow does not have this version any more.
+
+    So is the pruning of a task that somebody began to need after it was looked at.
+    """
+    return Command(_fact(step), actor, expected_version=version, as_of=step.as_of)
 
 
 def _fact(step: Step) -> AnyFact:

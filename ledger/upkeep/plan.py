@@ -14,8 +14,9 @@ from tallystick.ledger.upkeep.treatment import AUTOMATIC
 class Step(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that maintenance does, to what `token` names, and why.
 
-    `version` is what its task or flow had when this was planned: one that has gone on since is left alone. `codes` are
-    the findings that it settles.
+    `version` is what its task or flow had when this was planned: one that has gone on since is left alone. So is one
+    that somebody began to need behind `as_of`, the log's head when this was planned, and one that needs all of the
+    tasks `after` to be pruned first, when one of them was not. `codes` are the findings that it settles.
     """
 
     kind: Kind
@@ -24,6 +25,8 @@ class Step(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str
     codes: tuple[str, ...] = ()
     version: int | None = None
+    as_of: int | None = None
+    after: tuple[str, ...] = ()
     until: int | None = None
     """Of a stamp: the cleanup time (ms)."""
 
@@ -33,18 +36,19 @@ class Step(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.action in AUTOMATIC
 
 
-def pruning(record: TaskRecord | FlowRecord, why: Keeping) -> Step:
-    """Return the step that removes from the live views what nothing keeps any more.
+def pruning(record: TaskRecord | FlowRecord, why: Keeping, *, as_of: int | None = None) -> Step:
+    """Return the step that removes from the live views what nothing keeps any more, as of a position of the log.
 
     A flow that mirrors tasks has no revision of its own, and what has ended of it stays ended: it is not asked for.
     """
     assert why.is_over, "what is kept is not pruned"
     if isinstance(record, TaskRecord):
-        return Step(
-            kind=Kind.TASK, token=record.task_id, action=Action.PRUNE, reason=why.reason, version=record.version
-        )
-    version = record.revision if record.is_managed else None
-    return Step(kind=Kind.FLOW, token=record.flow_id, action=Action.PRUNE, reason=why.reason, version=version)
+        kind, token = Kind.TASK, record.task_id
+        version: int | None = record.version
+    else:
+        kind, token = Kind.FLOW, record.flow_id
+        version = record.revision if record.is_managed else None
+    return Step(kind=kind, token=token, action=Action.PRUNE, reason=why.reason, version=version, as_of=as_of)
 
 
 def settling(findings: Iterable[Finding], versions: Mapping[str, int], leaving: Collection[str] = ()) -> Iterator[Step]:

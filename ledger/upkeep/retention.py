@@ -42,11 +42,13 @@ class Keeping(Struct, frozen=True):
 class Family(Struct, frozen=True):
     """What a task belongs to that may need it longer than its own retention has it.
 
-    `flow` is the flow that it is one of, or that mirrors it, if that has not ended; `active_below` is the id of a task
-    at work below it, however deep.
+    `flow` is the flow that it is one of, or that mirrors it, or that it blocks. `another` is the id of another task of
+    the flow that mirrors it: that flow goes with its first task, so this stays until no other is left. `active_below`
+    is the id of a task at work below it, however deep.
     """
 
     flow: FlowRecord | None = None
+    another: str | None = None
     active_below: str | None = None
 
 
@@ -91,6 +93,8 @@ def _needed(record: TaskRecord, family: Family) -> Keeping | None:
             return Keeping(Rule.UNDELIVERED, f'{where}; "tally dismiss {record.task_id}" gives it up')
     if family.flow is not None and needs_tasks(family.flow):
         return Keeping(Rule.FLOW, f"its flow {family.flow.flow_id} is {family.flow.status}")
+    if family.another is not None:
+        return Keeping(Rule.FLOW, f"the flow that mirrors it goes with it, and {family.another} of that is kept")
     if family.active_below is not None:
         return Keeping(Rule.BELOW, f"{family.active_below} below it is at work")
     return None
@@ -99,7 +103,8 @@ def _needed(record: TaskRecord, family: Family) -> Keeping | None:
 def keeping_flow(flow: FlowRecord, now: int, *, kept_ms: int | None, active_task: str | None = None) -> Keeping:
     """Return why a flow is kept at `now`. One that waits or is blocked has not ended, and is never pruned.
 
-    `active_task` is the id of a task of the flow that is at work although that has ended.
+    `active_task` is the id of a task of the flow that is at work although that has ended. Of a flow that mirrors tasks
+    ask `keeping_mirror` while its first one is there.
     """
     if flow.ended_at is None or flow.is_active:
         return Keeping(Rule.ACTIVE, f"it is {flow.status}")
@@ -112,3 +117,10 @@ def keeping_flow(flow: FlowRecord, now: int, *, kept_ms: int | None, active_task
     if until > now:
         return Keeping(Rule.RETENTION, f"its retention ends {when}", until)
     return Keeping(Rule.OVER, f"its retention ended {when}", until)
+
+
+def keeping_mirror(flow: FlowRecord, first_task: str, first: Keeping) -> Keeping:
+    """Return why a flow that mirrors tasks is kept. It goes with its first task; `first` says why that is kept."""
+    if needs_tasks(flow):
+        return Keeping(Rule.ACTIVE, f"it is {flow.status}")
+    return Keeping(first.rule, f"it goes with its first task {first_task}: {first.reason}", first.until)

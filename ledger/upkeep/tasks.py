@@ -24,14 +24,17 @@ _SETTLED = NAMES[TaskSettled]
 
 
 class Signs(Struct, frozen=True):
-    """What whoever watches a task has seen of it, which is no event.
+    """What is known of a task besides its record.
 
-    When it was alive last (ms), and since when its probe cannot tell, with what the probe says.
+    When it was seen alive last (ms), and since when its probe cannot tell, with what the probe says. And when the
+    ledger heard of it, first and last: a report may come late, and who sends one is there.
     """
 
     alive_at: int | None = None
     unknown_since: int | None = None
     unknown_detail: str | None = None
+    first_heard_at: int | None = None
+    last_heard_at: int | None = None
 
 
 NO_SIGNS = Signs()
@@ -64,12 +67,12 @@ def _all(record: TaskRecord, now: int, kept_ms: int | None, signs: Signs) -> Ite
 
 def heard_at(record: TaskRecord, signs: Signs = NO_SIGNS) -> int:
     """Return when a running task was last heard of (ms): by an event, by a sign of life, or by its probe."""
-    return max(record.last_event_at, signs.alive_at or 0)
+    return max(record.last_event_at, signs.last_heard_at or 0, signs.alive_at or 0)
 
 
 def _active(record: TaskRecord, now: int, signs: Signs) -> Iterator[Finding]:
     if record.status is Status.QUEUED:
-        age = now - record.created_at
+        age = now - max(record.created_at, signs.first_heard_at or 0)
         if age >= STALE_QUEUED_MS:
             yield _of(record, Code.STALE_QUEUED, f"nobody has started it for {span(age)}", age)
     else:

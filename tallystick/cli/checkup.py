@@ -1,6 +1,7 @@
 """The check-up: one look at one thing about a ledger or its place, and what to do when it is not as it should be."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from tallystick.cli.channel import channel_findings
 from tallystick.cli.finding import Finding, Level
 from tallystick.cli.messages import NOBODY_SENDS, are_left_waiting, pause_words
 from tallystick.cli.place import place_findings
+from tallystick.cli.sealed import checkpoint_findings
 from tallystick.cli.stores import DAMAGED, NEWER, store_findings
 from tallystick.cli.times import now_ms
 from tallystick.config import load, spelled
@@ -34,7 +36,7 @@ def check_up(call: "Call") -> list[Finding]:
     found = [*place_findings(folder), *_configuration(call), *_versions()]
     try:
         with call.readings() as readings:
-            found.extend(_inside(readings, folder))
+            found.extend(_inside(readings, folder, call.config))
     except Corrupt as error:
         found.append(Finding("store", Level.DAMAGED, str(error), DAMAGED))
     except NewerFormat as error:
@@ -86,11 +88,13 @@ def _versions() -> Iterator[Finding]:
 # The inside.
 
 
-def _inside(readings: Readings, folder: Path) -> Iterator[Finding]:
+def _inside(readings: Readings, folder: Path, config: Path | None) -> Iterator[Finding]:
     yield _owner(folder)
     yield from _newest_records(readings)
     yield from _clock(readings)
     yield from store_findings(readings, folder)
+    with suppress(TallystickError):  # which is a finding already
+        yield from checkpoint_findings(load(folder, config, channels=False).integrity, readings, folder)
     status = readings.status()
     yield from _projections(status)
     yield from _messages(status)

@@ -41,11 +41,17 @@ def changed_lines(screen: Screen, changed: Sequence[Changed]) -> Iterator[str]:
         kind = "flow " if isinstance(after, FlowRecord) else ""
         yield ""
         yield f"{kind}{_id(after)}  {was} → {screen.status(_status(after))}  {plain(_name(after))}"
-        for name, old, new in _changes(before, after):
-            if before is not None and name not in _NUMBERS:
-                gone = "nothing" if old is None else value_words(name, old)
-                come = "nothing" if new is None else value_words(name, new)
-                yield cut(f"    {words(name)}: {gone} → {come}", screen.columns)
+        if before is not None:
+            yield from changes_words(screen, before, after)
+
+
+def changes_words(screen: Screen, before: Record | None, after: Record) -> Iterator[str]:
+    """Yield the fields that differ, a line each, without those that change with every event."""
+    for name, old, new in _changes(before, after):
+        if name not in _NUMBERS:
+            gone = "nothing" if old is None else value_words(name, old)
+            come = "nothing" if new is None else value_words(name, new)
+            yield cut(f"    {words(name)}: {gone} → {come}", screen.columns)
 
 
 def _changes(before: Record | None, after: Record) -> Iterator[tuple[str, Any, Any]]:

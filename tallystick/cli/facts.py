@@ -50,6 +50,7 @@ _FIRST: Mapping[str, tuple[str, ...]] = {
     "delivery-failed.1": ("error",),
     "delivery-retried.1": ("reason",),
     "delivery-dismissed.1": ("reason",),
+    "delivery-imported.1": ("status",),
 }
 
 # The word "delivery" is for the table; what happens, happens to a message.
@@ -63,6 +64,7 @@ _VERBS: Mapping[str, str] = {
     "delivery-failed": "message failed",
     "delivery-retried": "message retried",
     "delivery-dismissed": "message dismissed",
+    "delivery-imported": "message imported",
 }
 _MOMENTS = frozenset({"until", "cleanupAfter"})  # beside the names that end in "At"
 

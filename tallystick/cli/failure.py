@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from tallystick.cli.answer import EXIT_DAMAGED, EXIT_REFUSED, EXIT_SIGNAL, EXIT_USAGE
-from tallystick.ledger.errors import Corrupt, InvalidInput, TallystickError
+from tallystick.ledger.errors import Corrupt, InvalidInput, NotProved, TallystickError
 from tallystick.plain import plain_lines
 
 USAGE = "UsageError"
@@ -53,7 +53,7 @@ def failure_of(error: BaseException) -> Failure | None:
 def _exit_code(error: TallystickError) -> int:
     if isinstance(error, InvalidInput):
         return EXIT_USAGE
-    return EXIT_DAMAGED if isinstance(error, Corrupt) else EXIT_REFUSED
+    return EXIT_DAMAGED if isinstance(error, Corrupt | NotProved) else EXIT_REFUSED
 
 
 def _camel(name: str) -> str:

@@ -8,7 +8,7 @@ from tallystick.cli.call import Call
 from tallystick.cli.lookup import COMPLETIONS, PAGE_TASKS, RECENT_TASKS, Ambiguous, is_part, missing_or_id_of
 from tallystick.cli.times import age, now_ms
 from tallystick.flow_readings import FlowReadings
-from tallystick.ledger.errors import NotFound, TallystickError
+from tallystick.ledger.errors import NotFound, Pruned, TallystickError
 from tallystick.ledger.flows.record import FlowRecord, no_flow
 from tallystick.ledger.ids import id_bytes_or_none
 from tallystick.plain import plain
@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 def flow_id_of(readings: "Readings", token: str) -> str:
     """Return the id of the flow that a token names: an id, an owner with one active flow, or a part of an id.
 
-    Parts of ids, as of tasks, are looked for among the newest flows.
+    Parts of ids, as of tasks, are looked for among the newest flows. The id of a pruned flow is an id.
     Raises `NotFound`, and an `Ambiguous` with the candidates.
     """
     flows = FlowReadings(readings.reader)
     try:
         return flows.find(token).flow_id
+    except Pruned:
+        return token.strip()  # an id: whoever asks for it hears what it was
     except NotFound:
         pass
     part = token.strip().lower()

@@ -26,8 +26,16 @@ CHAPTERS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "notify": "Choose what is told of a task.",
         },
         "Prove": {
-            "verify": "Recompute the log: is the past what it was?",
+            "verify": "Is the past what it was? Of the log, of a proof, of a checkpoint.",
+            "checkpoint": "Sign how large the log is, and its root.",
+            "attest": "Have others see the newest checkpoint, and when.",
+            "prove": "Write a proof of an event, or that the log only grew.",
+            "keys": "Make and show the keys that sign checkpoints.",
             "replay": "Show tasks and flows as they were, and what changed since.",
+            "why": "Show what led to what a task or flow is.",
+            "compare": "Find the first difference of two ledgers.",
+            "export": "Write all of it, or a part, for other programs.",
+            "import": "Take over an export, or what OpenClaw recorded.",
         },
         "Keep": {
             "audit": "List what is amiss, and what makes it go away.",
@@ -69,3 +77,15 @@ ARCHIVE: Mapping[str, str] = MappingProxyType(
     }
 )
 """What `tally archive` can do."""
+
+KEYS: Mapping[str, str] = MappingProxyType(
+    {
+        "new": "Make a signing key, and print its verifier key.",
+        "show": "Print the verifier keys of signing keys.",
+        "sign": "Sign a checkpoint where the key is.",
+    }
+)
+"""What `tally keys` can do."""
+
+DEFAULT_OF_KEYS = "show"
+"""What `tally keys` alone is."""

@@ -27,9 +27,17 @@ LEASE = b"lease"
 """The work behind a task lives: followed by the task and for how long."""
 
 UPKEEP = b"upkeep"
-"""Somebody applies maintenance, of which some is the owner's: followed by what tells this call from others, and who."""
+"""Somebody applies maintenance, of which some is the owner's: followed by what tells this call from others, who asks,
+and for what."""
+
+SEAL = b"seal"
+"""Somebody wants a checkpoint: followed by what tells this call from others, and one that is to be kept, if any."""
+
+ATTEST = b"attest"
+"""Somebody wants others to see the newest checkpoint: followed by what tells this call from others."""
 
 MESSAGE_BYTES_MAX = 1_024  # with who speaks
+ASKED_BYTES_MAX = 32_768  # of one that names what is to be done
 HEARD_MAX = 256  # messages that are taken together
 
 _ADDRESS_BYTES_MAX = 100  # the system's bound is 107 or 103

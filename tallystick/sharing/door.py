@@ -6,12 +6,26 @@ from contextlib import suppress
 from pathlib import Path
 
 from tallystick.actors.log import logger
-from tallystick.actors.porter import Porter
+from tallystick.actors.porter import Heard, Porter
 from tallystick.actors.system import System
 from tallystick.ledger.errors import TallystickError
 from tallystick.ledger.ids import ID_BYTES
+from tallystick.ledger.limits import CHECKPOINT_BYTES_MAX
 from tallystick.ledger.store.inbox import INBOX_FOLDER, CommandInbox
-from tallystick.sharing.bell import DOOR_NAME, LEASE, LOOK, UPKEEP, YIELD, Bell, ring, take_down
+from tallystick.sharing.bell import (
+    ASKED_BYTES_MAX,
+    ATTEST,
+    DOOR_NAME,
+    LEASE,
+    LOOK,
+    MESSAGE_BYTES_MAX,
+    SEAL,
+    UPKEEP,
+    YIELD,
+    Bell,
+    ring,
+    take_down,
+)
 
 log = logger("face")
 
@@ -47,12 +61,13 @@ class Door:
         system: System,
         *,
         keep_alive: KeepAlive | None = None,
+        heard: Heard | None = None,
         asked_to_yield: Callable[[], None] | None = None,
-        upkeep: Callable[[bytes], None] | None = None,
+        chore: Callable[[bytes, bytes], None] | None = None,
     ) -> None:
-        self._folder, self._system, self._upkeep = folder, system, upkeep
-        self._keep_alive, self._asked_to_yield = keep_alive, asked_to_yield
-        self._bell = Bell(folder, DOOR_NAME)
+        self._folder, self._system, self._chore = folder, system, chore
+        self._keep_alive, self._heard, self._asked_to_yield = keep_alive, heard, asked_to_yield
+        self._bell = Bell(folder, DOOR_NAME, bytes_max=MESSAGE_BYTES_MAX + max(CHECKPOINT_BYTES_MAX, ASKED_BYTES_MAX))
         self._inbox: CommandInbox | None = None
         self._porter: Porter | None = None
         self._closing = False
@@ -93,7 +108,7 @@ class Door:
             if not (self._folder / INBOX_FOLDER).exists():
                 return
             self._inbox = CommandInbox.open_as_owner(self._folder)
-            self._porter = Porter(self._system, self._inbox)
+            self._porter = Porter(self._system, self._inbox, heard=self._heard)
             take_down(self._folder / INBOX_FOLDER, CLIENTS)
         while not self._closing:
             clients = self._porter.carry()
@@ -108,8 +123,10 @@ class Door:
                 self._asked_to_yield()
             elif message.startswith(LEASE) and len(message) == len(LEASE) + ID_BYTES + _TTL_BYTES:
                 self._note_life(message)
-            elif message.startswith(UPKEEP) and self._upkeep is not None:
-                self._upkeep(message)
+            elif self._chore is not None:
+                kind = next(filter(message.startswith, (UPKEEP, SEAL, ATTEST)), None)
+                if kind is not None:
+                    self._chore(kind, message)
 
     def _note_life(self, message: bytes) -> None:
         stream, ttl = message[len(LEASE) : -_TTL_BYTES], message[-_TTL_BYTES:]

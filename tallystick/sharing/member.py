@@ -170,15 +170,14 @@ class Member:
             give(reply, error)
 
     def keep_alive(self, stream: bytes, ttl_ms: int) -> bool:
-        """Take a sign of life; False when the log does not say yet that the task gives them."""
+        """Take a sign of life; False when the log does not say yet that the task gives them, or nobody hears it."""
         with self._lock:
             if self._is_direct and self._house is not None:
                 return self._house.keep_alive(stream, ttl_ms)
             if self._leased.get(stream) != ttl_ms:
                 self._leased[stream] = ttl_ms
                 return False
-        ring(self._folder / DOOR_NAME, lease_message(stream, ttl_ms))  # without an owner nobody misses it
-        return True
+        return ring(self._folder / DOOR_NAME, lease_message(stream, ttl_ms))  # else it is told like any other word
 
     def promised(self, record: TaskRecord) -> None:
         """Take note of what the log says now: the work promised to be heard of again."""
@@ -204,7 +203,7 @@ class Member:
         """Do what is due now, if this process is the owner."""
         with self.owning() as house:
             if house is not None:
-                house.facts().sweep()
+                house.sweep()
 
     @contextmanager
     def owning(self) -> Iterator[Ownership | None]:

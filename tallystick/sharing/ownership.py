@@ -1,6 +1,6 @@
 """The ownership: what a process that joined a ledger has while it is its owner."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tallystick.actors.system import System
 from tallystick.facts import Facts
@@ -9,12 +9,16 @@ from tallystick.ledger.record import TaskRecord
 from tallystick.projections.due import DueRules
 from tallystick.readings import Readings
 
+if TYPE_CHECKING:  # loaded where a ledger has an origin
+    from tallystick.actors.notary import Notary
+
 
 class Ownership(Protocol):
     """What the owner of a ledger has while it is that."""
 
     readings: Readings
     clock: Clock
+    notary: "Notary | None"
 
     @property
     def system(self) -> System:
@@ -35,6 +39,10 @@ class Ownership(Protocol):
 
     def promised(self, record: TaskRecord) -> None:
         """Take note of what the log says now: the work promised to be heard of again."""
+        ...
+
+    def sweep(self) -> None:
+        """Do what is due now, and wait until it is durable."""
         ...
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What the tests of actors share: threads that run dispatchers, and an interpreter that switches often."""
+"""What the tests of actors share: threads that run dispatchers, an interpreter that switches often, a desk."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tallystick.actors.dispatcher import Dispatcher
+from tests.actors.flow_parts import FlowDesk
 from tests.actors.parts import PATIENCE_S, HandClock, restlessly
 
 CAUGHT = {
@@ -63,3 +64,11 @@ def restless() -> Iterator[None]:
     """Threads are switched as often as can be, so that races come up."""
     with restlessly():
         yield
+
+
+@pytest.fixture
+def desk() -> FlowDesk:
+    """A desk with one flow."""
+    desk = FlowDesk()
+    desk.begin()
+    return desk

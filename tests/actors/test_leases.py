@@ -74,6 +74,47 @@ def test_a_ledger_that_was_just_opened_listens_a_whole_promise_long() -> None:
     assert Finding.MISSING is leases.verdict(leased()).finding
 
 
+def test_to_hear_of_a_promise_is_no_sign_of_life_and_lets_the_next_one_count() -> None:
+    clock = HandClock()
+    leases = Leases(clock)
+    leases.listen(STREAM, TTL_MS)
+    assert (None, None) == (leases.until(STREAM), leases.alive_at(STREAM))
+    clock.advance(10)
+
+    assert leases.renew(STREAM, TTL_MS)
+
+    assert (BEGIN_MS + 10 + TTL_MS, BEGIN_MS + 10) == (leases.until(STREAM), leases.alive_at(STREAM))
+    leases.listen(STREAM, TTL_MS)
+    assert BEGIN_MS + 10 + TTL_MS == leases.until(STREAM)
+
+
+@pytest.mark.parametrize("again", ["begin", "verdict"])
+def test_who_judges_listens_a_whole_promise_long_also_to_whom_it_has_heard_of(again: str) -> None:
+    clock = HandClock()
+    leases = Leases(clock)
+    leases.listen(STREAM, TTL_MS)
+    clock.advance(2 * TTL_MS)
+
+    if again == "begin":
+        leases.begin(STREAM, TTL_MS)
+    else:
+        assert Finding.ALIVE is leases.verdict(leased()).finding
+
+    assert BEGIN_MS + 3 * TTL_MS == leases.until(STREAM)
+
+
+def test_work_was_alive_now_while_it_keeps_its_promise_and_when_it_gave_it_after_that() -> None:
+    clock = HandClock()
+    leases = Leases(clock)
+    assert None is leases.alive_at(STREAM)
+    leases.begin(STREAM, TTL_MS)
+    clock.advance(TTL_MS)
+    assert BEGIN_MS + TTL_MS == leases.alive_at(STREAM)
+    clock.advance(1)
+
+    assert BEGIN_MS == leases.alive_at(STREAM)
+
+
 def test_who_promised_nothing_cannot_be_judged_by_it() -> None:
     leases = Leases(HandClock())
     assert Finding.UNKNOWN is leases.verdict(Story(created(), TaskStarted()).record).finding

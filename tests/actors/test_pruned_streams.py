@@ -2,8 +2,7 @@
 
 import pytest
 
-from tallystick.actors.stream import AwaitEnd
-from tallystick.ledger.errors import Corrupt, FlowRefused, Pruned, Refused
+from tallystick.ledger.errors import FlowRefused, Pruned, Refused
 from tallystick.ledger.facts.deliveries import DeliveryDismissed
 from tallystick.ledger.facts.flows import (
     FlowCancelled,
@@ -17,25 +16,25 @@ from tallystick.ledger.facts.flows import (
 from tallystick.ledger.facts.tasks import TaskCleanupStamped, TaskNoted, TaskPruned, TaskStarted, TaskSucceeded
 from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.ids import id_text
-from tallystick.ledger.lifecycle import BLOCKED, FlowStatus, Status
+from tallystick.ledger.lifecycle import BLOCKED, FlowStatus
 from tallystick.ledger.record import TaskRecord
-from tallystick.ledger.store.memory import MemoryLog
-from tallystick.ledger.store.port import Damaged, Stored
-from tests.actors.flow_parts import FLOW, FLOW_ID, MIRROR, SECOND, TASK, TASK_ID, FlowDesk, flow_folded
+from tests.actors.flow_parts import (
+    FLOW,
+    FLOW_ID,
+    MIRROR,
+    SECOND,
+    TASK,
+    FlowDesk,
+    flow_folded,
+)
 from tests.actors.parts import STREAMS, facts, folded
 from tests.ledger.flows.tale import begun
 from tests.story import created
 
+KEPT = {"deleted_by": None, "deleted_at": None, "deleted_reason": None}
+"""What is told of a history that is there."""
 NOTE = FlowNoted(codes=("stale_waiting",))
 SETTLED = FlowSettled(status=FlowStatus.LOST, reason="its controller does not come back")
-
-
-@pytest.fixture
-def desk() -> FlowDesk:
-    """A desk with one flow."""
-    desk = FlowDesk()
-    desk.begin()
-    return desk
 
 
 def code(answer: object) -> str:
@@ -59,7 +58,13 @@ def test_a_flow_that_was_pruned_says_what_it_was_also_to_those_who_join(desk: Fl
     desk.clock.advance(7)
     pruned = desk.ask(FLOW, FlowPruned(reason="retention"))
     head = desk.log.head()
-    told = {"token": FLOW_ID, "status": "succeeded", "ended_at": ended.ended_at, "pruned_at": ended.ended_at + 7}
+    told = {
+        "token": FLOW_ID,
+        "status": "succeeded",
+        "ended_at": ended.ended_at,
+        "pruned_at": ended.ended_at + 7,
+        **KEPT,
+    }
 
     answers = [
         *(desk.ask(FLOW, fact) for fact in (FlowResumed(), NOTE, SETTLED, FlowPruned(), FlowCancelRequested())),
@@ -191,57 +196,6 @@ def test_a_mirror_that_is_being_cancelled_is_kept_until_that_has_ended(desk: Flo
 
     assert "active" == early
     assert FlowStatus.CANCELLED is desk.ask(MIRROR, FlowPruned()).status
-
-
-# What cannot be read any more.
-
-
-class CutLog(MemoryLog):
-    """A log in which earlier records cannot be read any more."""
-
-    cut = 0
-
-    def stream(self, stream: bytes, after_version: int = 0) -> list[Stored]:
-        return [
-            Damaged(each.position, "deleted with its archive") if each.position <= self.cut else each
-            for each in super().stream(stream, after_version)
-        ]
-
-
-@pytest.mark.parametrize("readable", [1, 2])
-def test_what_was_pruned_answers_that_when_nothing_else_of_it_can_be_read(readable: int) -> None:
-    log = CutLog()
-    desk = FlowDesk(log)
-    desk.begin()
-    desk.work()
-    desk.tell(TASK, TaskStarted())
-    desk.tell(TASK, TaskSucceeded())
-    desk.ask(FLOW, FlowFinished())
-    task, flow = desk.tell(TASK, TaskPruned()), desk.ask(FLOW, FlowPruned())
-    log.cut = log.head() - readable
-
-    after = FlowDesk(log)
-    of_task = [after.tell(TASK, fact) for fact in (TaskStarted(), created(), AwaitEnd())]
-    of_flow = [after.tell(after.flows.actor(FLOW), fact) for fact in (FlowResumed(), AwaitEnd())]
-
-    assert isinstance(task, TaskRecord)
-    assert isinstance(flow, FlowRecord)
-    if readable == 2:
-        was = {"token": TASK_ID, "status": Status.SUCCEEDED, "ended_at": task.ended_at, "pruned_at": task.pruned_at}
-        assert [(Pruned, was)] * 3 == of_task
-    else:
-        assert [Corrupt] * 3 == [kind for kind, _ in of_task]
-    was = {"token": FLOW_ID, "status": "succeeded", "ended_at": flow.ended_at, "pruned_at": flow.pruned_at}
-    assert [(Pruned, was)] * 2 == of_flow
-    assert "Pruned" == code(in_vain(after, flow=FLOW_ID))
-
-
-def test_who_awaits_the_end_of_what_was_pruned_is_given_its_record_while_it_can_be_read(desk: FlowDesk) -> None:
-    desk.work()
-    desk.tell(TASK, TaskSucceeded())
-    pruned = desk.tell(TASK, TaskPruned())
-
-    assert pruned == desk.tell(TASK, AwaitEnd()) == FlowDesk(desk.log).tell(TASK, AwaitEnd())
 
 
 # Tasks.

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tallystick.actors.watching.crew import Unanswered
 from tallystick.actors.watching.leases import Leases
@@ -96,6 +97,15 @@ def test_who_is_asked_follows_from_the_backing_then_the_runtime_then_the_lease_t
         known.set_probe(Runtime.ACP, by("acp"))
     known.set_probe(Runtime.CLI, by("cli"))
     assert expected == asked(known, task(status, backing, is_leased=is_leased))
+
+
+def test_what_was_imported_never_ran_under_an_owner_of_this_ledger_and_its_runtime_may_know_of_it() -> None:
+    known = supervision()
+    record = replace(task(R), imported={"from": "openclaw"})
+
+    assert known.question(record) is None
+    known.set_probe(Runtime.ACP, by("acp"))
+    assert ("acp", False) == asked(known, record)
 
 
 def test_without_the_built_in_ones_only_leases_and_the_registered_are_asked() -> None:

@@ -1,10 +1,11 @@
-"""A ledger that the tests of reading commands share: none of them writes."""
+"""Ledgers for the tests of commands: one to be read, which none of them writes, and one each for those that write."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+import tallystick
 from tests.cli.support import make_stories
 
 
@@ -27,3 +28,15 @@ def ledger(told: tuple[Path, Mapping[str, str]], monkeypatch: pytest.MonkeyPatch
 def ids(told: tuple[Path, Mapping[str, str]]) -> Mapping[str, str]:
     """The ids of its tasks, by label."""
     return told[1]
+
+
+@pytest.fixture(params=["through the owner", "without an owner"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The folder of a ledger that somebody owns, or nobody."""
+    path = tmp_path / "ledger"
+    if request.param == "without an owner":
+        tallystick.open(path).close()
+        yield str(path)
+        return
+    with tallystick.open(path):
+        yield str(path)

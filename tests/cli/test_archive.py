@@ -1,5 +1,6 @@
 """`tally archive` lists the sealed ranges of the log, and deletes the oldest of them when somebody says so."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import tallystick
 from tallystick.ledger.ids import id_text
 from tests.cli.support import process, tally
+from tests.face.test_archives import deleted_flows
 from tests.ledger.archive.shelves import SEGMENT
 from tests.ledger.archive.test_deletion import write
 from tests.ledger.store.make import AT_MS, stream_id
@@ -122,3 +124,26 @@ def test_archives_are_deleted_beside_a_live_owner(folder: Path) -> None:
         assert events[SEGMENT:] == list(ledger.events())
         assert [True, False, False, False] == [segment.is_deleted for segment in ledger.archives()]
         assert ledger.verify().ok
+
+
+@pytest.mark.parametrize("kind", ["task", "managed", "joined mirror", "mirror"])
+def test_what_was_deleted_is_told_as_what_it_was_by_every_command_and_is_no_damage(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "ledger"
+    token = deleted_flows(folder)[kind]
+    commands = [("timeline", token), ("replay", token), ("replay", token, "--position", "300")]
+    commands += [("maintenance", "--explain", token)]
+    commands.append(("show", token) if kind == "task" else ("flow", "show", token))
+
+    for words in commands:
+        said = tally(*words, "--ledger", str(folder))
+        error = tally(*words, "--json", "--ledger", str(folder)).error
+
+        what = "Task" if kind == "task" else "Flow"
+        assert (1, "") == (said.code, said.out), words
+        assert re.search(rf"^{what} pruned: {token} was succeeded, .*deleted with positions 1 to 512 by ada", said.err)
+        assert ("Pruned", "succeeded", "ada", "the law") == (
+            error["type"],
+            error["status"],
+            error["deletedBy"],
+            error["deletedReason"],
+        )

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,18 +13,6 @@ from tests.cli.support import COMMAND, OWNER, tally
 from tests.face.parts import Process
 
 NOBODY = "01999999-9999-7999-8999-999999999999"
-
-
-@pytest.fixture(params=["through the owner", "without an owner"])
-def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The folder of a ledger that somebody owns, or nobody."""
-    path = tmp_path / "ledger"
-    if request.param == "without an owner":
-        tallystick.open(path).close()
-        yield str(path)
-        return
-    with tallystick.open(path):
-        yield str(path)
 
 
 def make(folder: str, *, run_id: str = "run-1") -> str:

@@ -217,6 +217,7 @@ def test_what_happens_to_a_message_has_words() -> None:
         "in doubt",
         "delivered",
         "failed",
+        "imported",
         "retried",
         "dismissed",
     }

@@ -1,26 +1,9 @@
 """`tally settle` of a flow: by its id, through the owner if there is one, and never by the name of a session."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 import tallystick
 from tests.cli.support import OWNER, tally
 
 GUEST = "agent:guest:main"
-
-
-@pytest.fixture(params=["through the owner", "without an owner"])
-def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The folder of a ledger that somebody owns, or nobody."""
-    path = tmp_path / "ledger"
-    if request.param == "without an owner":
-        tallystick.open(path).close()
-        yield str(path)
-        return
-    with tallystick.open(path):
-        yield str(path)
 
 
 def make(folder: str) -> str:

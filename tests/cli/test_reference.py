@@ -27,6 +27,7 @@ def test_every_command_and_every_option_is_in_the_reference() -> None:
         assert [] == [option for option in options if option.strip(".,;") not in told and option != "--help"]
     assert all(f"### tally flow {name}\n" in told for name in menu.FLOW)
     assert all(f"### tally archive {name}\n" in told for name in menu.ARCHIVE)
+    assert all(f"### tally keys {name}\n" in told for name in menu.KEYS)
 
 
 # Completion.

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import tallystick
+from tests.notary.parts import Place
 
 NEVER = (
     "asyncio",
@@ -85,6 +86,7 @@ def bare() -> set[str]:
         (["show", "run-7"], OF_WRITERS, 175),
         (["flow", "list"], OF_WRITERS, 175),
         (["timeline", "run-7"], OF_WRITERS, 175),
+        (["keys", "--help"], ("cryptography", "lmdb", "tallystick.ledger.proofs", "tallystick.readings"), 100),
     ],
 )
 def test_a_command_that_reads_loads_little(
@@ -95,6 +97,18 @@ def test_a_command_that_reads_loads_little(
     heavy = [module for module in modules if any(f"{module}.".startswith(f"{name}.") for name in (*NEVER, *never))]
     assert [] == heavy
     assert len(modules) <= most
+
+
+def test_a_proof_is_verified_without_what_reads_a_ledger(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    verifier = place.new_key()
+    with place.open(0) as opened:
+        opened.create(runtime="cli", task="Cut a tally", owner="agent:main:main")
+        (tmp_path / "proof").write_bytes(opened.prove(1))
+
+    modules = loaded("verify", "--proof", str(tmp_path / "proof"), "--key", verifier)
+    assert "tallystick.ledger.proofs.proving" in modules
+    assert not {"tallystick.readings", "tallystick.actors", "tallystick.ledger.store.disk"} & modules
 
 
 def test_a_command_that_reads_loads_no_channels_where_some_are_configured(tmp_path: Path) -> None:

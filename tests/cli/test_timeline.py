@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import tallystick
 from tallystick.cli.facts import fact_data, fact_words, verb
-from tallystick.cli.times import took
+from tallystick.cli.times import stamp, took
 from tallystick.ledger.events import BY_NAME, AnyFact
 from tallystick.ledger.facts.tasks import TaskAmended
 from tallystick.plain import plain
@@ -45,6 +45,8 @@ def leaves(name: str, value: Any) -> Iterator[str]:
             yield from leaves("", said)
     elif isinstance(value, int) and name.endswith("Ms"):
         yield took(value)
+    elif isinstance(value, int) and name == "cleanupAfter":
+        yield stamp(value)
     else:
         yield plain(str(value))
 

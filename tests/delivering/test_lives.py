@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from tallystick import Config, InvalidInput
 from tallystick.actors.system import System
 from tallystick.building import assemble
 from tallystick.ledger.delivery import Receipt, Retryable
+from tallystick.ledger.errors import Full
 from tallystick.ledger.events import Event
 from tallystick.ledger.facts.deliveries import DeliveryDelivered
 from tallystick.ledger.lifecycle import DeliveryStatus
@@ -329,9 +330,9 @@ def test_while_outcomes_cannot_be_written_few_messages_are_sent_and_each_once(cl
         chat.answer = ARRIVED
         log.is_broken = True
         clock.advance(MINUTE)
-        ledger.sweep()
-        for _ in range(3):
-            ledger.sweep()
+        for _ in range(4):
+            with suppress(Full):  # it says so where something of its own could not be written
+                ledger.sweep()
             assert len(chat.given) <= OUTCOMES_AT_ONCE + DELIVERIES_AT_ONCE
         assert len(chat.given) >= OUTCOMES_AT_ONCE
         log.is_broken = False

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 import tallystick
-from tallystick import run, testing
+from tallystick import keys, proofs, run, testing
 from tallystick.aio import AsyncLedger
 from tallystick.async_batch import AsyncBatch, AsyncBatchTask
 from tallystick.async_flows import AsyncFlow, AsyncFlows
@@ -24,10 +24,13 @@ from tallystick.flow_verbs import FlowVerbs
 from tallystick.flows import Flow, Flows
 from tallystick.ledger.flows.record import Claim, FlowRecord
 from tallystick.ledger.intake import Creation
+from tallystick.ledger.reasons.reason import Reason
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.verify import Problem, Verification
 from tallystick.ledger.upkeep.finding import Finding, Summary
 from tallystick.maintenance import Maintenance, OfFlows, OfTasks, Taken
+from tallystick.past import Past
+from tallystick.projections.attested import Attestation, Standing
 from tallystick.projections.counts import Counts
 from tallystick.projections.flow_list import FlowCounts
 from tallystick.projections.flow_query import FlowPage, FlowQuery
@@ -39,6 +42,7 @@ from tallystick.sync import Ledger
 from tallystick.task import Task
 from tallystick.verbs import TaskVerbs
 from tallystick.watch import Subscription
+from tallystick.why import Why
 from tests.docs.pages import doc, rows
 
 PAGE = doc("reference/python.md")
@@ -69,6 +73,7 @@ CLASSES = (
     AsyncFlow,
     Subscription,
     AsyncSubscription,
+    Past,
     testing.HandClock,
 )
 FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -78,6 +83,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "tallystick.join_async": tallystick.join_async,
     "tallystick.run": run.run_command,
     "memory_ledger": testing.memory_ledger,
+    "tallystick.keys": keys.new,
+    "tallystick.proofs": proofs.verify_proof,
 }
 SHAPES = (
     TaskRecord,
@@ -101,7 +108,13 @@ SHAPES = (
     Taken,
     Explanation,
     Policy,
+    Why,
+    Reason,
     Backup,
+    Attestation,
+    Standing,
+    proofs.Proved,
+    proofs.Seen,
     LedgerStatus,
     tallystick.Config,
 )

@@ -33,6 +33,7 @@ ERRORS: list[TallystickError] = [
     errors.NewerFormat("the log", found=2, known=1),
     errors.ForkedStore("state", opened_by=1, used_by=2),
     errors.NotOwner("state", who="process 1"),
+    errors.NotProved("root", "A hash is another."),
     errors.BatchFailed([(0, errors.Closed())]),
     errors.Busy("The inbox", depth=1),
     errors.Closed(),

@@ -1,6 +1,8 @@
 """Whoever has a ledger open lists and deletes its archives; the rest answers as if nothing were archived."""
 
 import asyncio
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from tallystick.ledger.ids import id_text
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.projections.rebuild import rebuild
 from tallystick.readings import LOG_FOLDER
-from tallystick.testing import memory_ledger
+from tallystick.testing import HandClock, memory_ledger
 from tests.face.parts import ORDINARY
 from tests.ledger.archive.shelves import SEGMENT, seal
 from tests.ledger.archive.test_deletion import TASKS, write
@@ -69,6 +71,129 @@ def test_a_pruned_task_answers_so_also_when_its_beginning_is_deleted_and_the_aud
             ledger.get(id_text(stream_id(TASKS - 1)))
         assert 0 == ledger.audit().summary.total
         assert ledger.verify().ok
+
+
+# What is said of a history that was deleted.
+
+DELETED = r"Its events were deleted with positions 1 to 512 by .+ at \d+ \(ms\): the law"
+DAY_MS = 86_400_000
+
+
+def asked(ledger: tallystick.Ledger, token: str) -> list[Callable[[], object]]:
+    """Everything that asks for one task or flow."""
+    return [
+        lambda: ledger.timeline(token),
+        lambda: ledger.state_at(token),
+        lambda: ledger.state_at(token, position=SEGMENT // 2),
+        lambda: ledger.explain(token),
+    ]
+
+
+def told_of(ask: Callable[[], object]) -> tuple[str, dict[str, object]]:
+    with pytest.raises(Pruned) as told:
+        ask()
+    return str(told.value), told.value.data
+
+
+def test_a_task_whose_history_was_deleted_says_what_it_was_and_who_deleted_that_when_and_why(archived: Path) -> None:
+    with tallystick.open(archived, actor="ada") as ledger:
+        ledger.delete_archives(before=SEGMENT + 1, reason="the law")
+        [deleted] = [each for each in ledger.archives() if each.is_deleted]
+        asks = [
+            *asked(ledger, WHOLE),
+            lambda: ledger.get(WHOLE),
+            lambda: ledger.find(WHOLE),
+            lambda: ledger.create(**ORDINARY, run_id="run-5"),
+        ]
+
+        told = [told_of(ask) for ask in asks]
+
+        for words, data in told:
+            assert re.search(f"^Task pruned: {WHOLE} was succeeded, ended at \\d+ .*{DELETED}$", words), words
+            assert ("ada", deleted.deleted_at, "the law") == tuple(
+                data[name] for name in ("deleted_by", "deleted_at", "deleted_reason")
+            )
+        assert [told[0][1]] * len(told) == [data for _, data in told]
+        assert ledger.create(**ORDINARY, run_id="another", parent=WHOLE).record.parent_task_id == WHOLE
+
+
+def test_a_task_of_whose_history_a_part_was_deleted_says_so_and_shows_the_rest(archived: Path) -> None:
+    with tallystick.open(archived) as ledger:
+        ledger.delete_archives(before=SEGMENT + 1, reason="the law")
+
+        asks = [lambda: ledger.state_at(STRADDLING), lambda: ledger.state_at(STRADDLING, position=SEGMENT)]
+        words = [told_of(ask)[0] for ask in (*asks, lambda: ledger.explain(STRADDLING), lambda: ledger.get(STRADDLING))]
+
+        assert 3 == len(ledger.timeline(STRADDLING))
+        for said in words:
+            assert "The rest of its history is in the log; its first events were deleted with positions 1 to" in said
+        whole = told_of(lambda: ledger.get(id_text(stream_id(TASKS - 1))))
+        assert whole[0].endswith("Its history is in the log.")
+        assert {None} == {whole[1][name] for name in ("deleted_by", "deleted_at", "deleted_reason")}
+
+
+def test_when_the_read_models_were_made_anew_what_was_deleted_is_still_known_to_be_gone(archived: Path) -> None:
+    with tallystick.open(archived) as ledger:
+        ledger.delete_archives(before=SEGMENT + 1, reason="the law")
+        views = ledger._house.readings.views  # noqa: SLF001 - as above
+        assert views is not None
+        rebuild(views, ledger._house.readings.log)  # noqa: SLF001
+        asks = [*asked(ledger, WHOLE), lambda: ledger.get(WHOLE), lambda: ledger.create(**ORDINARY, run_id="run-5")]
+
+        for words, data in map(told_of, asks):
+            assert re.search(f"^Task or flow pruned: {WHOLE}. {DELETED}$", words), words
+            assert ("unknown", None) == (data["status"], data["ended_at"])
+        with pytest.raises(NotFound) as missing:
+            ledger.get(id_text(stream_id(TASKS + 7)))
+        assert not isinstance(missing.value, Pruned)
+
+
+def deleted_flows(folder: Path) -> dict[str, str]:
+    """Make a ledger in which all that was told of some flows is deleted; return their ids by what they were."""
+    clock = HandClock()
+    detached = {**ORDINARY, "notify": "done_only"}
+    with tallystick.open(folder, clock=clock) as ledger:
+        managed = ledger.flows.create(owner=ORDINARY["owner"], goal="Release", controller="bot")
+        managed.finish("released")
+        alone, first = ledger.create(**detached), ledger.create(**detached)
+        joined = ledger.create(**detached, flow=first.record.parent_flow_id)
+        for task in (alone, first, joined):
+            task.succeed("done")
+            ledger.dismiss(task.id)
+        clock.advance(8 * DAY_MS)
+        ledger.sweep()
+        with ledger.batch() as batch:  # so that a segment is full
+            for _ in range(SEGMENT // 3):
+                batch.create(**ORDINARY).succeed("done")
+        clock.advance(8 * DAY_MS)
+        ledger.sweep()
+        assert 0 == ledger.counts().total
+        mirrors = [str(task.record.parent_flow_id) for task in (alone, first)]
+        ids = {"managed": managed.id, "mirror": mirrors[0], "joined mirror": mirrors[1], "task": alone.id}
+    with DiskLog.open(folder / LOG_FOLDER) as log:
+        seal(log)
+    with tallystick.open(folder, clock=clock, actor="ada") as ledger:
+        ledger.delete_archives(before=SEGMENT + 1, reason="the law")
+    return ids
+
+
+@pytest.mark.parametrize("kind", ["managed", "mirror", "joined mirror"])
+def test_a_flow_whose_history_was_deleted_is_told_as_a_flow(folder: Path, kind: str) -> None:
+    flow_id = deleted_flows(folder)[kind]
+    with tallystick.open(folder) as ledger:
+        asks = [
+            *asked(ledger, flow_id),
+            lambda: ledger.flows.get(flow_id),
+            lambda: ledger.flows.find(flow_id),
+        ]
+        if kind != "mirror":  # of that nothing was ever written, so that nothing can join it
+            asks.append(lambda: ledger.create(**ORDINARY, flow=flow_id))
+
+        told = [told_of(ask) for ask in asks]
+
+        for words, data in told:
+            assert re.search(f"^Flow pruned: {flow_id} was succeeded, ended at \\d+ .*{DELETED}$", words), words
+            assert ("ada", "the law") == (data["deleted_by"], data["deleted_reason"])
 
 
 async def listed(folder: Path) -> list[bool]:

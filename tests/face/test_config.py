@@ -92,7 +92,7 @@ UNKNOWN: list[tuple[str, Mapping[str, str], str, str]] = [
     ('[retention]\nqueued = "5m"\n', {}, "queued", "one of acp, archive, cancelled"),
     ('[retention]\nxyz = "5m"\n', {}, "xyz", "one of acp, archive, cancelled, cli, cron"),
     ("[actors]\nlife = 5\n", {}, "life", '"live", perhaps'),
-    ("live = 5\n", {}, "live", "actors, archive, cancel, channel, grace, outbox, retention, route, sweep"),
+    ("live = 5\n", {}, "live", "actors, archive, cancel, channel, grace, integrity, outbox, retention, route, sweep"),
     ("", {"GRASE_ACP": "5m"}, "grase", '"grace", perhaps'),
     ("", {"GRACE_APC": "5m"}, "apc", '"acp", perhaps'),
     ("", {"GRACE": "5m"}, "", "acp, cli, cron"),
@@ -108,6 +108,52 @@ def test_an_unknown_key_is_an_error_that_names_the_nearest_known_one(
 
     assert repr(named) == refused.value.value
     assert ("environment" if variables else str(tmp_path / FILE_NAME)) in refused.value.field
+
+
+def test_relative_paths_of_keys_are_meant_beside_the_file_that_names_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, other = tmp_path / "ledger", tmp_path / "etc" / "other.toml"
+    folder.mkdir()
+    other.parent.mkdir()
+    monkeypatch.chdir(other.parent)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    own = '[integrity]\norigin = "example.org/l"\nkey = ["../a.key", "~/b.key", "/c.key"]\n'
+
+    read = loaded(folder, own).integrity
+    assert (str(tmp_path / "a.key"), str(tmp_path / "home" / "b.key"), "/c.key") == read.key
+    assert ("example.org/l", 1_000) == (read.origin, read.checkpoint)
+    written(other, '[integrity]\nkey = "d.key"\ncheckpoint = "never"\n')
+    read = loaded(folder, own, file=other).integrity
+    assert ((str(other.parent / "d.key"),), None) == (read.key, read.checkpoint)
+    read = loaded(folder, own, {"INTEGRITY_KEY": "e.key", "INTEGRITY_CHECKPOINT": "5s"}, other).integrity
+    assert ((str(other.parent / "e.key"),), 5_000) == (read.key, read.checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('key = "a.key"', "integrity.origin"),
+        ('origin = ""', "integrity.origin"),
+        ('origin = "two words"', "integrity.origin"),
+        ('origin = "a+b"', "integrity.origin"),
+        ("origin = 5", "integrity.origin"),
+        (f'origin = "{"x" * 513}"', "integrity.origin"),
+        ('origin = "a"\nkey = ""', "integrity.key"),
+        ('origin = "a"\nkey = 5', "integrity.key"),
+        ('origin = "a"\nkey = ["b", 5]', "integrity.key"),
+        ('origin = "a"\nkey = ["b", "c", "d", "e", "f"]', "integrity.key"),
+        ('origin = "a"\ncheckpoint = "999ms"', "integrity.checkpoint"),
+        ('origin = "a"\ncheckpoint = "0s"', "integrity.checkpoint"),
+        ('origin = "a"\ncheckpoint = "forever"', "integrity.checkpoint"),
+    ],
+)
+def test_who_signs_is_looked_at_when_the_configuration_is_read(tmp_path: Path, text: str, named: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        loaded(tmp_path, f"[integrity]\n{text}\n")
+
+    assert refused.value.field.startswith(named)
+    assert FILE_NAME in refused.value.field
 
 
 VALUES: list[tuple[str, str, str]] = [

@@ -40,6 +40,7 @@ NAMES = [
     "NewerFormat",
     "NotFound",
     "NotOwner",
+    "NotProved",
     "OpenResource",
     "Origin",
     "Permanent",

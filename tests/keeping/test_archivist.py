@@ -36,8 +36,18 @@ class Desk:
     def __init__(self, log: DiskLog) -> None:
         self.log, self.sealing = log, Seals(log, segment_events=SEGMENT)
         self.done = threading.Event()
-        self.archivist = Archivist(self.sealing, lambda: LATER, after_ms=0, told=self.done.set)
+        self.failure: Exception | None = None
+        self.archivist = Archivist(self.sealing, lambda: LATER, after_ms=0, told=self._told)
         self.archivist.start()
+
+    def _told(self, error: Exception | None) -> None:
+        self.failure = error
+        self.done.set()
+
+    def move(self, until: int) -> None:
+        self.done.clear()
+        self.archivist.move(until, self._told)
+        assert self.done.wait(PATIENCE_S)
 
     def look(self) -> None:
         self.done.clear()
@@ -89,11 +99,21 @@ def test_a_full_disk_is_logged_and_the_next_look_goes_on(desk: Desk, caplog: pyt
     desk.look()
     assert ["archiving_failed"] == [each.getMessage() for each in caplog.records]
     assert 0 == desk.log.archived()
+    assert isinstance(desk.failure, Full), "and who told it to look hears that"
 
     desk.sealing.before = lambda: None
     desk.look()
 
     assert 2 * SEGMENT == desk.log.archived()
+    assert desk.failure is None
+
+
+def test_it_moves_as_much_as_it_is_asked_to_and_no_more(desk: Desk) -> None:
+    desk.move(2 * SEGMENT - 1)
+    first = desk.log.archived()
+    desk.move(2 * SEGMENT)
+
+    assert (SEGMENT, 2 * SEGMENT) == (first, desk.log.archived())
 
 
 def test_an_archive_that_is_gone_is_logged_and_the_thread_lives_on(
@@ -117,6 +137,7 @@ def test_an_error_that_nobody_expected_is_logged_with_its_trace(desk: Desk, capl
     desk.sealing.before = lambda: 1 // 0  # type: ignore[assignment]
     desk.look()
 
+    assert isinstance(desk.failure, ZeroDivisionError)
     assert ["archivist_failed"] == [each.getMessage() for each in caplog.records]
     assert caplog.records[0].exc_info is not None
 

@@ -90,8 +90,9 @@ PROGRAM = """
 
 
 def test_upkeep_on_a_full_disk_loses_nothing_and_is_done_when_there_is_room(tmp_path: Path) -> None:
-    [_swept, maintained, sealed], full, after, archived = json.loads(said(PROGRAM, tmp_path / "ledger", "disk")[0])
+    [swept, maintained, sealed], full, after, archived = json.loads(said(PROGRAM, tmp_path / "ledger", "disk")[0])
 
+    assert "Free space and try again" in swept
     assert "Free space and try again" in maintained
     assert "Free space and try again" in sealed
     assert [300, True] == full
@@ -100,8 +101,9 @@ def test_upkeep_on_a_full_disk_loses_nothing_and_is_done_when_there_is_room(tmp_
 
 
 def test_upkeep_in_a_full_map_loses_nothing_and_is_done_when_there_is_room(tmp_path: Path) -> None:
-    [_swept, maintained, _sealed], full, after, archived = json.loads(said(PROGRAM, tmp_path / "ledger", "map")[0])
+    [swept, maintained, _sealed], full, after, archived = json.loads(said(PROGRAM, tmp_path / "ledger", "map")[0])
 
+    assert "Free space and try again" in swept
     assert "Free space and try again" in maintained
     assert [300, True] == full
     assert [0, True] == after

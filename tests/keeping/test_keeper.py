@@ -8,11 +8,16 @@ from typing import Any
 import pytest
 
 import tallystick
-from tallystick import Pruned
+from tallystick import Full, Pruned
+from tallystick.actors.envelope import Reply
+from tallystick.actors.keeping.upkeep import Upkeep
+from tallystick.actors.watching.orders import Pace
 from tallystick.building import assemble
 from tallystick.config import Config
 from tallystick.ledger.clock import system_clock
+from tallystick.ledger.commands import Command
 from tallystick.ledger.facts.tasks import TaskPruned
+from tallystick.ledger.ids import id_bytes
 from tallystick.readings import Readings, due_rules
 from tallystick.sync import Ledger
 from tallystick.testing import HandClock
@@ -44,13 +49,16 @@ def open_with(log: FullLog, clock: HandClock, *, judges: bool = True) -> Ledger:
     return Ledger(assemble(readings, [], Config(), clock=clock, actor="test", judges=judges))
 
 
-def test_a_full_disk_ends_the_round_and_the_next_one_does_all_of_it(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_disk_ends_the_round_who_swept_hears_it_and_the_next_one_does_all_of_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     log, clock = FullLog(), HandClock()
     with open_with(log, clock) as ledger:
         tasks = [ended(ledger) for _ in range(200)]
         clock.advance(WEEK_MS)
         log.failures.append(full())
-        ledger.sweep()
+        with pytest.raises(Full, match="Free space and try again"):
+            ledger.sweep()
         left = [task_id for task_id in tasks if not is_pruned(ledger, task_id)]
         assert left, "what could not be written is not gone"
         assert "upkeep_not_written" in {each.getMessage() for each in caplog.records}
@@ -60,6 +68,79 @@ def test_a_full_disk_ends_the_round_and_the_next_one_does_all_of_it(caplog: pyte
         assert all(is_pruned(ledger, task_id) for task_id in tasks)
         pruned = [event.stream for event in ledger.events() if isinstance(event.data, TaskPruned)]
         assert len(tasks) == len(set(pruned)) == len(pruned)
+
+
+def test_what_cannot_be_written_keeps_a_sweep_from_nothing_else() -> None:
+    log, clock = FullLog(), HandClock()
+    with open_with(log, clock) as ledger:
+        held = ledger.create(**WORK)
+        held.start()
+        held.progress("one")
+        late = ledger.create(**WORK, timeout_ms=1_000)
+        late.start()
+        old = ended(ledger)
+        clock.advance(WEEK_MS)
+        held.progress("two")
+        held.progress("three")
+        log.failures.append(full())
+
+        with pytest.raises(Full):
+            ledger.sweep()
+
+        assert ("running", "timed_out", True) == (
+            ledger.get(held.id).status,
+            ledger.get(late.id).status,
+            is_pruned(ledger, old),
+        )
+        ledger.sweep()
+        assert "three" == ledger.get(held.id).record.progress_summary
+
+
+def test_whoever_swept_hears_that_an_end_could_not_be_written() -> None:
+    log, clock = FullLog(), HandClock()
+    with open_with(log, clock) as ledger:
+        late = ledger.create(**WORK, timeout_ms=1_000)
+        late.start()
+        clock.advance(1_000)
+        log.failures.append(full())
+
+        with pytest.raises(Full):
+            ledger.sweep()
+
+        assert "running" == ledger.get(late.id).status
+        ledger.sweep()
+        assert "timed_out" == ledger.get(late.id).status
+
+
+def test_what_goes_on_between_the_look_and_the_step_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    log, clock = FullLog(), HandClock()
+    with open_with(log, clock) as ledger:
+        tasks = [ended(ledger) for _ in range(2)]
+        house = ledger._house  # noqa: SLF001 - its parts, for an upkeep of our own
+        clock.advance(WEEK_MS)
+
+        def send(stream: bytes, command: Command, reply: Reply) -> None:
+            """Somebody holds the first task just before the step of the keeper reaches it."""
+            if stream == id_bytes(tasks[0]) and command.actor == "keeper":
+                ledger.get(tasks[0]).hold("evidence")
+            house.system.direct(stream, command, reply)
+
+        upkeep = Upkeep(
+            house.readings.reader,
+            house.readings.rules,
+            clock,
+            send=send,
+            foresee=house.system.foresee,
+            tidy=lambda: None,
+            pace=Pace(by_hand=True),
+        )
+        upkeep.start()
+
+        assert upkeep.ask(PATIENCE_S)
+
+        assert upkeep.close(PATIENCE_S)
+        assert [False, True] == [is_pruned(ledger, task_id) for task_id in tasks]
+        assert "upkeep_not_written" not in {each.getMessage() for each in caplog.records}
 
 
 def test_an_owner_that_does_not_judge_keeps_nothing_up() -> None:

@@ -1,7 +1,6 @@
 """By itself the owner prunes what retention says is over: not a millisecond earlier, and nothing that is needed."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +8,6 @@ import pytest
 import tallystick
 from tallystick import Pruned
 from tallystick.config import Config
-from tallystick.ledger.facts.flows import FlowPruned
 from tallystick.ledger.facts.tasks import TaskPruned
 from tallystick.ledger.limits import CANCEL_STUCK_MS, FUTURE_END_MS
 from tallystick.sync import Ledger
@@ -26,22 +24,6 @@ ENDS: dict[str, Callable[[Any], Any]] = {
     "cancelled": lambda task: task.cancelled("by hand"),
     "lost": lambda task: task.settle("lost", "by hand"),
 }
-
-
-@pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
-
-
-@pytest.fixture(params=["disk", "memory"])
-def ledger(request: pytest.FixtureRequest, tmp_path: Path, clock: HandClock) -> Iterator[Ledger]:
-    """A ledger with views, and one that is read from its log alone."""
-    if request.param == "memory":
-        with memory_ledger(clock=clock) as opened:
-            yield opened
-    else:
-        with tallystick.open(tmp_path / "ledger", clock=clock) as opened:
-            yield opened
 
 
 def is_pruned(ledger: Ledger, task_id: str) -> bool:
@@ -138,29 +120,6 @@ def test_what_is_at_work_or_waits_is_never_pruned_however_old_it_is(ledger: Ledg
     assert {"waiting", "blocked"} == {ledger.flows.get(flow.id).status for flow in (waiting, blocked)}
 
 
-def test_a_blocked_mirror_goes_with_its_tasks_for_nobody_can_resume_it(ledger: Ledger, clock: HandClock) -> None:
-    asked: dict[str, Any] = {"runtime": "subagent", "task": "Log in", "owner": OWNER, "notify": "done_only"}
-    first = ledger.create(**asked)
-    mirror = first.record.parent_flow_id
-    assert mirror is not None
-    first.start()
-    again = ledger.create(**asked, flow=mirror)
-    first.fail("no key")
-    again.start()
-    again.succeed("no key", outcome="blocked")
-    for task in (first, again):
-        ledger.dismiss(task.id)
-    assert "blocked" == ledger.flows.get(mirror).status
-    clock.advance(WEEK_MS)
-
-    ledger.sweep()
-
-    assert [True, True] == [is_pruned(ledger, task.id) for task in (first, again)]
-    with pytest.raises(Pruned):
-        ledger.flows.get(mirror)
-    assert [] == ledger.flows.list().flows
-
-
 def test_a_flow_that_has_ended_stays_while_a_task_of_it_is_at_work(ledger: Ledger, clock: HandClock) -> None:
     flow = ledger.flows.create(owner=OWNER, goal="Release", controller="bot")
     task = ledger.create(**WORK, flow=flow.id)
@@ -239,27 +198,6 @@ def test_flows_are_pruned_as_tasks_are_and_answer_what_they_were(ledger: Ledger,
     with pytest.raises(Pruned) as caught:
         ledger.flows.get(flow.id)
     assert "succeeded" == caught.value.status
-
-
-def test_a_mirror_with_events_of_its_own_goes_with_its_first_task(ledger: Ledger, clock: HandClock) -> None:
-    detached = {**WORK, "runtime": "subagent", "notify": "done_only"}
-    first = ledger.create(**detached)
-    mirror = first.record.parent_flow_id
-    assert mirror is not None
-    second = ledger.create(**detached, flow=mirror)
-    for task in (first, second):
-        task.start()
-        task.succeed("done")
-    take_all(ledger)
-    clock.advance(WEEK_MS)
-
-    ledger.sweep()
-
-    assert is_pruned(ledger, first.id)
-    assert is_pruned(ledger, second.id)
-    with pytest.raises(Pruned):
-        ledger.flows.get(mirror)
-    assert ["keeper"] == [event.actor for event in ledger.events() if isinstance(event.data, FlowPruned)]
 
 
 def test_an_end_in_the_future_gets_a_cleanup_time_and_is_pruned_then(ledger: Ledger, clock: HandClock) -> None:

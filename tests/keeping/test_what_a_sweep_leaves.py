@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+from hypothesis import event as happened
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from tallystick.config import Config
 from tallystick.ledger.events import Event
 from tallystick.ledger.facts.flows import FlowPruned
 from tallystick.ledger.facts.tasks import TaskPruned
+from tallystick.ledger.flows.mirror import mirror_of
 from tallystick.ledger.flows.record import FlowRecord, needs_tasks
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.lifecycle import FlowStatus
@@ -38,6 +40,7 @@ doings = st.one_of(
         st.sampled_from(["silent", "done_only"]),
         st.one_of(st.none(), st.tuples(st.just("parent"), picks), st.tuples(st.just("flow"), picks)),
     ),
+    st.tuples(st.just("join"), picks, st.sampled_from(["cli", "subagent", "cron"])),
     st.tuples(st.sampled_from(["start", "succeed", "succeed", "block", "fail", "lose", "cancel"]), picks),
     st.tuples(st.sampled_from(["hold", "release", "open", "close", "end_ahead", "take"]), picks),
     st.tuples(st.just("flow")),
@@ -69,6 +72,17 @@ class Play:
             said[of[0]] = self.task(of[1]).id if of[0] == "parent" else pick(self.flow_ids(), of[1])
         self.tasks.append(self.ledger.create(runtime=runtime, task="x", owner=OWNER, notify=notify, **said))
 
+    def join(self, number: int, runtime: str) -> None:
+        """Another task joins a flow that mirrors one, which is made when there is none."""
+        if not self.mirrors():
+            self.tasks.append(self.ledger.create(runtime="subagent", task="x", owner=OWNER, notify="done_only"))
+        flow = pick(self.mirrors(), number)
+        self.tasks.append(self.ledger.create(runtime=runtime, task="x", owner=OWNER, notify="silent", flow=flow))
+
+    def mirrors(self) -> list[str]:
+        flows = [(task.id, task.record.parent_flow_id) for task in self.tasks]
+        return [flow for task_id, flow in flows if flow == mirror_of(task_id)]
+
     def task(self, number: int) -> Any:
         return pick(self.tasks, number)
 
@@ -76,8 +90,7 @@ class Play:
         return pick(self.flows, number)
 
     def flow_ids(self) -> list[str]:
-        mirrors = [task.record.parent_flow_id for task in self.tasks if task.record.parent_flow_id is not None]
-        return [*(flow.id for flow in self.flows), *mirrors]
+        return [*(flow.id for flow in self.flows), *self.mirrors()]
 
     def start(self, number: int) -> None:
         self.task(number).start()
@@ -164,7 +177,16 @@ class World:
     def is_over(self, task: TaskRecord, now: int) -> bool:
         kept_ms = RULES.retention_of(task.runtime, task.status)
         active_below = next((child for child in self._below(task.task_id, ()) if self.tasks[child].is_active), None)
-        return keeping(task, now, kept_ms=kept_ms, family=Family(self._needs(task), active_below)).is_over
+        another = next(iter(self.others_of(mirror_of(task.task_id), task.task_id)), None)
+        family = Family(self._needs(task), another=another, active_below=active_below)
+        return keeping(task, now, kept_ms=kept_ms, family=family).is_over
+
+    def others_of(self, flow_id: str, task_id: str) -> list[str]:
+        """Return the tasks of a flow with events of its own, but for one."""
+        if flow_id not in self.flows:
+            return []
+        own = (each.task_id for each in self.tasks.values() if each.parent_flow_id == flow_id)
+        return [each for each in own if each != task_id]
 
     def _below(self, task_id: str, above: tuple[str, ...]) -> Iterator[str]:
         for other in self.tasks.values():
@@ -204,31 +226,73 @@ lives = st.tuples(
 )
 
 
+spans = st.sampled_from([1, HOUR_MS - 1, HOUR_MS, 3 * HOUR_MS, 7 * HOUR_MS])
+mirrored_lives = st.builds(
+    lambda joins, steps, holds: [*joins, *steps, ("take", 0), *holds, ("wait_for", 7 * HOUR_MS), ("sweep",)],
+    st.lists(
+        st.tuples(st.just("join"), st.just(0), st.sampled_from(["cli", "subagent", "cron"])), min_size=1, max_size=3
+    ),
+    st.lists(
+        st.one_of(
+            st.tuples(st.sampled_from(["succeed", "block", "fail", "lose", "hold", "release"]), st.integers(0, 3)),
+            st.tuples(st.just("wait_for"), spans),
+            st.sampled_from([("sweep",), ("take", 0), ("cancel_flow", 0, 0), ("join", 0, "cli")]),
+        ),
+        min_size=6,
+        max_size=20,
+    ),
+    st.lists(st.tuples(st.just("release"), st.integers(0, 3)), max_size=4),
+)
+"""What becomes of a mirror of two tasks or more, which end when they do."""
+
+
 @given(lives)
 def test_a_sweep_leaves_exactly_what_the_rules_keep(
     life: tuple[list[tuple[Any, ...]], list[tuple[Any, ...]], int],
 ) -> None:
     before, after, later_ms = life
+    check([*before, ("create", "cli", "silent", None), *after, ("wait_for", later_ms)])
+
+
+@given(mirrored_lives)
+def test_a_mirror_goes_with_its_first_task_when_no_other_of_it_is_left(life: list[tuple[Any, ...]]) -> None:
+    check(life)
+
+
+def check(life: list[tuple[Any, ...]]) -> None:
+    """Let all of it happen, then sweep; hold everything that was ever pruned, and all that is left, to the rules."""
     clock = HandClock()
     with memory_ledger(clock=clock, config=CONFIG) as ledger:
         play = Play(ledger, clock)
-        for what, *how in (*before, ("create", "cli", "silent", None), *after):
+        for what, *how in life:
             play.do(what, *how)
-        clock.advance(later_ms)
         ledger.sweep()
 
         for event in pruned(ledger.events()):
-            world, token = World(ledger, event.position - 1), id_text(event.stream)
-            if isinstance(event.data, TaskPruned):
-                assert world.is_over(world.tasks[token], event.occurred_at)
-            elif world.flows[token].is_managed:
-                flow = world.flows[token]
-                assert world.flow_is_over(flow, event.occurred_at)
+            was_over(ledger, event)
         now = World(ledger, ledger.status().head)
         assert [] == [task.task_id for task in now.tasks.values() if now.is_over(task, clock())]
         for flow in now.flows.values():
-            if flow.is_managed:
-                assert not now.flow_is_over(flow, clock())
+            assert not (flow.is_managed and now.flow_is_over(flow, clock()))
+            assert flow.is_managed or mirror_of(flow.flow_id) in now.tasks
+        for token in (*now.tasks, *now.flows):
+            assert not ledger.explain(token).is_over
         head = ledger.status().head
         ledger.sweep()
         assert head == ledger.status().head, "a second sweep finds nothing to do"
+
+
+def was_over(ledger: Ledger, event: Event) -> None:
+    """Hold what was pruned to the rules as of just before."""
+    world, token = World(ledger, event.position - 1), id_text(event.stream)
+    if isinstance(event.data, TaskPruned):
+        assert world.is_over(world.tasks[token], event.occurred_at)
+    elif world.flows[token].is_managed:
+        assert world.flow_is_over(world.flows[token], event.occurred_at)
+    else:
+        was, first = ledger.state_at(token, position=event.position - 1), world.tasks[mirror_of(token)]
+        assert isinstance(event.data, FlowPruned)
+        assert was.status is event.data.status
+        assert world.is_over(first, event.occurred_at)
+        assert [] == world.others_of(token, first.task_id)
+        happened("a mirror with events of its own was pruned")

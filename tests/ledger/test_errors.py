@@ -20,6 +20,7 @@ from tallystick.ledger.errors import (
     NewerFormat,
     NotFound,
     NotOwner,
+    NotProved,
     Pruned,
     Refused,
     StoreError,
@@ -32,6 +33,7 @@ from tests.story import TASK_ID, Story, created
 
 RECORD = Story(created()).record
 FLOW = FlowRecord(TASK_ID, FlowMode.MANAGED, "o", FlowStatus.RUNNING, "a goal", 1, 0, 0, 1)
+KEPT = {"deleted_by": None, "deleted_at": None, "deleted_reason": None}
 REFUSED = Refused(TASK_ID, status="succeeded", attempted="fail", position=7)
 
 # Each error with the data that it must carry and what its message must say.
@@ -48,12 +50,34 @@ EXAMPLES: list[tuple[TallystickError, dict[str, object], str]] = [
     ),
     (
         Pruned(TASK_ID, status="succeeded", ended_at=7, pruned_at=9),
-        {"token": TASK_ID, "status": "succeeded", "ended_at": 7, "pruned_at": 9},
+        {"token": TASK_ID, "status": "succeeded", "ended_at": 7, "pruned_at": 9, **KEPT},
         f"Task pruned: {TASK_ID} was succeeded, ended at 7 (ms). Its history is in the log.",
     ),
     (
+        Pruned(
+            TASK_ID,
+            status=Pruned.UNKNOWN,
+            ended_at=None,
+            of="Task or flow",
+            history="Its events were deleted by ada at 9 (ms): the law",
+            deleted_by="ada",
+            deleted_at=9,
+            deleted_reason="the law",
+        ),
+        {
+            "token": TASK_ID,
+            "status": "unknown",
+            "ended_at": None,
+            "pruned_at": None,
+            "deleted_by": "ada",
+            "deleted_at": 9,
+            "deleted_reason": "the law",
+        },
+        f"Task or flow pruned: {TASK_ID}. Its events were deleted by ada at 9 (ms): the law",
+    ),
+    (
         Pruned(TASK_ID, status="lost", ended_at=None, of="Flow"),
-        {"token": TASK_ID, "status": "lost", "ended_at": None, "pruned_at": None},
+        {"token": TASK_ID, "status": "lost", "ended_at": None, "pruned_at": None, **KEPT},
         f"Flow pruned: {TASK_ID} was lost. Its history is in the log.",
     ),
     (
@@ -149,6 +173,11 @@ EXAMPLES: list[tuple[TallystickError, dict[str, object], str]] = [
         "state was opened with read_only=True; it has no live owner. Write through the owner, or become it.",
     ),
     (
+        NotProved("index", "index 9 is none of the checkpoint's 4 records."),
+        {"what": "index", "reason": "index 9 is none of the checkpoint's 4 records."},
+        "Not proved (index): index 9 is none of the checkpoint's 4 records.",
+    ),
+    (
         Busy("The inbox", depth=4_096),
         {"queue": "The inbox", "depth": 4_096},
         "The inbox is full (4096 waiting). Retry later, or slow down.",
@@ -173,6 +202,7 @@ def test_the_tree_is_the_one_that_the_interface_draws() -> None:
         NewerFormat: StoreError,
         ForkedStore: StoreError,
         NotOwner: StoreError,
+        NotProved: TallystickError,
         BatchFailed: TallystickError,
         Busy: TallystickError,
         Closed: TallystickError,
@@ -246,6 +276,21 @@ def test_a_bad_value_is_shown_but_never_at_length() -> None:
     assert error.value.endswith("x…")
     assert f"task: {error.value} is not allowed; give less." == str(error)
     assert f"'{'x' * 78}'" == InvalidInput("task", "x" * 78, "less").value
+
+
+def test_what_a_file_has_is_only_counted() -> None:
+    for value in (b"secret", bytearray(b"secret"), memoryview(b"secret")):
+        error = InvalidInput("proof", value, "a proof")
+        assert ("6 bytes", "proof: 6 bytes is not allowed; give a proof.") == (error.value, str(error))
+
+
+def test_no_error_repeats_a_signing_key_wherever_it_was_given() -> None:
+    key = "PRIVATE+KEY+a.org+00000000+AAAA"
+    for value in (key, f"{'x' * 200} {key}", [key], {"key": key}):
+        for error in (InvalidInput("key", value, "a path"), InvalidInput("key", value, "a path").at("line 3")):
+            assert "a signing key" == error.value
+            assert "PRIVATE+KEY+" not in f"{error} {error.data}"
+    assert "PRIVATE+KEY+" not in f"{NotFound(key)} {NotFound(key).data}"
 
 
 def test_whoever_catches_the_root_catches_everything_and_a_tombstone_is_something_not_found() -> None:

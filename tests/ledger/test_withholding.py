@@ -277,6 +277,14 @@ def test_progress_is_released_when_nobody_is_at_work_and_skipped_as_interim_whil
     assert "Background task update: Count the tallies. looking around" == story.messages[-1].text
 
 
+def test_progress_is_told_in_its_own_words_whatever_output_it_is_released_with() -> None:
+    story = run(TaskProgressed(message="looking around"), notify=NotifyPolicy.STATE_CHANGES)
+    [waiting] = [each for each in story.outbox if each.is_withheld]
+    story.tell(DeliveryReleased(delivery=waiting.delivery, as_of=4, output="3 mails"))
+
+    assert "Background task update: Count the tallies. looking around" == story.messages[-1].text
+
+
 def test_ids_in_these_tests_are_ids() -> None:
     assert id_text(bytes(15) + b"\x01") == below(1).task_id
     assert BEGIN_MS < run(ON_IT).now_ms

@@ -12,7 +12,7 @@ from tallystick.ledger.events import Event, FlowFact
 from tallystick.ledger.facts.flows import FlowCreated, FlowPruned, FlowTaskLinked
 from tallystick.ledger.facts.tasks import TaskCreated, TaskLinked, TaskStarted, TaskSucceeded
 from tallystick.ledger.flows.evolve import evolve_flow
-from tallystick.ledger.flows.mirror import has_mirror, mirror_of, mirror_stream, mirrored
+from tallystick.ledger.flows.mirror import has_mirror, mirror_of, mirror_stream, mirrored, pruned_newest
 from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.ids import id_bytes, id_text
 from tallystick.ledger.lifecycle import BLOCKED
@@ -129,7 +129,8 @@ def own_records(events: Sequence[Event]) -> dict[bytes, FlowRecord]:
 def all_flows(events: Sequence[Event]) -> list[FlowRecord]:
     """Return every flow, the newest first: those that are managed, and those of tasks that have a mirror."""
     own = own_records(events)
-    tasks = {stream: record for stream, record in records_of(events).items() if record.pruned_at is None}
+    every = records_of(events)
+    tasks = {stream: record for stream, record in every.items() if record.pruned_at is None}
     managed = [(stream, record) for stream, record in own.items() if record.is_managed and record.pruned_at is None]
     found = [((record.created_at, stream), record) for stream, record in managed]
     for stream, origin in tasks.items():
@@ -138,7 +139,15 @@ def all_flows(events: Sequence[Event]) -> list[FlowRecord]:
             if moved is not None and moved.pruned_at is not None:
                 continue
             followed = None if moved is None or moved.followed_task_id is None else id_bytes(moved.followed_task_id)
-            newest = origin if followed is None else tasks.get(followed, origin)
+            newest = origin if followed is None else every.get(followed, origin)
+            if newest.pruned_at is not None:
+                newest = pruned_newest(
+                    origin,
+                    newest.task_id,
+                    status=newest.status,
+                    outcome=newest.terminal_outcome,
+                    ended_at=newest.ended_at,
+                )
             found.append(((origin.created_at, stream), mirrored(origin, newest, moved)))
     return [record for _, record in sorted(found, key=lambda entry: entry[0], reverse=True)]
 

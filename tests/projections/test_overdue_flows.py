@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tallystick.ledger.errors import NotFound, Pruned
-from tallystick.ledger.events import Event
+from tallystick.ledger.events import Event, FlowFact
 from tallystick.ledger.facts.flows import FlowCancelled, FlowCancelRequested, FlowFinished, FlowPruned
 from tallystick.ledger.facts.tasks import TaskPruned, TaskSucceeded
+from tallystick.ledger.flows import intake as of_flows
 from tallystick.ledger.flows.mirror import mirror_of, mirror_stream
 from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.ids import id_text
@@ -21,10 +22,12 @@ from tallystick.ledger.limits import STALE_BUCKET_MS
 from tallystick.projections import overdue
 from tallystick.projections.flow_list import FlowList
 from tallystick.projections.flow_query import FlowQuery
+from tallystick.projections.flows import is_blocked_by_task
 from tallystick.projections.reader import Reader
 from tallystick.projections.seen import Seen
 from tests.ledger.flows.tale import MIRROR, Tale
 from tests.projections.flow_histories import (
+    FLOWS,
     all_flows,
     flow_histories,
     own_records,
@@ -35,6 +38,7 @@ from tests.projections.flow_histories import (
 from tests.projections.histories import STREAMS, caught_up_views, live, logged
 from tests.projections.long_histories import MINUTE_MS, moments
 from tests.story import Story, created
+from tests.strategies import TASK_IDS
 
 few = settings(max_examples=40)
 
@@ -89,7 +93,12 @@ def test_ended_flows_come_once_in_slices_each_status_until_its_own_moment(
     events: list[Event], standing: tuple[int, ...], until: dict[FlowStatus, int], limit: int
 ) -> None:
     own = [flow for flow in own_records(events).values() if flow.pruned_at is None and not flow.is_active]
-    expected = [flow for flow in own if flow.status in until and (flow.ended_at or 0) <= until[flow.status]]
+    firsts = {mirror_of(task.task_id) for task in live(events) if task.parent_flow_id == mirror_of(task.task_id)}
+    expected = [
+        flow
+        for flow in own
+        if flow.status in until and (flow.ended_at or 0) <= until[flow.status] and flow.flow_id not in firsts
+    ]
     found: list[FlowRecord] = []
     with reader_of(events, standing) as reader, reader.snapshot() as seen:
         while some := overdue.ended_flows(seen, until, limit, found[-1] if found else None):
@@ -114,8 +123,16 @@ def test_what_belongs_to_a_task_is_what_the_records_say(events: list[Event], sta
             assert sorted(child.task_id for child in children) == sorted(
                 child.task_id for child in overdue.active_below(seen, task.task_id)
             )
+            others = [] if mirror is None or mirror.pruned_at else tasks_of(events, mirror)
+            others = [] if task.parent_flow_id != mirror_of(task.task_id) else others
+            another = overdue.another_of_mirror(seen, task)
+            assert (another is None) == (not [other for other in others if other != task])
+            assert another is None or another in others
         for flow in flows.values():
-            assert tasks_of(events, flow) == overdue.tasks_of(seen, flow)
+            of_flow, at_work = tasks_of(events, flow), overdue.at_work_of(seen, flow)
+            assert of_flow == overdue.tasks_of(seen, flow)
+            assert (at_work is None) == (not any(task.is_active for task in of_flow))
+            assert at_work is None or (at_work.is_active and at_work in of_flow)
 
 
 @few
@@ -178,3 +195,31 @@ def test_a_mirror_that_was_pruned_does_not_come_back_because_its_task_is_there(
         assert [] == reader.answer(lambda seen: FlowList(seen).list(FlowQuery())).flows
         with pytest.raises(Pruned, match="was cancelled"):
             reader.answer(lambda seen: FlowList(seen).get(mirror_of(id_text(STREAMS[0]))))
+
+
+waits_of = st.one_of(
+    st.builds(lambda task_id: of_flows.waiting(None, blocked=task_id), st.sampled_from(TASK_IDS)),
+    st.sampled_from([of_flows.waiting(None, blocked="a key"), of_flows.waiting({"for": "x"}), of_flows.resumed()]),
+    st.sampled_from([of_flows.finished(), FlowPruned()]),
+)
+
+
+@few
+@given(st.lists(st.lists(waits_of, max_size=4), min_size=1, max_size=6), standings)
+def test_the_flows_that_a_task_blocks_are_found_by_the_task(
+    moves: list[list[FlowFact]], standing: tuple[int, ...]
+) -> None:
+    events: list[Event] = []
+    for number, told in enumerate(moves):
+        tale = Tale(stream=FLOWS[0][:-1] + bytes([number]), position=len(events))
+        for fact in told:
+            tale.tell(fact)
+        events.extend(tale.events)
+    blocked = [flow for flow in own_records(events).values() if is_blocked_by_task(flow) and flow.pruned_at is None]
+    with reader_of(events, tuple(min(each, len(events)) for each in standing)) as reader, reader.snapshot() as seen:
+        found = overdue.Blocked(seen)
+        for task_id in TASK_IDS:
+            by = [flow for flow in blocked if flow.blocked_task_id == task_id]
+            answer = found.by(task_id)
+            assert answer in by if by else answer is None
+    happened(f"blocked: {len(blocked)}")

@@ -8,6 +8,7 @@ from hypothesis import given
 from msgspec.structs import replace
 
 from tallystick.ledger.events import Event
+from tallystick.ledger.facts.fact import Evidence
 from tallystick.ledger.facts.tasks import TaskLeased, TaskNoted, TaskProgressed, TaskPruned, TaskStarted, TaskSucceeded
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.lifecycle import BLOCKED, Status
@@ -41,7 +42,7 @@ def ended() -> Story:
 
 def test_a_row_has_these_bytes() -> None:
     # a root and a requester of 0 are the task itself and its owner, a flow of 0 is the one that mirrors it
-    numbers = [2, 3, 1, 1, 2, 47, 0, 0, 0]
+    numbers = [2, 3, 1, 1, 2, 48, 0, 0, 0]
     since_creation = [2_000, 1_000, 2_000, None]
     no_room_for_more = [0, None]
     body = ["Count the tallies", BEGIN_MS + 1_000, 3, 3, "agent:main:main", None, None, "run-1", None]
@@ -50,12 +51,19 @@ def test_a_row_has_these_bytes() -> None:
     stored = pack(ended().record)
 
     assert numbers + since_creation + no_room_for_more + body + told == msgspec.msgpack.decode(stored)
-    assert "dc001c02030101022f000000cd07d0cd03e8cd07d0c000" == stored[:23].hex()
+    assert "dc001c020301010230000000cd07d0cd03e8cd07d0c000" == stored[:23].hex()
 
 
 def test_what_is_noted_is_the_last_that_a_row_may_say() -> None:
     record = Story(created(), TaskStarted(), TaskLeased(ttl_ms=60_000), TaskNoted(codes=("lost",))).record
     assert [60_000, ["lost"]] == msgspec.msgpack.decode(pack(record))[-2:]
+    assert record == unpack(STREAM, pack(record))
+
+
+def test_what_was_imported_is_behind_all_that_a_row_of_this_ledger_may_say() -> None:
+    mark: Evidence = {"from": "openclaw", "row": "a"}
+    record = Story(replace(created(), imported=mark)).record
+    assert mark == msgspec.msgpack.decode(pack(record))[-1]
     assert record == unpack(STREAM, pack(record))
 
 

@@ -1,4 +1,4 @@
-"""A range of the log that is old enough is archived by whoever applies maintenance as the owner, or without one."""
+"""Ranges of the log that are old enough are archived by whoever applies maintenance as the owner, or without one."""
 
 import shutil
 from collections.abc import Iterator
@@ -16,15 +16,17 @@ from tallystick.sync import Ledger
 from tallystick.testing import HandClock
 from tests.story import BEGIN_MS, STREAM, created
 
+SEGMENTS = 3
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
 def long_log(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
-    """A ledger with one whole segment of events, and the moment of the newest."""
+    """A ledger with three whole segments of events, and the moment of the last of the second."""
     folder = tmp_path_factory.mktemp("long") / "ledger"
     folder.mkdir(mode=0o700)
-    steps = [TaskProgressed(step=number) for number in range(ARCHIVE_SEGMENT_EVENTS)]
+    steps = [TaskProgressed(step=number) for number in range(SEGMENTS * ARCHIVE_SEGMENT_EVENTS)]
     facts: list[AnyFact] = [created(), TaskStarted(), *steps, TaskSucceeded(summary="42")]
     events = [
         Event(number, STREAM, number, BEGIN_MS + number, BEGIN_MS + number, "agent", fact)
@@ -32,7 +34,7 @@ def long_log(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     ]
     with DiskLog.open(folder / "log") as log:
         log.append(events)
-    return folder, events[-1].recorded_at
+    return folder, events[2 * ARCHIVE_SEGMENT_EVENTS - 1].recorded_at
 
 
 @contextmanager
@@ -42,21 +44,27 @@ def opened(kind: str, folder: Path, clock: HandClock) -> Iterator[Ledger]:
 
 
 @pytest.mark.parametrize("kind", ["owner", "joined"])
-def test_the_range_that_is_old_enough_is_listed_and_moved(kind: str, long_log: tuple[Path, int]) -> None:
+def test_all_that_is_old_enough_is_listed_and_moved_and_nothing_else_is_done(
+    kind: str, long_log: tuple[Path, int]
+) -> None:
     source, newest = long_log
     folder = source.with_name(kind)
     shutil.copytree(source, folder)
-    clock = HandClock(newest + ARCHIVE_AFTER_MS - 1_000_000)
+    clock = HandClock(newest + ARCHIVE_AFTER_MS - ARCHIVE_SEGMENT_EVENTS - 1)
     with opened(kind, folder, clock) as ledger:
         early = [step for step in ledger.maintenance().actions if step.action == "archive"]
-        clock.advance(1_000_000)
+        clock.advance(ARCHIVE_SEGMENT_EVENTS + 1)
         preview = [step for step in ledger.maintenance().actions if step.action == "archive"]
+        head = ledger.status().head
         applied = [step for step in ledger.maintenance(apply=True).actions if step.action == "archive"]
         with tallystick.open(folder, read_only=True, clock=clock) as reader:
             from_beside = [step for step in reader.maintenance().actions if step.action == "archive"]
 
         assert [] == early == from_beside
-        assert [f"1-{ARCHIVE_SEGMENT_EVENTS}"] == [step.token for step in preview] == [step.token for step in applied]
-        assert ["done"] == [step.outcome for step in applied]
+        ranges = [f"{first + 1}-{first + ARCHIVE_SEGMENT_EVENTS}" for first in (0, ARCHIVE_SEGMENT_EVENTS)]
+        assert ranges == [step.token for step in preview] == [step.token for step in applied]
+        assert ["done", "done"] == [step.outcome for step in applied]
+        assert 2 * ARCHIVE_SEGMENT_EVENTS == ledger.archives()[-1].last, "the third is younger"
+        assert head == ledger.status().head
         assert [] == [step for step in ledger.maintenance().actions if step.action == "archive"]
         assert ledger.verify().ok

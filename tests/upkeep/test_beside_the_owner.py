@@ -1,18 +1,24 @@
 """Maintenance from beside the owner: the same steps, by the caller's name; what only the owner can do is done by it."""
 
-from contextlib import closing
+import threading
+import time
+from contextlib import ExitStack, closing
 
 import pytest
+from msgspec.structs import replace
 
 import tallystick
-from tallystick import NotOwner
-from tallystick.chores import CHORES
+from tallystick import NotOwner, TaskRecord, Verdict
+from tallystick.chores import ANSWER_S_MAX, CHORES, Outcome, ask_for, chores_among
 from tallystick.ledger.limits import STALE_RUNNING_MS
-from tallystick.ledger.upkeep.finding import Code, Kind
+from tallystick.ledger.upkeep.finding import Action, Code, Kind
 from tallystick.ledger.upkeep.treatment import TREATMENTS
+from tallystick.maintenance import carry_out
+from tallystick.planning import planned
 from tallystick.projections.acknowledged import acknowledged
+from tallystick.sharing.bell import DOOR_NAME, Bell
 from tests.cli.support import process
-from tests.upkeep.cases import WORK, Scene, amiss
+from tests.upkeep.cases import WORK, Scene, amiss, damage_a_record
 
 OPERATOR = "the one who joined"
 
@@ -95,3 +101,73 @@ def test_the_command_line_settles_what_is_amiss_beside_a_live_gateway(scene: Sce
         assert ["inconsistent_timestamps"] == [finding["code"] for finding in before.data["findings"]]
         assert [("note", "done")] == [(step["action"], step["outcome"]) for step in applied.data["actions"]]
         assert ("inconsistent_timestamps",) == gateway.get(begun.id).record.noted
+
+
+def test_the_owner_does_what_it_was_asked_for_and_nothing_else_that_is_amiss(scene: Scene) -> None:
+    damage_a_record(scene)
+    damage_a_record(scene)
+    with scene.opened() as owner, tallystick.join(scene.folder, clock=scene.clock, actor=OPERATOR) as ledger:
+        house = ledger._house  # noqa: SLF001 - as `maintenance` does it, of less than there is
+        plan = planned(house.readings, scene.clock(), judging=None)
+        asked, *others = [step for step in plan.steps if step.action is Action.QUARANTINE]
+
+        report = carry_out(house, replace(plan, steps=[asked]))
+
+        assert [(asked.token, "done")] == [(step.token, step.outcome) for step in report.actions]
+        assert others
+        assert {step.token for step in others} == {finding.token for finding in owner.audit().findings}
+        assert [OPERATOR] == [known.actor for known in acknowledged(owner._house.readings.log)]  # noqa: SLF001
+
+
+def test_what_does_not_fit_into_one_message_is_asked_for_in_several(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tallystick.chores.ASKED_BYTES_MAX", 90)
+    damage_a_record(scene)
+    damage_a_record(scene)
+    with scene.opened() as owner, tallystick.join(scene.folder, clock=scene.clock, actor=OPERATOR) as ledger:
+        report = ledger.maintenance(apply=True)
+
+        assert len(report.actions) > 1
+        assert {"done"} == {step.outcome for step in report.actions}
+        assert [] == owner.audit().findings
+
+
+@pytest.mark.slow
+def test_whoever_asks_waits_longer_than_a_probe_may_hang(scene: Scene) -> None:
+    with (
+        amiss(scene, Kind.TASK, Code.PROBE_FAILING) as owner,
+        tallystick.join(scene.folder, clock=scene.clock, actor=OPERATOR) as ledger,
+    ):
+        come_back = threading.Event()
+
+        def hangs(_task: TaskRecord) -> Verdict:
+            come_back.wait()
+            return Verdict.alive({})
+
+        owner.probe("subagent", hangs)
+        try:
+            [step] = ledger.maintenance(apply=True).actions
+        finally:
+            come_back.set()
+
+        assert ("ask", "done") == (step.action, step.outcome)
+
+
+def test_an_owner_that_goes_while_it_is_asked_leaves_it_to_the_next_one(scene: Scene) -> None:
+    damage_a_record(scene)
+    with scene.opened():
+        pass
+    with ExitStack() as opened:
+        ledger = opened.enter_context(tallystick.open(scene.folder, clock=scene.clock, read_only=True))
+        house = ledger._house  # noqa: SLF001 - who asks while somebody hears, and nobody answers
+        plan = planned(house.readings, scene.clock(), judging=None)
+        bell = Bell(scene.folder, DOOR_NAME)
+        opened.callback(bell.close)
+        assert bell.hang()
+
+        began = time.monotonic()
+        became = ask_for(scene.folder, house.readings.log, chores_among(plan.steps), OPERATOR)
+
+        assert {Outcome.LEFT} == {outcome for outcome, _ in became.values()}
+        assert time.monotonic() - began < ANSWER_S_MAX / 2

@@ -7,6 +7,7 @@ from tallystick import Pruned, Receipt
 from tallystick.chores import Outcome
 from tallystick.config import Config
 from tallystick.ledger.limits import (
+    PROBE_FAILING_MS,
     RETENTION_LOST_MS,
     RETENTION_TERMINAL_MS,
     STALE_FLOW_MS,
@@ -116,23 +117,100 @@ def test_a_detached_task_that_is_pruned_takes_the_flow_with_it_that_mirrors_it(s
         assert [] == ledger.maintenance().actions
 
 
-def test_a_flow_that_mirrors_tasks_goes_with_its_first_one_and_before_it(scene: Scene) -> None:
+def mirror_of_three(ledger: Ledger) -> tuple[str, str, list[str]]:
+    """A flow that mirrors three tasks that have ended: the ids of its first task, of it, and of those that joined."""
+    first = ledger.create(**{**WORK, "runtime": "acp", "notify": "failures_only"})
+    flow_id = first.record.parent_flow_id
+    assert flow_id is not None
+    joined = [ledger.create(**WORK, flow=flow_id) for _ in range(2)]
+    for task in (first, *joined):
+        task.succeed("42")
+    return first.id, flow_id, [task.id for task in joined]
+
+
+def test_all_of_a_flow_that_mirrors_tasks_is_pruned_at_once_its_first_task_last_as_the_preview_said(
+    scene: Scene,
+) -> None:
     with scene.opened() as ledger:
-        first = ledger.create(**{**WORK, "runtime": "acp", "notify": "failures_only"})
-        flow_id = first.record.parent_flow_id
-        assert flow_id is not None
-        joined = ledger.create(**WORK, flow=flow_id)
-        first.succeed("42")
-        joined.succeed("43")
+        first, flow_id, joined = mirror_of_three(ledger)
         assert "succeeded" == ledger.flows.get(flow_id).status
+        scene.clock.advance(WEEK_MS)
+
+        preview, report = ledger.maintenance(), ledger.maintenance(apply=True)
+
+        assert [*joined, flow_id, first] == [step.token for step in preview.actions]
+        assert [(token, "prune", "done") for token in (*joined, flow_id, first)] == taken(report)
+        assert (3, 1, []) == (report.tasks.pruned, report.flows.pruned, report.kept)
+        assert [] == ledger.maintenance().actions
+        with pytest.raises(Pruned) as gone:
+            ledger.flows.get(flow_id)
+        assert "succeeded" == gone.value.status
+
+
+def test_the_first_task_of_a_flow_that_mirrors_another_which_is_kept_stays_with_that_flow(scene: Scene) -> None:
+    with scene.opened() as ledger:
+        first, flow_id, (held, joined) = mirror_of_three(ledger)
+        ledger.get(held).hold("evidence")
         scene.clock.advance(WEEK_MS)
 
         report = ledger.maintenance(apply=True)
 
-        assert [(flow_id, "prune", "done"), (first.id, "prune", "done"), (joined.id, "prune", "done")] == taken(report)
-        with pytest.raises(Pruned) as gone:
-            ledger.flows.get(flow_id)
-        assert "succeeded" == gone.value.status
+        assert [(joined, "prune", "done")] == taken(report)
+        assert {first: Rule.FLOW} == {kept.token: kept.why.rule for kept in report.kept}
+        assert "succeeded" == ledger.flows.get(flow_id).status
+
+
+def test_when_one_of_a_mirror_has_gone_on_since_the_preview_its_flow_and_its_first_task_stay_and_that_is_said(
+    scene: Scene,
+) -> None:
+    with scene.opened() as ledger:
+        first, flow_id, (held, joined) = mirror_of_three(ledger)
+        scene.clock.advance(WEEK_MS)
+        house = ledger._house  # noqa: SLF001 - as `maintenance` does it, with some time in between
+        plan = planned(house.readings, scene.clock(), judging=house.judging())
+        ledger.get(held).hold("evidence")
+
+        report = carry_out(house, plan)
+
+        outcomes = {step.token: (step.outcome, step.detail) for step in report.actions}
+        assert Outcome.DONE is outcomes[joined][0]
+        assert Outcome.SKIPPED is outcomes[held][0]
+        kept = (Outcome.SKIPPED, f"{held} of the same flow was not pruned")
+        assert [kept] * 2 == [outcomes[token] for token in (flow_id, first)]
+        assert "succeeded" == ledger.flows.get(flow_id).status
+
+
+def test_what_came_due_since_the_preview_is_nothing_that_was_asked_for(scene: Scene) -> None:
+    asked: list[str] = []
+
+    def probe(task: tallystick.TaskRecord) -> tallystick.Verdict:
+        asked.append(task.task_id)
+        return tallystick.Verdict.unknown("the session store is locked")
+
+    with scene.opened() as ledger:
+        ledger.probe("acp", probe)
+        puzzling = ledger.create(**{**WORK, "runtime": "acp"})
+        puzzling.start()
+        ledger.sweep()
+        scene.clock.advance(PROBE_FAILING_MS)
+        ledger.sweep()
+        sooner, later = (ledger.create(**{**WORK, "runtime": "cli"}, timeout_ms=ms) for ms in (1_000, 1_001))
+        other = ledger.create(**{**WORK, "runtime": "acp"})
+        for task in (sooner, later, other):
+            task.start()
+        scene.clock.advance(1_000)
+        house = ledger._house  # noqa: SLF001 - as `maintenance` does it, with some time in between
+        plan = planned(house.readings, scene.clock(), judging=house.judging())
+        scene.clock.advance(1_000)
+        asked.clear()
+
+        report = carry_out(house, plan)
+
+        assert [(sooner.id, "reconcile", "done"), (puzzling.id, "ask", "done")] == taken(report)
+        assert ["timed_out", "running"] == [ledger.get(task.id).status for task in (sooner, later)]
+        assert {puzzling.id} == set(asked)
+        ledger.sweep()
+        assert "timed_out" == ledger.get(later.id).status
 
 
 def test_a_read_model_that_was_made_anew_follows_again(scene: Scene) -> None:
@@ -189,6 +267,32 @@ def test_what_has_gone_on_since_the_preview_is_left_alone_and_that_is_said(scene
         assert (
             0 == ledger.get(ended.id).record.late_signal_count or ledger.get(ended.id).record.late_signal_count is None
         )
+
+
+def test_a_task_that_somebody_began_to_need_since_the_preview_is_kept(scene: Scene) -> None:
+    with scene.opened() as ledger:
+        parent, grandparent, blocking, other = (done(ledger) for _ in range(4))
+        child = done(ledger, parent=grandparent.id)
+        flow = ledger.flows.create(**FLOW)
+        scene.clock.advance(WEEK_MS)
+        house = ledger._house  # noqa: SLF001 - as `maintenance` does it, with some time in between
+        plan = planned(house.readings, scene.clock(), judging=house.judging())
+        at_work = [ledger.create(**WORK, parent=each.id) for each in (parent, child)]
+        flow.set_waiting(None, blocked=blocking.id)
+
+        report = carry_out(house, plan)
+
+        pruned = {step.token for step in report.actions if step.outcome is Outcome.DONE}
+        assert {other.id} == pruned
+        assert {Outcome.SKIPPED} == {step.outcome for step in report.actions if step.token != other.id}
+        assert [] == ledger.maintenance().actions, "now the look itself knows it"
+        assert {Rule.BELOW, Rule.FLOW} == {kept.why.rule for kept in ledger.maintenance().kept}
+        for task in at_work:
+            task.succeed("done")
+        flow.finish("done")
+        assert {parent.id, child.id, grandparent.id, blocking.id} == {
+            step.token for step in ledger.maintenance(apply=True).actions if step.outcome is Outcome.DONE
+        }
 
 
 def test_more_than_fits_at_once_is_done_in_slices(scene: Scene) -> None:

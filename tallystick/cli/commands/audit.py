@@ -23,11 +23,12 @@ _CLEAN = "Nothing is amiss."
 
 @_command(
     "audit",
-    json="""{count, filteredCount, displayed, filters: {severity, code, limit},
+    json="""{count, filteredCount, displayed, unjudged, filters: {severity, code, limit},
     summary: {total, warnings, errors, byCode},
     findings: [{kind, severity, code, detail, token, remedy, action, ageMs, status}]}""",
     help="""Errors first, then the oldest. The summary counts everything, whatever is shown of it. What each code means
-    is in the reference, page "audit"; `action` is what "tally maintenance --apply" does about it.
+    is in the reference, page "audit"; `action` is what "tally maintenance --apply" does about it, and `unjudged` how
+    many silent tasks are not judged: more are alive than the owner can tell of.
 
     Exits with 3 when a finding that passes the filters is as bad as --fail-on says, or worse.""",
 )
@@ -45,6 +46,7 @@ def command(call: Call, *, severity: str | None, code: str | None, limit: int | 
         "count": found.summary.total,
         "filteredCount": found.filtered,
         "displayed": len(found.findings),
+        "unjudged": found.unjudged,
         "filters": present(severity=severity, code=code, limit=limit),
         "summary": found.summary,
         "findings": found.findings,
@@ -55,6 +57,9 @@ def command(call: Call, *, severity: str | None, code: str | None, limit: int | 
 
 def _lines(screen: Screen, found: Audit) -> Iterator[str]:
     yield screen.bold(summary_words(found.summary))
+    if found.unjudged:
+        silent = "1 silent task is" if found.unjudged == 1 else f"{found.unjudged:,} silent tasks are"
+        yield screen.dim(f"{silent} not judged: more are alive than the owner can tell of.")
     for finding in found.findings:
         yield ""
         yield from finding_lines(screen, finding)

@@ -24,7 +24,8 @@ _COLOURS: Mapping[Level, str] = {Level.OK: "green", Level.WARN: "yellow", Level.
     "doctor",
     json="{ok, ledger, findings: [{check, level, detail, remedy}]}",
     help="""Permissions, file system, disk and limits, configuration, channels, versions, owner, newest records, clock,
-    formats on disk, maps, readers, inbox, archive, read models, messages. Each line that is not ok says what to do.
+    formats on disk, maps, readers, inbox, archive, signing keys, the newest checkpoint and who saw it, read models,
+    messages. Each line that is not ok says what to do.
 
     Changes nothing, but that slots of readers that were killed are freed, as by every command. Exits with 1 when
     something is bad, with 4 when the store is damaged; "tally verify" looks at every record.""",

@@ -1,198 +1,258 @@
 """`tally replay`: one task or flow, or all of them, as they were; and what changed since."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
+from msgspec import Struct
 
 from tallystick.cli.answer import Answer, present
 from tallystick.cli.bar import bar
 from tallystick.cli.call import Call
-from tallystick.cli.command import LOOKUP
+from tallystick.cli.command import LOOKUP, OneOf
 from tallystick.cli.command import command as _command
 from tallystick.cli.commands.show import record_lines
-from tallystick.cli.difference import Changed, changed_data, changed_lines
+from tallystick.cli.filters import NAMES, filter_options, filters_of, options_of, wanted
 from tallystick.cli.flow_lines import flow_lines, flow_pressure
 from tallystick.cli.flow_lookup import either_id_of
+from tallystick.cli.messages import message_lines, message_table
 from tallystick.cli.screen import Screen
+from tallystick.cli.since import diff_of_all, diff_of_one
+from tallystick.cli.stepping import step_through
 from tallystick.cli.summary import pressure, task_table
-from tallystick.cli.times import moment, now_ms
-from tallystick.ledger.errors import InvalidInput, NotFound
+from tallystick.cli.times import moment, now_ms, stamp
+from tallystick.ledger import fields
+from tallystick.ledger.errors import InvalidInput
 from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.folding import Record
+from tallystick.ledger.limits import REPLAY_PROCESSES_MAX
 from tallystick.ledger.record import TaskRecord
-from tallystick.projections.flow_list import counts_of_flows
+from tallystick.ledger.told import DeliveryRecord, deliveries_of
+from tallystick.moments import By, Told, When
+from tallystick.plain import plain
 
 if TYPE_CHECKING:
+    from tallystick.past import Past
     from tallystick.readings import Readings
 
 TASKS_SHOWN = 20
 
 
+class _Asked(Struct, frozen=True):
+    """As of when, and what of it."""
+
+    when: When
+    filters: dict[str, Any]
+    limit: int
+    cursor: str | None
+    deliveries: bool
+    processes: int
+
+
 @_command(
     "replay",
-    json="""{position, at, eventsPerSecond, damaged, counts, flows: {total, active, cancelling, byStatus}, count,
-    tasks: [record]}
-    with LOOKUP: {position, at, task: record}, of a flow {position, at, flow: record}
+    json="""{position, at, by, eventsPerSecond, damaged, counts, flows: {total, active, cancelling, byStatus},
+    outbox: {pending, failed, queued, withheld}, count, runtime, status, nextCursor, tasks: [record]}, and with
+    --deliveries: deliveries as `deliveries` has them
+    with LOOKUP: {position, at, by, task: record, deliveries}, of a flow {position, at, by, flow: record}
+    with --step: {taskId or flowId, steps: [{event, statusBefore, status, changes}]}
     with --diff: {from, to, events, count, flowCount, tasks: [{taskId, statusBefore, status, changes}],
     flows: [{flowId, statusBefore, status, changes}]}, where changes is {field: {before, after}}""",
-    help="""Folds the events themselves and reads no read model. With LOOKUP one task or flow, as in "tally timeline",
-    else the whole ledger: counts and the newest tasks. As of now, of a position, or of a moment T (a moment, "2h" ago,
-    or milliseconds, as recorded). --diff N says what changed between position N and there.""",
+    help="""Folds the events themselves and reads no read model. With LOOKUP one task or flow and its messages, as in
+    "tally timeline", else the whole ledger: counts, and the tasks as "tally list" would have shown them. As of now, of
+    a position, or of a moment T (a moment, "2h" ago, or milliseconds).
+
+    A moment is meant as recorded: what the ledger knew. By reported time it is what had happened by then, as far as is
+    known now, or was known at a --position. --diff N says what changed between position N and there, --diff-at T since
+    a moment. --step goes through the events of LOOKUP one by one; on a terminal Enter goes on, q ends.""",
 )
 @click.option("--at", metavar="T", help="As of this moment.")
 @click.option("--position", type=int, metavar="N", help="As of this position.")
+@click.option("--by", type=OneOf(By), help="By which time --at is meant; recorded if nothing is said.")
 @click.option("--diff", type=int, metavar="N", help="What changed since this position.")
+@click.option("--diff-at", metavar="T", help="What changed since this moment, as recorded.")
+@click.option("--step", is_flag=True, help="One event of LOOKUP after the other, and what each changed.")
+@filter_options
 @click.option("--limit", type=int, metavar="N", default=TASKS_SHOWN, help=f"At most so many tasks; {TASKS_SHOWN}.")
+@click.option("--cursor", metavar="C", help="Go on where a list ended.")
+@click.option("--deliveries", is_flag=True, help="Also the messages that had not arrived.")
+@click.option("--processes", type=int, metavar="N", help="Fold a large ledger with so many processes; one a core.")
 @click.argument("lookup", required=False, type=LOOKUP)
-def command(
-    call: Call, *, at: str | None, position: int | None, diff: int | None, limit: int, lookup: str | None
-) -> Answer:
+def command(call: Call, *, lookup: str | None, step: bool, diff: int | None, diff_at: str | None, **given: Any) -> Any:
     """Show tasks and flows as they were."""
-    if at is not None and position is not None:
-        raise InvalidInput("at", at, "a moment or a position, not both")
-    for name, value in (("position", position), ("diff", diff), ("limit", limit)):
-        if value is not None and value < 0:
-            raise InvalidInput(name, value, "a whole number from 0")
-    at_ms = None if at is None else moment("at", at, now_ms())
+    asked = _asked(given)
+    if diff is not None and diff_at is not None:
+        raise InvalidInput("diff", diff, "a position or a moment, not both")
+    if diff is not None and diff < 0:
+        raise InvalidInput("diff", diff, "a whole number from 0")
+    diff_ms = None if diff_at is None else moment("diff-at", diff_at, now_ms())
+    is_diff = diff is not None or diff_ms is not None
+    _check(asked, given, lookup, is_diff=is_diff, step=step)
     with call.readings() as readings:
-        if lookup is not None:
-            return _one(readings, lookup, at_ms, position, diff)
-        end = _end(readings, at_ms, position)
-        return _all(readings, end, at_ms, limit) if diff is None else _diff(readings, diff, end, limit)
+        if lookup is None:
+            if is_diff:
+                return diff_of_all(readings, When(diff, diff_ms), asked.when, asked.limit)
+            return _all(readings, asked, call.options())
+        found, is_flow = either_id_of(readings, lookup)
+        if is_diff:
+            return diff_of_one(readings, found, When(diff, diff_ms), asked.when)
+        if step:
+            return step_through(call, readings, found, asked.when)
+        return _one(readings, found, asked.when, is_flow=is_flow)
 
 
-def _end(readings: "Readings", at: int | None, position: int | None) -> int:
-    """The position of which the state is asked."""
-    from tallystick.replaying import position_at
+def _asked(given: Mapping[str, Any]) -> _Asked:
+    now = now_ms()
+    for name in ("position", "limit"):
+        if given[name] is not None and given[name] < 0:
+            raise InvalidInput(name, given[name], "a whole number from 0")
+    processes = _cores() if given["processes"] is None else given["processes"]
+    fields.whole("processes", processes, least=1, most=REPLAY_PROCESSES_MAX)
+    if given["at"] is not None and given["position"] is not None and given["by"] in (None, By.RECORDED):
+        raise InvalidInput("at", given["at"], "a moment or a position, not both")
+    at = None if given["at"] is None else moment("at", given["at"], now)
+    return _Asked(
+        when=When.of(given["position"], at, given["by"] or By.RECORDED),
+        filters=filters_of({name: given[name] for name in NAMES}, now),
+        limit=given["limit"],
+        cursor=given["cursor"],
+        deliveries=given["deliveries"],
+        processes=processes,
+    )
 
-    head = readings.log.head()
-    if at is not None:
-        return position_at(readings.log, at)
-    return head if position is None else min(position, head)
+
+def _check(asked: _Asked, given: Mapping[str, Any], lookup: str | None, *, is_diff: bool, step: bool) -> None:
+    """Refuse what does not go together, rather than leave some of it out."""
+    if step and (lookup is None or is_diff):
+        raise InvalidInput("step", lookup or "no LOOKUP", "--step with a LOOKUP, and without --diff")
+    if (step or is_diff) and asked.when.by is By.REPORTED:
+        raise InvalidInput("by", By.REPORTED.value, "recorded: steps and differences go by what was written when")
+    if lookup is None and not is_diff:
+        return
+    for name in (*asked.filters, "cursor"):
+        if given[name] is not None:
+            raise InvalidInput(name, given[name], "filters for a list only: without LOOKUP and --diff")
+
+
+def _cores() -> int:
+    import os
+
+    return min(len(os.sched_getaffinity(0)), REPLAY_PROCESSES_MAX)
 
 
 # One task or flow.
 
 
-def _one(readings: "Readings", lookup: str, at: int | None, position: int | None, diff: int | None) -> Answer:
-    found, is_flow = either_id_of(readings, lookup)
-    record = readings.state_at(found, position=position, at=at)
-    if diff is None:
-        data = {**present(position=position, at=at), "flow" if is_flow else "task": record}
-        return Answer(data, lambda screen: _record_lines(screen, record, at))
-    try:
-        before: Record | None = readings.state_at(found, position=diff)
-    except NotFound:
-        before = None
-    if before is not None and before.position > record.position:
-        before, record = record, before
-    changed: list[Changed] = [] if before == record else [(before, record)]
-    data = _diff_data(min(diff, record.position), record.position)
-    data |= _counted(flows=changed) if is_flow else _counted(tasks=changed)
-    return Answer(data, lambda screen: _diff_lines(screen, changed))
+def _one(readings: "Readings", found: str, when: When, *, is_flow: bool) -> Answer:
+    stream, _ = readings.named(found)
+    told = Told(readings.log, when)
+    with readings.naming(found, stream):
+        record = told.record(stream, is_flow=is_flow, token=found)
+        messages = [] if is_flow else deliveries_of(told.events(stream))
+    data = {**_when(when), "flow" if is_flow else "task": record}
+    if not is_flow:
+        data["deliveries"] = messages
+    return Answer(data, lambda screen: _record_lines(screen, record, messages, when.at))
 
 
-def _record_lines(screen: Screen, record: Record, at: int | None) -> Iterator[str]:
+def _when(when: When) -> dict[str, Any]:
+    by = when.by.value if when.by is By.REPORTED else None
+    return present(position=when.position, at=when.at, by=by)
+
+
+def _record_lines(screen: Screen, record: Record, messages: Sequence[DeliveryRecord], at: int | None) -> Iterator[str]:
     if isinstance(record, FlowRecord):
-        return flow_lines(screen, record, at or record.updated_at)
-    return record_lines(screen, record, at or record.last_event_at)
+        yield from flow_lines(screen, record, at or record.updated_at)
+        return
+    now = at or record.last_event_at
+    yield from record_lines(screen, msgspec.structs.replace(record, outbox=()), now)  # the messages say more of it
+    yield from screen.named("deliveries", f"{len(messages):,}" if messages else "none")
+    for message in messages:
+        yield from message_lines(screen, message, now)
 
 
 # All of them.
 
 
-def _all(readings: "Readings", end: int, at: int | None, limit: int) -> Answer:
-    from tallystick.replaying import Replay
+class _Shown(Struct, frozen=True):
+    """What is shown of all of them."""
 
-    replay = Replay(readings.log)
+    past: "Past"
+    asked: _Asked
+    rate: int
+    tasks: Sequence[TaskRecord]
+    cursor: str | None
+    messages: Sequence[DeliveryRecord] | None
+
+
+def _all(readings: "Readings", asked: _Asked, where: Sequence[str]) -> Answer:
+    when = asked.when
     with bar("Replaying") as told:
         began = time.perf_counter()
-        replay.advance(end, told)
-        rate = round(end / (time.perf_counter() - began))
-    counts, tasks, flows = replay.counts(), replay.newest(limit), counts_of_flows(replay.flows.values())
+        past = readings.replay(position=when.position, at=when.at, by=when.by, processes=asked.processes, progress=told)
+        rate = round(past.position / (time.perf_counter() - began))
+    page = past.list(**asked.filters, limit=max(asked.limit, 1), cursor=asked.cursor)
+    tasks = page.tasks[: asked.limit]
+    found = _Shown(
+        past, asked, rate, tasks, page.next_cursor if tasks else None, past.deliveries() if asked.deliveries else None
+    )
     data = {
-        **present(position=end, at=at, eventsPerSecond=rate, damaged=replay.damaged or None),
-        "counts": msgspec.to_builtins(counts),
-        "flows": msgspec.to_builtins(flows),
+        **_when(when),
+        **present(position=past.position, eventsPerSecond=rate, damaged=list(past.damaged) or None),
+        "counts": msgspec.to_builtins(past.counts),
+        "flows": msgspec.to_builtins(past.flow_counts),
+        "outbox": msgspec.to_builtins(past.outbox),
         "count": len(tasks),
+        **present(
+            runtime=asked.filters.get("runtime"),
+            status=asked.filters.get("status"),
+            nextCursor=found.cursor,
+            deliveries=found.messages,
+        ),
         "tasks": tasks,
     }
+    return Answer(data, lambda screen: _all_lines(screen, found, where))
 
-    def lines(screen: Screen) -> Iterator[str]:
-        yield f"{screen.bold(f'{counts.total:,} tasks at position {end:,}')} · {pressure(counts)}"
-        if flows.total:
-            yield f"flows: {flow_pressure(flows)}"
-        yield screen.dim(f"{end:,} events replayed, {rate:,} events/s")
-        if replay.damaged:
-            yield screen.colour(f"{len(replay.damaged):,} records cannot be read; tally verify", "red")
-        if tasks:
-            yield ""
-            yield from task_table(screen, tasks, _last_moment(tasks, at))
 
-    return Answer(data, lines)
+def _all_lines(screen: Screen, found: _Shown, where: Sequence[str]) -> Iterator[str]:
+    past, asked = found.past, found.asked
+    counts, flows = past.counts, past.flow_counts
+    yield f"{screen.bold(f'{counts.total:,} tasks at position {past.position:,}')} · {pressure(counts)}"
+    if asked.when.by is By.REPORTED and past.at is not None:
+        yield f"what had happened by {stamp(past.at)}, as far as is known at that position"
+    if flows.total:
+        yield f"flows: {flow_pressure(flows)}"
+    yield screen.dim(f"{past.position:,} events replayed, {found.rate:,} events/s")
+    if past.damaged:
+        yield screen.colour(f"{len(past.damaged):,} records cannot be read; tally verify", "red")
+    if asked.filters:
+        yield screen.dim(f"only {', '.join(wanted(asked.filters))}")
+    if found.tasks:
+        yield ""
+        yield from task_table(screen, found.tasks, _last_moment(found.tasks, past.at))
+    if found.cursor is not None:
+        yield ""
+        yield f"more: {_again(asked, found.cursor, where)}"
+    if found.messages is not None:
+        yield ""
+        yield f"{len(found.messages):,} messages had not arrived" if found.messages else "Every message had arrived."
+        if found.messages:
+            last = max(message.queued_at for message in found.messages)
+            yield from message_table(screen, found.messages, last if past.at is None else past.at)
+
+
+def _again(asked: _Asked, cursor: str, where: Sequence[str]) -> str:
+    """The words that show the next page; the same moment, not one so long ago."""
+    import shlex
+
+    when = asked.when
+    moment_of = present(at=when.at, position=when.position, by=when.by.value if when.by is By.REPORTED else None)
+    options = options_of({**moment_of, **asked.filters, "limit": asked.limit, "cursor": cursor})
+    return plain(shlex.join(["tally", "replay", *where, *options]))
 
 
 def _last_moment(tasks: Sequence[TaskRecord], at: int | None) -> int:
     """The moment from which ages count: the one that was asked for, else the last that the tasks know."""
     return max(record.last_event_at for record in tasks) if at is None else at
-
-
-def _diff(readings: "Readings", one: int, other: int, limit: int) -> Answer:
-    from tallystick.replaying import Replay
-
-    head = readings.log.head()
-    first, last = sorted((min(one, head), other))
-    replay = Replay(readings.log)
-    with bar("Replaying") as told:
-        replay.advance(first, told)
-        changes = replay.changes(last, told)
-    tasks: list[Changed] = [(change.before, change.after) for change in changes.tasks.values()]
-    flows: list[Changed] = list(replay.changed_flows(changes))
-    for changed in (tasks, flows):
-        changed.sort(key=lambda pair: pair[1].position, reverse=True)
-    data = {
-        **_diff_data(first, last),
-        **_counted(tasks=tasks[:limit], flows=flows[:limit]),
-        "count": len(tasks),
-        "flowCount": len(flows),
-    }
-    shown = len(tasks) <= limit and len(flows) <= limit
-
-    def lines(screen: Screen) -> Iterator[str]:
-        told = f"{last - first:,} events touched {_touched(tasks, 'tasks')}"
-        told += f", and {_touched(flows, 'flows')}" if flows else ""
-        yield f"{screen.bold(f'From position {first:,} to {last:,}')}: {told}"
-        yield from _diff_lines(screen, [*tasks[:limit], *flows[:limit]])
-        if not shown:
-            more, most = max(len(tasks) - limit, 0) + max(len(flows) - limit, 0), max(len(tasks), len(flows))
-            yield ""
-            yield f"and {more:,} more; --limit {most} shows all"
-
-    return Answer(data, lines)
-
-
-def _touched(changed: Sequence[Changed], noun: str) -> str:
-    created = sum(before is None for before, _ in changed)
-    return f"{len(changed):,} {noun}, {created:,} of them new"
-
-
-def _diff_data(first: int, last: int) -> dict[str, Any]:
-    return {"from": first, "to": last, "events": last - first}
-
-
-def _counted(*, tasks: Sequence[Changed] = (), flows: Sequence[Changed] = ()) -> dict[str, Any]:
-    return {
-        "count": len(tasks),
-        "flowCount": len(flows),
-        "tasks": changed_data(tasks),
-        "flows": changed_data(flows),
-    }
-
-
-def _diff_lines(screen: Screen, changed: Sequence[Changed]) -> Iterator[str]:
-    if not changed:
-        yield "Nothing changed."
-    yield from changed_lines(screen, changed)

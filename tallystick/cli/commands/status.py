@@ -18,6 +18,7 @@ from tallystick.owner import owner_in_words
 from tallystick.plain import plain
 
 if TYPE_CHECKING:
+    from tallystick.ledger.proofs.checkpoint import Checkpoint
     from tallystick.projections.counts import Counts
     from tallystick.projections.flow_list import FlowCounts
     from tallystick.readings import LedgerStatus
@@ -29,7 +30,7 @@ TELLING_EVENTS = 1_000  # a store has a size of its own; below so many events th
     "status",
     json="""{tasks: {total, active, terminal, failures, issues, blocked, byStatus, byRuntime},
     flows: {total, active, cancelling, byStatus}, audit: {errors, warnings}, owner,
-    log: {head, bytes, mapBytes}, projections: [{name, position, lag}],
+    log: {head, bytes, mapBytes}, checkpoint: {origin, size, behind}, projections: [{name, position, lag}],
     outbox: {pending, failed, sessionQueued, withheld, paused: [{name, since, until, failures, error}]}}""",
     help="""Counts and pressure first, the flows that a controller drives, and how many findings an audit has; then who
     owns the ledger, its log, its read models, and the messages that have not arrived: tasks with some to be sent, tasks
@@ -47,6 +48,7 @@ def command(call: Call) -> Answer:
         "audit": {"errors": audit.errors, "warnings": audit.warnings},
         **present(owner=None if status.owner is None else msgspec.to_builtins(status.owner)),
         "log": _log(status),
+        **present(checkpoint=_checkpoint(status)),
         "projections": msgspec.to_builtins(status.projections),
         "outbox": {
             "pending": status.outbox.pending,
@@ -57,6 +59,11 @@ def command(call: Call) -> Answer:
         },
     }
     return Answer(data, lambda screen: _lines(screen, status, audit, str(call.folder)))
+
+
+def _checkpoint(status: "LedgerStatus") -> dict[str, Any] | None:
+    found = status.checkpoint
+    return None if found is None else {"origin": found.origin, "size": found.size, "behind": status.head - found.size}
 
 
 def _log(status: "LedgerStatus") -> dict[str, Any]:
@@ -77,6 +84,8 @@ def _lines(screen: Screen, status: "LedgerStatus", audit: Summary, folder: str) 
     yield from screen.named("ledger", plain(folder))
     yield from screen.named("owner", _owner(status, now))
     yield from screen.named("log", _log_words(status))
+    if status.checkpoint is not None:
+        yield from screen.named("checkpoint", plain(_checkpoint_words(status, status.checkpoint)))
     for standing in status.projections:
         behind = "at the head" if not standing.lag else f"{standing.lag:,} events behind"
         yield from screen.named(standing.name, f"at {standing.position:,}, {behind}")
@@ -123,6 +132,13 @@ def _owner(status: "LedgerStatus", now: int) -> str:
     since = "" if status.owner.since is None else f", since {relative(status.owner.since, now)}"
     until = ", until somebody opens it" if status.owner.transient else ""
     return f"{plain(owner_in_words(status.owner))}{since.replace(' ago', '')}{until}"
+
+
+def _checkpoint_words(status: "LedgerStatus", found: "Checkpoint") -> str:
+    since = status.head - found.size
+    if since < 0:
+        return f'{found.origin}, {found.size:,} events, more than there are: run "tally doctor"'
+    return f"{found.origin}, {found.size:,} events" + (f"; {since:,} since" if since else "")
 
 
 def _log_words(status: "LedgerStatus") -> str:

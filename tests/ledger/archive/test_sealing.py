@@ -41,6 +41,22 @@ def test_a_segment_is_due_when_its_newest_event_is_old_enough_and_not_before(tmp
         assert range(1, SEGMENT + 1) == sealing.due(recorded + 1_000, 1_000)
 
 
+def test_all_that_is_due_is_told_at_once_in_the_order_in_which_it_moves(tmp_path: Path) -> None:
+    with DiskLog.open(tmp_path) as log:
+        log.append(*history(SIZE))
+        first, second = range(1, SEGMENT + 1), range(SEGMENT + 1, 2 * SEGMENT + 1)
+
+        def due(now: int) -> list[range]:
+            return Sealing(log, segment_events=SEGMENT).all_due(now, 0)
+
+        at = [AT_MS + SEGMENT - 1, AT_MS + SEGMENT, AT_MS + 2 * SEGMENT - 1, AT_MS + 2 * SEGMENT]
+        assert [[], [first], [first], [first, second]] == [due(now) for now in at]
+        seal(log, segments=1)
+        assert [second] == due(LATER)
+        seal(log)
+        assert [] == due(LATER)
+
+
 def test_an_incomplete_segment_is_never_due(tmp_path: Path) -> None:
     with DiskLog.open(tmp_path) as log:
         log.append(Author().write(*range(SEGMENT - 1)))

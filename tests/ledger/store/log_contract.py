@@ -240,6 +240,20 @@ class LogContract:
         assert [(stream_id(1), 2), (stream_id(2), 1), (stream_id(2), 3)] == rows
         assert {stream_id(1)} == log.known_streams([stream_id(1), stream_id(3)])
 
+    def test_an_index_has_the_positions_of_a_stream_in_order(self, log: EventLog) -> None:
+        log.append(Author().write(*[2, 1, 2] * 1_000))
+        of_two = [position for position in range(1, 3_001) if position % 3 != 2]
+
+        asked = [stream_id(2), stream_id(3), stream_id(1)]
+        assert {stream_id(1): [*range(2, 3_001, 3)], stream_id(2): of_two} == log.positions(asked)
+        assert of_two[10:30] == list(log.positions_behind(stream_id(2), of_two[9], 20))
+        assert of_two[1_990:] == list(log.positions_behind(stream_id(2), of_two[1_989], 20))
+        assert [] == list(log.positions_behind(stream_id(2), of_two[-1], 20))
+        assert [] == list(log.positions_behind(stream_id(2), 2, 20))
+        assert [] == list(log.positions_behind(stream_id(3), 1, 20))
+        assert [] == list(log.positions_behind(stream_id(2), 1, 0))
+        assert {} == log.positions([])
+
     @pytest.mark.parametrize(
         "use",
         [
@@ -258,6 +272,8 @@ class LogContract:
             lambda log: list(log.claims()),
             lambda log: log.claimed_all([CLAIM]),
             lambda log: log.known_streams([stream_id(1)]),
+            lambda log: log.positions([stream_id(1)]),
+            lambda log: log.positions_behind(stream_id(1), 1, 1),
             verify,
         ],
     )

@@ -19,6 +19,7 @@ from tallystick.ledger.errors import (
     NewerFormat,
     NotFound,
     NotOwner,
+    NotProved,
     Pruned,
     Refused,
     StoreError,
@@ -60,6 +61,7 @@ ERRORS = [
     NewerFormat("log", found=2, known=1),
     ForkedStore("a", opened_by=1, used_by=2),
     NotOwner("a", who="process 7 on host"),
+    NotProved("root", "A hash is another."),
     Busy("The ledger", depth=9),
     Closed(),
 ]

@@ -11,7 +11,7 @@ import pytest
 from tallystick.ledger.errors import Closed, Corrupt, ForkedStore, Full, InvalidInput, NewerFormat, StoreError
 from tallystick.ledger.events import Event
 from tallystick.ledger.facts.tasks import TaskFailed
-from tallystick.ledger.store import keys
+from tallystick.ledger.store import codec, keys
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.store.memory import MemoryLog
 from tallystick.ledger.store.port import EventLog
@@ -53,6 +53,24 @@ def test_a_log_that_is_opened_again_is_the_same_and_goes_on(tmp_path: Path, size
         with DiskLog.open(tmp_path) as log:
             assert contents(twin) == contents(log)
             assert verify(log).ok
+
+
+def test_records_of_another_log_are_taken_over_as_they_are_and_what_is_none_is_refused(tmp_path: Path) -> None:
+    twin = MemoryLog()
+    author = Author()
+    batches = [author.write(1, *range(size)) for size in (3, 300, 40)]
+    with DiskLog.open(tmp_path) as log:
+        for batch in batches:
+            twin.append(batch, {CLAIM: batch[0].stream})
+            log.restore([codec.encode(event) for event in batch], lambda events: {CLAIM: events[0].stream})
+        assert contents(twin) == contents(log)
+        assert verify(log).ok
+
+        for body in (b"", codec.encode(batches[0][0])):  # no event, and one that stands elsewhere
+            with pytest.raises(Corrupt) as caught:
+                log.restore([body], lambda _events: {})
+            assert 1 + twin.head() == caught.value.position
+        assert contents(twin) == contents(log)
 
 
 def test_the_rows_of_a_log_are_these(tmp_path: Path) -> None:

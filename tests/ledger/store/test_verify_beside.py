@@ -12,6 +12,7 @@ from tallystick.ledger.events import Event
 from tallystick.ledger.store import keys
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.store.port import Damaged
+from tallystick.ledger.store.tree import TILE_WIDTH
 from tallystick.ledger.store.verify import Kind, verify
 from tests.ledger.store import raw
 from tests.ledger.store.make import Author, event, stream_id
@@ -64,6 +65,18 @@ def test_a_missing_tile_is_named(folder: Path, level: int, index: int, position:
 
     assert [(position, Kind.TILE)] == found(folder)
     assert SIZE == verified(folder).events
+
+
+def test_a_changed_hash_of_a_full_tile_above_the_lowest_is_named(tmp_path: Path) -> None:
+    size = TILE_WIDTH**2 + 1
+    with DiskLog.open(tmp_path) as log:
+        log.append(Author().write(*range(size)))
+    with raw.opened(tmp_path) as database:
+        tiles = database(keys.TILES)
+        [(key, hashes)] = [row for row in tiles.rows() if row[0].startswith(keys.tile_key(1, 0))]
+        tiles[key] = raw.flipped(hashes, 32 * 100)
+
+    assert [(101 * TILE_WIDTH + 1, Kind.TILE)] == found(tmp_path)
 
 
 def test_a_tile_under_a_key_that_is_none_is_missing(folder: Path) -> None:
@@ -161,7 +174,7 @@ def test_an_index_that_leads_behind_the_log_takes_no_event(folder: Path) -> None
         log.append([event(SIZE + 1, 11, 5)])
 
 
-def test_an_index_that_is_gone_is_named_window_by_window(tmp_path: Path) -> None:
+def test_an_index_that_is_gone_is_named_event_by_event_and_then_window_by_window(tmp_path: Path) -> None:
     with DiskLog.open(tmp_path) as log:
         log.append(Author().write(*[stream for stream in range(700) for _ in range(100)]))
     with raw.opened(tmp_path) as database:
@@ -171,7 +184,7 @@ def test_an_index_that_is_gone_is_named_window_by_window(tmp_path: Path) -> None
 
     verification = verified(tmp_path)
 
-    assert 64 * 1_024 + 5 == verification.problem_count
+    assert 65_536 + 18 == verification.problem_count
     assert 70_000 == verification.events
 
 
@@ -188,6 +201,15 @@ def test_claims_that_are_gone_or_belong_to_nobody_are_named(folder: Path) -> Non
         database(keys.CLAIMS)[b"no digest"] = b"no id"
 
     assert [(0, Kind.CLAIM), (0, Kind.CLAIM), (1, Kind.CLAIM), (5, Kind.CLAIM), (9, Kind.CLAIM)] == found(folder)
+
+
+def test_a_claim_of_a_stream_whose_index_is_no_position_is_named(folder: Path) -> None:
+    first, *_ = history()[1]
+    with raw.opened(folder) as database:
+        database(keys.CLAIMS)[first] = stream_id(9_999)
+        database(keys.STREAMS)[stream_id(9_999)] = b"odd"
+
+    assert [(0, Kind.INDEX), (1, Kind.CLAIM)] == found(folder)
 
 
 def test_a_claim_that_a_later_creation_took_over_is_fine(tmp_path: Path) -> None:

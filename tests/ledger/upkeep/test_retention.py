@@ -14,17 +14,18 @@ from tallystick.ledger.facts.tasks import TaskHeld, TaskPruned, TaskReleased, Ta
 from tallystick.ledger.flows import intake as of_flows
 from tallystick.ledger.flows.mirror import mirrored
 from tallystick.ledger.intake import stamped
-from tallystick.ledger.lifecycle import FlowStatus
+from tallystick.ledger.lifecycle import FlowStatus, Status
 from tallystick.ledger.limits import FUTURE_END_MS, RETENTION_TERMINAL_MS
+from tallystick.ledger.upkeep.deeds import command_of
 from tallystick.ledger.upkeep.finding import Action, Kind
 from tallystick.ledger.upkeep.plan import pruning
-from tallystick.ledger.upkeep.retention import Family, Keeping, Rule, keeping, keeping_flow
+from tallystick.ledger.upkeep.retention import Family, Keeping, Rule, keeping, keeping_flow, keeping_mirror
 from tallystick.ledger.upkeep.times import cleanup_time
 from tests import strategies as some
 from tests.announced import Announced, asked
 from tests.ledger.flows.tale import Tale
 from tests.ledger.upkeep.cases import NAME
-from tests.story import OTHER_ID, Story, created
+from tests.story import OTHER_ID, TASK_ID, Story, created
 
 WEEK_MS = RETENTION_TERMINAL_MS
 DONE = (TaskStarted(), TaskSucceeded())
@@ -84,6 +85,21 @@ def test_what_belongs_together_is_kept_together() -> None:
     assert Rule.FLOW is kept(story, family=Family(flow=flow)).rule
     assert flow.flow_id in kept(story, family=Family(flow=flow)).reason
     assert Rule.BELOW is kept(story, family=Family(active_below=OTHER_ID)).rule
+    of_mirror = kept(story, 1_000 * WEEK_MS, family=Family(another=OTHER_ID))
+    assert (Rule.FLOW, None) == (of_mirror.rule, of_mirror.until)
+    assert OTHER_ID in of_mirror.reason
+
+
+def test_a_flow_that_mirrors_tasks_is_kept_as_its_first_one_unless_it_goes_on() -> None:
+    story = Story(created(), *DONE)
+    mirror, first = mirrored(story.record, story.record, None), kept(story, 1)
+    running = mirrored(story.record, replace(story.record, status=Status.RUNNING, ended_at=None), None)
+
+    assert Keeping(Rule.ACTIVE, "it is running") == keeping_mirror(running, TASK_ID, first)
+    told = keeping_mirror(mirror, TASK_ID, first)
+    assert (first.rule, first.until) == (told.rule, told.until)
+    assert f"it goes with its first task {TASK_ID}: {first.reason}" == told.reason
+    assert keeping_mirror(mirror, TASK_ID, kept(story)).is_over
 
 
 def test_nothing_ends_what_is_kept_for_ever() -> None:
@@ -140,12 +156,14 @@ def test_a_flow_that_has_ended_is_kept_as_long_as_a_task() -> None:
 
 def test_the_step_that_prunes_names_the_version_that_was_looked_at() -> None:
     story, tale = Story(created(), *DONE), Tale(of_flows.finished())
-    of_task = pruning(story.record, kept(story))
+    of_task = pruning(story.record, kept(story), as_of=7)
     of_flow = pruning(tale.record, keeping_flow(tale.record, tale.now_ms + WEEK_MS, kept_ms=WEEK_MS))
 
     assert (Kind.TASK, story.record.task_id, story.record.version) == (of_task.kind, of_task.token, of_task.version)
     assert (Kind.FLOW, tale.record.flow_id, tale.record.revision) == (of_flow.kind, of_flow.token, of_flow.version)
     assert Action.PRUNE is of_task.action is of_flow.action
+    assert (7, None) == (of_task.as_of, of_flow.as_of)
+    assert (7, 3) == (command_of(of_task, "keeper", 3).as_of, command_of(of_task, "keeper", 3).expected_version)
     assert of_task.is_automatic
 
 

@@ -1,0 +1,197 @@
+"""The checkpoints of an open ledger: made by its owner, wherever it is asked from, or beside it without writing.
+
+Whoever asks an owner in another process rings, and waits for a note in the log that says what became of it.
+"""
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from tallystick import proving
+from tallystick.actors.log import logger
+from tallystick.actors.notary import Notary, Signer
+from tallystick.actors.system import System
+from tallystick.config import Integrity
+from tallystick.keyring import Keyring
+from tallystick.ledger.clock import Clock
+from tallystick.ledger.errors import Closed, InvalidInput, NotOwner, NotProved, StoreError, TallystickError
+from tallystick.ledger.limits import CHECKPOINT_BYTES_MAX
+from tallystick.ledger.proofs.checkpoint import open_checkpoint
+from tallystick.ledger.proofs.keys import parse_vkey
+from tallystick.ledger.store.port import EventLog
+from tallystick.owner import live_owner
+from tallystick.proving import beside, no_origin
+from tallystick.sharing.bell import ATTEST, DOOR_NAME, SEAL, ring
+from tallystick.sharing.ownership import Ownership
+
+if TYPE_CHECKING:
+    from tallystick.house import House
+
+log = logger("face")
+
+ANSWER_S_MAX = 10.0
+"""How long whoever asks the owner for a checkpoint waits for what became of it."""
+
+_LOOK_S = 0.005
+_ID_BYTES = 8
+_NOTE = b"sealed"
+
+
+def newest(house: "House") -> bytes:
+    """Return a checkpoint over the log as it is now, as a signed note; where no key is, the newest that is kept.
+
+    The owner keeps it in the log. A ledger that only reads signs with the key that its configuration names, and writes
+    nothing. Raises `InvalidInput`, `NotFound` when there is neither a key nor a checkpoint, `NotProved` when the log is
+    not the one that was signed before, `StoreError`.
+    """
+    with house.owning() as owner:
+        if owner is not None:
+            return notary_in(owner).seal()
+    try:
+        house.facts()
+    except NotOwner:
+        return beside(house.readings.log, house.settings.integrity)
+    told = ask(Path(house.path), house.readings.log)
+    return beside(house.readings.log, house.settings.integrity) if told is None else told
+
+
+def add(house: "House", note: bytes, *trusted: str) -> bytes:
+    """Keep a checkpoint of this log that was signed elsewhere; return the newest one then, it or a newer one.
+
+    One of the `trusted` verifier keys, and of this log, MUST have signed it. Nothing is kept but the lines of these
+    keys, of each the last. It takes the place of a kept one that cannot be read any more. Raises `InvalidInput`, also
+    when the checkpoint would have too many signatures with those that are kept; `NotProved` when none of the keys
+    signed it, or it is not of this log; `NotOwner`, `StoreError`; nothing is kept then.
+    """
+    house.facts()
+    note = open_checkpoint(note, *map(parse_vkey, trusted)).verified.to_bytes()
+    if len(note) > CHECKPOINT_BYTES_MAX:
+        raise InvalidInput("checkpoint", f"{len(note)} bytes", f"at most {CHECKPOINT_BYTES_MAX} bytes")
+    with house.owning() as owner:
+        if owner is not None:
+            return notary_in(owner).take(note)
+    told = ask(Path(house.path), house.readings.log, note)
+    if told is None:
+        raise StoreError("The ledger has no owner that could keep the checkpoint. Try again.")
+    return told
+
+
+def prove(house: "House", lookup: str | int, version: int | None) -> bytes:
+    """Return the proof that an event is in the log. Raises as `proving.prove`."""
+    return proving.prove(house.readings, lambda: newest(house), lookup, version, house.settings.integrity)
+
+
+def prove_from(house: "House", old: int | bytes) -> bytes:
+    """Return the proof that the log goes on from an older tree. Raises as `proving.prove_from`."""
+    return proving.prove_from(house.readings, lambda: newest(house), old, house.settings.integrity)
+
+
+def notary_in(owner: Ownership) -> Notary:
+    """Return who makes the checkpoints of a ledger that this process owns. Raises `InvalidInput` without an origin."""
+    if owner.notary is None:
+        raise no_origin()
+    return owner.notary
+
+
+def signer_of(settings: Integrity, ledger: Path | None = None) -> Signer | None:
+    """Return who signs by a configuration: None when it names no log."""
+    if settings.origin is None:
+        return None
+    if not settings.key:
+        return Signer(settings.origin)
+    ring = Keyring(settings, ledger)
+    return Signer(settings.origin, ring.sign, ring.is_signed, ring.sound)
+
+
+def notary_of(system: System, settings: Integrity, clock: Clock, ledger: Path | None) -> Notary | None:
+    """Return who makes the checkpoints of a ledger, to be begun with its system; None when it has no origin."""
+    signer = signer_of(settings, ledger)
+    if signer is None:
+        return None
+    by_hand = bool(getattr(clock, "is_by_hand", False))
+    notary = Notary(system.log, system.keep, signer, clock, every_ms=settings.checkpoint, by_hand=by_hand)
+    if settings.has_others:
+        from tallystick.attestations import attestor_of  # which loads what speaks over a network
+
+        notary.attestor = attestor_of(system, settings, clock, notary.seal, by_hand=by_hand)
+    system.listen(notary.noted)
+    return notary
+
+
+# From another process.
+
+
+class _Told(Struct, frozen=True, array_like=True):
+    """What became of what somebody asked for: a checkpoint, or why there is none, and which part of a proof failed."""
+
+    request: bytes
+    note: bytes | None = None
+    why: str = ""
+    what: str | None = None
+
+
+_pack = msgspec.msgpack.Encoder().encode
+_read = msgspec.msgpack.Decoder(_Told).decode
+
+
+def ask(
+    folder: Path, event_log: EventLog, note: bytes = b"", *, kind: bytes = SEAL, answer_s: float = ANSWER_S_MAX
+) -> bytes | None:
+    """Ask the owner, another process, for a checkpoint, to keep this one, or to show it; None when nobody hears."""
+    request = os.urandom(_ID_BYTES)
+    owner = live_owner(folder)
+    if owner is None or not ring(folder / DOOR_NAME, kind + request + note):
+        return None
+    deadline = time.monotonic() + answer_s
+    while (told := _told(event_log, request)) is None:
+        if time.monotonic() >= deadline:
+            raise StoreError(f"{owner} owns the ledger, and has not said in {answer_s:.0f} s what became of it.")
+        time.sleep(_LOOK_S)
+    if told.note is not None:
+        return told.note
+    raise (
+        StoreError(f"{owner} owns the ledger, and says: {told.why}")
+        if told.what is None
+        else NotProved(told.what, told.why)
+    )
+
+
+def _told(event_log: EventLog, request: bytes) -> _Told | None:
+    stored = event_log.note(_NOTE + request[:1])
+    with suppress(msgspec.MsgspecError):
+        told = None if stored is None else _read(stored)
+        return told if told is not None and told.request == request else None
+    return None
+
+
+def attend(owner: Ownership, message: bytes) -> None:
+    """Make, keep or show a checkpoint for another process that rang, and note what became of it. Never raises."""
+    kind = ATTEST if message.startswith(ATTEST) else SEAL
+    request, note = message[len(kind) :][:_ID_BYTES], message[len(kind) + _ID_BYTES :]
+    if len(request) != _ID_BYTES:
+        return
+    try:
+        notary = notary_in(owner)
+        if kind == ATTEST:
+            from tallystick.attestations import attestor_in
+
+            attestor_in(notary).attest()
+            told = _Told(request, b"")
+        else:
+            told = _Told(request, notary.take(note) if note else notary.seal())
+    except Closed:
+        return  # the next owner is asked again
+    except NotProved as error:
+        told = _Told(request, None, error.reason, error.what)
+    except TallystickError as error:
+        told = _Told(request, None, str(error))
+    except Exception as error:
+        log.exception("seal_failed")
+        told = _Told(request, None, f"{type(error).__name__}: {error}")
+    with suppress(Closed):
+        owner.system.keep(_NOTE + request[:1], _pack(told))

@@ -1,0 +1,99 @@
+"""The output: where an export goes. A file is there when it is whole, and not before."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from stat import S_ISDIR, S_ISREG
+from typing import BinaryIO, cast
+
+from tallystick.ledger.archive.files import telling
+from tallystick.ledger.errors import InvalidInput
+from tallystick.ledger.store.folder import not_opened, sync_folder
+
+UNFINISHED = ".unfinished"
+COMPRESSED = ".zst"
+"""What ends the name of a file that is compressed with Zstandard."""
+
+_ALLOWED = "the path of a file in a folder that exists"
+
+
+class Counting:
+    """Passes bytes on, and counts them. What is closed here stays open there: whoever opened it closes it."""
+
+    def __init__(self, below: BinaryIO) -> None:
+        self._below = below
+        self.written = 0
+
+    def write(self, content: bytes) -> int:
+        """Pass on all of it."""
+        left = memoryview(content)
+        self.written += len(left)
+        while left:  # what is not buffered may take a part
+            left = left[self._below.write(left) :]
+        return len(content)
+
+    def writelines(self, lines: Iterable[bytes]) -> None:
+        """Pass on all of them."""
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        """Pass on what is buffered."""
+        self._below.flush()
+
+
+@contextmanager
+def to_file(path: Path) -> Iterator[BinaryIO]:
+    """Write a file, for this user only: it replaces one of this name when the block ends, durable then.
+
+    If the block raises, what was there before is there. A device or a pipe is written to as it is.
+    Raises `InvalidInput` for what can be no file, `Full`, `StoreError`.
+    """
+    place = path.resolve()
+    try:
+        mode = place.stat().st_mode
+    except FileNotFoundError:
+        mode = None
+    except OSError as error:
+        raise not_opened(path, error.errno or 0, str(error)) from error
+    if mode is not None and S_ISDIR(mode):
+        raise InvalidInput("out", str(path), _ALLOWED)
+    if mode is not None and not S_ISREG(mode):
+        with telling(path), place.open("wb") as stream:
+            yield stream
+        return
+    unfinished = place.with_name(f"{place.name}.{os.getpid()}{UNFINISHED}")
+    try:
+        file = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InvalidInput("out", str(path), _ALLOWED) from error
+    except OSError as error:
+        raise not_opened(path.parent, error.errno or 0, str(error)) from error
+    try:
+        with telling(path):
+            with os.fdopen(file, "wb") as stream:
+                os.fchmod(file, 0o600)
+                yield stream
+                stream.flush()
+                os.fsync(file)
+            unfinished.replace(place)
+            sync_folder(place.parent)
+    except BaseException:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise
+
+
+@contextmanager
+def compressed(below: Counting) -> Iterator[BinaryIO]:
+    """Compress what is written with Zstandard."""
+    from zstandard import ZstdCompressor
+
+    with ZstdCompressor(write_checksum=True).stream_writer(cast("BinaryIO", below), closefd=False) as stream:
+        yield cast("BinaryIO", stream)
+
+
+def is_compressed(path: Path | None) -> bool:
+    """Whether the name of a file says that it is to be compressed."""
+    return path is not None and path.name.endswith(COMPRESSED)

@@ -1,0 +1,50 @@
+"""The keyring: the signing keys that a configuration names, read when something is to be signed."""
+
+import os
+from pathlib import Path
+
+from tallystick.config import Integrity
+from tallystick.keys import read
+from tallystick.ledger.errors import InvalidInput
+from tallystick.ledger.proofs.checkpoint import Checkpoint, is_signed_by, sign, without_forged
+from tallystick.ledger.proofs.keys import SigningKey
+from tallystick.ledger.proofs.note import Note
+
+
+class Keyring:
+    """The keys of one log, none of them in the folder of its ledger.
+
+    Each signs every checkpoint: two of them while one follows another.
+    They are read once, when the first is needed; what cannot be read then is tried anew the next time.
+    """
+
+    def __init__(self, settings: Integrity, ledger: Path | None = None) -> None:
+        self._settings, self._ledger = settings, ledger
+        # A path that leads nowhere is an error when it is read, with the name of the setting.
+        self._paths = tuple(os.path.abspath(os.path.expanduser(path)) for path in settings.key)  # noqa: PTH100, PTH111
+        self._keys: tuple[SigningKey, ...] = ()
+
+    def keys(self) -> tuple[SigningKey, ...]:
+        """Return the keys. Raises `InvalidInput` for one that cannot be read, or whose name is not the origin."""
+        if not self._keys:
+            self._keys = tuple(self._read(path) for path in self._paths)
+        return self._keys
+
+    def _read(self, path: str) -> SigningKey:
+        key = read(path, "integrity.key", ledger=self._ledger)
+        if key.name != self._settings.origin:
+            allowed = f"a key whose name is integrity.origin, {self._settings.origin}"
+            raise InvalidInput(f"integrity.key {path}", key.name, allowed)
+        return key
+
+    def sign(self, checkpoint: Checkpoint) -> Note:
+        """Sign a checkpoint with every key. Raises as `keys`."""
+        return sign(checkpoint, *self.keys())
+
+    def is_signed(self, note: Note) -> bool:
+        """Whether every key signed a note, and no line only says so. Raises as `keys`."""
+        return is_signed_by(note, *(key.verifier for key in self.keys()))
+
+    def sound(self, note: Note) -> Note:
+        """Return a note without lines that say that they are of one of the keys, and are not. Raises as `keys`."""
+        return without_forged(note, *(key.verifier for key in self.keys()))

@@ -1,0 +1,1 @@
+"""What is exported for process mining: the files by themselves, and as others read them."""
