@@ -52,7 +52,8 @@ def test_what_is_no_path_is_refused(
     with pytest.raises(InvalidInput, match="the path of a folder") as refused:
         tallystick.open(path, read_only=read_only)
 
-    assert ("path", repr(path)) == (refused.value.field, refused.value.value)
+    shown = "5 bytes" if path == b"state" else repr(path)  # bytes may be anything, a secret too
+    assert ("path", shown) == (refused.value.field, refused.value.value)
     assert [] == list(tmp_path.iterdir())
 
 
