@@ -14,6 +14,7 @@ from tallystick.ledger.facts.deliveries import (
     DeliveryDelivered,
     DeliveryDismissed,
     DeliveryFailed,
+    DeliveryImported,
     DeliveryQueued,
     DeliveryReleased,
     DeliveryRetried,
@@ -96,6 +97,7 @@ OUTCOMES: dict[type[Fact], str] = {
     DeliveryFailed: "failed",
     DeliveryRetried: "retried",
     DeliveryDismissed: "dismissed",
+    DeliveryImported: "imported",
 }
 """What may be recorded of a message."""
 

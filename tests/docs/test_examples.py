@@ -9,7 +9,7 @@ from _pytest.mark import ParameterSet
 from tests.docs.pages import Page, all_pages
 from tests.docs.playing import PLAYED, is_played, play, says
 
-SHOWN_ONLY = {"", "mermaid", "output", "sh", "text", "toml"}
+SHOWN_ONLY = {"", "go", "mermaid", "output", "sh", "text", "toml"}  # the Go program has a test that builds it
 
 
 def played() -> Iterator[ParameterSet]:
