@@ -78,7 +78,7 @@ class _Asked(Struct, frozen=True):
 @click.option("--limit", type=int, metavar="N", default=TASKS_SHOWN, help=f"At most so many tasks; {TASKS_SHOWN}.")
 @click.option("--cursor", metavar="C", help="Go on where a list ended.")
 @click.option("--deliveries", is_flag=True, help="Also the messages that had not arrived.")
-@click.option("--processes", type=int, metavar="N", help="Fold a large ledger with so many processes; one a core.")
+@click.option("--processes", type=int, metavar="N", default=1, help="Fold a large ledger with so many processes; 1.")
 @click.argument("lookup", required=False, type=LOOKUP)
 def command(call: Call, *, lookup: str | None, step: bool, diff: int | None, diff_at: str | None, **given: Any) -> Any:
     """Show tasks and flows as they were."""
@@ -108,8 +108,7 @@ def _asked(given: Mapping[str, Any]) -> _Asked:
     for name in ("position", "limit"):
         if given[name] is not None and given[name] < 0:
             raise InvalidInput(name, given[name], "a whole number from 0")
-    processes = _cores() if given["processes"] is None else given["processes"]
-    fields.whole("processes", processes, least=1, most=REPLAY_PROCESSES_MAX)
+    fields.whole("processes", given["processes"], least=1, most=REPLAY_PROCESSES_MAX)
     if given["at"] is not None and given["position"] is not None and given["by"] in (None, By.RECORDED):
         raise InvalidInput("at", given["at"], "a moment or a position, not both")
     at = None if given["at"] is None else moment("at", given["at"], now)
@@ -119,7 +118,7 @@ def _asked(given: Mapping[str, Any]) -> _Asked:
         limit=given["limit"],
         cursor=given["cursor"],
         deliveries=given["deliveries"],
-        processes=processes,
+        processes=given["processes"],
     )
 
 
@@ -134,12 +133,6 @@ def _check(asked: _Asked, given: Mapping[str, Any], lookup: str | None, *, is_di
     for name in (*asked.filters, "cursor"):
         if given[name] is not None:
             raise InvalidInput(name, given[name], "filters for a list only: without LOOKUP and --diff")
-
-
-def _cores() -> int:
-    import os
-
-    return min(len(os.sched_getaffinity(0)), REPLAY_PROCESSES_MAX)
 
 
 # One task or flow.
