@@ -3,8 +3,6 @@
 Whoever asks an owner in another process rings, and waits for a note in the log that says what became of it.
 """
 
-import os
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,8 +24,9 @@ from tallystick.ledger.proofs.keys import parse_vkey
 from tallystick.ledger.store.port import EventLog
 from tallystick.owner import live_owner
 from tallystick.proving import beside, no_origin
-from tallystick.sharing.bell import ATTEST, DOOR_NAME, SEAL, ring
+from tallystick.sharing.bell import ATTEST, SEAL
 from tallystick.sharing.ownership import Ownership
+from tallystick.sharing.request import Request, answered, send
 
 if TYPE_CHECKING:
     from tallystick.house import House
@@ -37,8 +36,6 @@ log = logger("face")
 ANSWER_S_MAX = 10.0
 """How long whoever asks the owner for a checkpoint waits for what became of it."""
 
-_LOOK_S = 0.005
-_ID_BYTES = 8
 _NOTE = b"sealed"
 
 
@@ -129,7 +126,6 @@ def notary_of(system: System, settings: Integrity, clock: Clock, ledger: Path | 
 class _Told(Struct, frozen=True, array_like=True):
     """What became of what somebody asked for: a checkpoint, or why there is none, and which part of a proof failed."""
 
-    request: bytes
     note: bytes | None = None
     why: str = ""
     what: str | None = None
@@ -143,15 +139,14 @@ def ask(
     folder: Path, event_log: EventLog, note: bytes = b"", *, kind: bytes = SEAL, answer_s: float = ANSWER_S_MAX
 ) -> bytes | None:
     """Ask the owner, another process, for a checkpoint, to keep this one, or to show it; None when nobody hears."""
-    request = os.urandom(_ID_BYTES)
     owner = live_owner(folder)
-    if owner is None or not ring(folder / DOOR_NAME, kind + request + note):
+    request = None if owner is None else send(folder, kind, note)
+    if request is None:
         return None
-    deadline = time.monotonic() + answer_s
-    while (told := _told(event_log, request)) is None:
-        if time.monotonic() >= deadline:
-            raise StoreError(f"{owner} owns the ledger, and has not said in {answer_s:.0f} s what became of it.")
-        time.sleep(_LOOK_S)
+    answer = answered(folder, event_log, _NOTE, request, answer_s)
+    if answer is None:
+        raise StoreError(f"{owner} owns the ledger, and has not said in {answer_s:.0f} s what became of it.")
+    told = _read(answer)
     if told.note is not None:
         return told.note
     raise (
@@ -161,19 +156,11 @@ def ask(
     )
 
 
-def _told(event_log: EventLog, request: bytes) -> _Told | None:
-    stored = event_log.note(_NOTE + request[:1])
-    with suppress(msgspec.MsgspecError):
-        told = None if stored is None else _read(stored)
-        return told if told is not None and told.request == request else None
-    return None
-
-
 def attend(owner: Ownership, message: bytes) -> None:
     """Make, keep or show a checkpoint for another process that rang, and note what became of it. Never raises."""
     kind = ATTEST if message.startswith(ATTEST) else SEAL
-    request, note = message[len(kind) :][:_ID_BYTES], message[len(kind) + _ID_BYTES :]
-    if len(request) != _ID_BYTES:
+    request = Request.heard(kind, message)
+    if request is None:
         return
     try:
         notary = notary_in(owner)
@@ -181,17 +168,17 @@ def attend(owner: Ownership, message: bytes) -> None:
             from tallystick.attestations import attestor_in
 
             attestor_in(notary).attest()
-            told = _Told(request, b"")
+            told = _Told(b"")
         else:
-            told = _Told(request, notary.take(note) if note else notary.seal())
+            told = _Told(notary.take(request.said) if request.said else notary.seal())
     except Closed:
         return  # the next owner is asked again
     except NotProved as error:
-        told = _Told(request, None, error.reason, error.what)
+        told = _Told(None, error.reason, error.what)
     except TallystickError as error:
-        told = _Told(request, None, str(error))
+        told = _Told(None, str(error))
     except Exception as error:
         log.exception("seal_failed")
-        told = _Told(request, None, f"{type(error).__name__}: {error}")
+        told = _Told(None, f"{type(error).__name__}: {error}")
     with suppress(Closed):
-        owner.system.keep(_NOTE + request[:1], _pack(told))
+        owner.system.keep(*request.answer(_NOTE, _pack(told)))

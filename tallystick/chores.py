@@ -3,8 +3,6 @@
 Whoever asks rings, and waits for a note in the log that says what became of it.
 """
 
-import os
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from enum import StrEnum
@@ -34,8 +32,9 @@ from tallystick.planning import planned
 from tallystick.projections.acknowledged import note_of
 from tallystick.projections.agenda import Damages
 from tallystick.projections.rebuild import rebuild
-from tallystick.sharing.bell import ASKED_BYTES_MAX, DOOR_NAME, UPKEEP, ring
+from tallystick.sharing.bell import ASKED_BYTES_MAX, UPKEEP
 from tallystick.sharing.ownership import Ownership
+from tallystick.sharing.request import Request, answered, send
 
 log = logger("face")
 
@@ -49,9 +48,6 @@ The owner asks its probes, and a probe that hangs is given up after PROBE_LIMIT_
 hear of any chore beside one. The rest is for looking at a large ledger, and for writing.
 """
 
-_LOOK_S = 0.02
-_ALIVE_S = 1.0
-_ID_BYTES = 8
 _NOTE = b"upkeep"
 _NOT_HERE = "nobody here may judge: whoever opens the ledger with its probes does"
 
@@ -175,12 +171,8 @@ class _Asked(Struct, frozen=True, array_like=True):
     subjects: list[Subject]
 
 
-class _Told(Struct, frozen=True, array_like=True):
-    """What became of what somebody asked for."""
-
-    request: bytes
-    became: list[tuple[Kind, str, Action, Outcome, str | None]]
-
+_Told: TypeAlias = list[tuple[Kind, str, Action, Outcome, str | None]]
+"""What became of what somebody asked for."""
 
 _pack = msgspec.msgpack.Encoder().encode
 _read = msgspec.msgpack.Decoder(_Told).decode
@@ -208,39 +200,18 @@ def _portions(subjects: Sequence[Subject], actor: str) -> Iterator[_Asked]:
 
 
 def _ask(folder: Path, event_log: EventLog, asked: _Asked) -> dict[Subject, Became]:
-    request, owner = os.urandom(_ID_BYTES), live_owner(folder)
+    owner = live_owner(folder)
     waited_for = "the owner" if owner is None else str(owner)
-    if not ring(folder / DOOR_NAME, UPKEEP + request + _pack(asked)):
+    request = send(folder, UPKEEP, _pack(asked))
+    if request is None:
         return dict.fromkeys(asked.subjects, (Outcome.LEFT, f"{waited_for} does not hear"))
-    told = _answer_to(folder, event_log, request)
-    if told is None:
+    answer = answered(folder, event_log, _NOTE, request, ANSWER_S_MAX)
+    if answer is None:
         unanswered = f"{waited_for} has not said in {ANSWER_S_MAX:.0f} s what became of it"
         return dict.fromkeys(asked.subjects, (Outcome.LEFT, unanswered))
-    became = {(kind, token, action): (outcome, why) for kind, token, action, outcome, why in told}
+    became = {(kind, token, action): (outcome, why) for kind, token, action, outcome, why in _read(answer)}
     missed: Became = (Outcome.SKIPPED, "it is not amiss any more")
     return {subject: became.get(subject, missed) for subject in asked.subjects}
-
-
-def _answer_to(
-    folder: Path, event_log: EventLog, request: bytes
-) -> list[tuple[Kind, str, Action, Outcome, str | None]] | None:
-    """Wait for what became of a request; None when nobody has said so in time, or nobody owns the ledger any more."""
-    deadline, look_at = time.monotonic() + ANSWER_S_MAX, time.monotonic() + _ALIVE_S
-    while (told := _told(event_log, request)) is None and (now := time.monotonic()) < deadline:
-        if now >= look_at:
-            look_at = now + _ALIVE_S
-            if live_owner(folder) is None:
-                break
-        time.sleep(_LOOK_S)
-    return told
-
-
-def _told(event_log: EventLog, request: bytes) -> list[tuple[Kind, str, Action, Outcome, str | None]] | None:
-    stored = event_log.note(_NOTE + request[:1])
-    with suppress(msgspec.MsgspecError):
-        told = None if stored is None else _read(stored)
-        return told.became if told is not None and told.request == request else None
-    return None
 
 
 def attend(owner: Ownership, message: bytes) -> None:
@@ -248,9 +219,11 @@ def attend(owner: Ownership, message: bytes) -> None:
 
     Never raises. What nobody asked for is left alone, however much it is amiss.
     """
-    request, said = message[len(UPKEEP) :][:_ID_BYTES], message[len(UPKEEP) + _ID_BYTES :]
+    request = Request.heard(UPKEEP, message)
+    if request is None:
+        return
     try:
-        asked = _read_asked(said)
+        asked = _read_asked(request.said)
     except msgspec.MsgspecError:  # another version asks: it hears that nobody answers
         return
     try:
@@ -258,8 +231,8 @@ def attend(owner: Ownership, message: bytes) -> None:
         wanted = frozenset(asked.subjects)
         chores = [step for step in chores_among(plan.steps) if subject_of(step) in wanted]
         became = do(owner, chores, plan.damages, asked.actor)
-        told = _Told(request, [(*subject, *each) for subject, each in became.items()])
-        owner.system.keep(_NOTE + request[:1], _pack(told))
+        told: _Told = [(*subject, *each) for subject, each in became.items()]
+        owner.system.keep(*request.answer(_NOTE, _pack(told)))
     except Closed:
         pass  # the next owner is asked again, or does it
     except Exception:
