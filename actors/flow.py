@@ -14,14 +14,17 @@ from tallystick.ledger.events import Event, FlowFact
 from tallystick.ledger.facts.flows import (
     FlowCancelled,
     FlowCreated,
+    FlowErased,
     FlowNoted,
     FlowPruned,
     FlowTaskLinked,
     FlowWaitingSet,
 )
+from tallystick.ledger.facts.tasks import TaskErased
 from tallystick.ledger.flows.decide import (
     FlowFacts,
     decide_flow,
+    erased,
     is_linked,
     not_joined,
     not_linked,
@@ -111,11 +114,20 @@ class FlowActor(StreamActor[FlowRecord]):
         if isinstance(data, FlowTaskLinked):
             self._link(data, command, future)
             return
-        seen = self.current() if isinstance(data, FlowCancelled | FlowCreated) else self.seen()
+        if isinstance(data, FlowErased):
+            data = self._erasing(data, self._events())
+            command = replace(command, data=data)
+            if self._is_remains and not data.count:
+                self._answer(future, self.gone())
+                return
+        of_its_own = isinstance(data, FlowCancelled | FlowCreated | FlowErased)
+        seen = self.current() if of_its_own else self.seen()
         if seen is None and isinstance(data, FlowPruned):
             seen = self._left_over()
+        if seen is None and isinstance(data, FlowErased):
+            seen = self.seen()
         outcome: FlowFacts | TallystickError
-        if seen is not None and self.current() is None and isinstance(data, FlowNoted | FlowPruned):
+        if seen is not None and self.current() is None and isinstance(data, FlowErased | FlowNoted | FlowPruned):
             outcome = untold(seen, data)
         else:
             outcome = decide_flow(seen, command, token=self.actor_urn)
@@ -215,4 +227,19 @@ class FlowActor(StreamActor[FlowRecord]):
         if seen is not None and not seen.is_managed:
             self._write((FlowTaskLinked(task=task_id),), command)
             self._home.tasks.need(mirror_stream(self.stream))  # the first task stays as long as another one is there
+        self._rest()
+
+    def erasable(self, of_task: TaskErased) -> FlowErased | None:
+        """Return with what goes what it says of the task that it mirrors, if anything is kept. Raises `Corrupt`."""
+        own = self.current()
+        self._rest()
+        if own is None:
+            return None
+        likewise = FlowErased(reason=of_task.reason, redacted=of_task.redacted)
+        erasing: FlowErased = self._erasing(likewise, self._events())
+        return erased(own, erasing) if erasing.count else None
+
+    def erase(self, erasure: FlowErased, command: Command) -> None:
+        """Erase it with the content of its task, in this turn."""
+        self._stage((erasure,), command)
         self._rest()

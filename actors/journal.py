@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeAlias
 
 from msgspec import Struct
 
+from tallystick.actors.discretion import Discretion
 from tallystick.actors.envelope import Reply
 from tallystick.actors.log import logger
 from tallystick.actors.meter import Meter
@@ -17,6 +18,7 @@ from tallystick.ledger.errors import TallystickError
 from tallystick.ledger.events import Event
 from tallystick.ledger.folding import Record
 from tallystick.ledger.limits import BATCH_EVENTS_MAX
+from tallystick.ledger.payloads import Payloads
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import EventLog
 from tallystick.projections.change import Change, Changes
@@ -78,12 +80,17 @@ class Journal:
         self.commits = 0
         self.failures = 0
         """How many commits have failed."""
+        self.erasures = 0
+        """How often content was to be erased: what was said before of what is erased may have to be unsaid."""
         self._trouble: BaseException | None = None
+        self.discretion: Discretion | None = None
+        """What happens to every fact before it is staged, where anything may."""
         self.meter: Meter | None = None
         """Counts what is committed, where somebody keeps numbers."""
         self._events: list[Event] = []
         self._claims: dict[bytes, bytes] = {}
         self._notes: dict[bytes, bytes] = {}
+        self._payloads: dict[int, Payloads] = {}
         self._keeps = False
         self._first_note: Callable[[int], tuple[bytes, bytes]] | None = None
         self._authors: dict[bytes, tuple[Author, Record | None]] = {}
@@ -108,8 +115,16 @@ class Journal:
         if author.stream not in self._authors:
             self._authors[author.stream] = (author, before)
 
+    def put_aside(self, position: int, payloads: Payloads) -> None:
+        """Hold what is kept beside the record of a staged event: it becomes durable with it."""
+        self._payloads[position] = payloads
+
+    def staged(self, stream: bytes) -> list[Event]:
+        """Return the events of a stream that are held."""
+        return [event for event in self._events if event.stream == stream]
+
     def claim(self, claims: Mapping[bytes, bytes]) -> None:
-        """Hold claims that become durable with this turn's events."""
+        """Hold claims that become durable with this turn's events; those of `NOBODY` are let go."""
         self._claims.update(claims)
 
     def note(self, name: bytes, value: bytes) -> None:
@@ -128,7 +143,8 @@ class Journal:
 
     def claimed(self, claim: bytes) -> bytes | None:
         """Return the stream that has this claim, durable or held."""
-        return self._claims.get(claim) or self._log.claimed(claim)
+        held = self._claims.get(claim)
+        return self._log.claimed(claim) if held is None else held or None
 
     def answer(self, future: Reply | None, answer: Record | TallystickError | None) -> None:
         """Give this answer at the end of the turn, if what it speaks of is durable then."""
@@ -165,12 +181,13 @@ class Journal:
         events, claims, authors, answers = self._events, self._claims, self._authors, self._answers
         self._events, self._claims, self._authors, self._answers = [], {}, {}, []
         notes, self._notes, self._keeps = self._notes, {}, False
+        payloads, self._payloads = self._payloads, {}
         began = perf_counter()
         try:
             if self._first_note is not None and events:
                 name, value = self._first_note(events[0].position)
                 notes[name] = value
-            self._log.append(events, claims, notes)
+            self._log.append(events, claims, notes, payloads)
         except BaseException as error:  # noqa: BLE001 - whatever the store says, the callers hear it
             self._fail(error, authors, answers)
             return

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from tallystick.actors.log import logger
 from tallystick.actors.metrics import (
     ATTEMPTS,
+    ATTEST_TOOK,
+    ATTESTATIONS,
     BATCH,
     COMMIT,
     COMMITS_FAILED,
@@ -81,6 +83,15 @@ class Meter:
         """Take note of what a channel has answered, by what is recorded of it."""
         try:
             self.metrics.add(ATTEMPTS, (channel_kind, OUTCOMES[fact.__class__]), 1)
+        except Exception:  # as above
+            if self._is_first():
+                log.exception("metrics_failed")
+
+    def attested(self, seer: str, result: str, seconds: float) -> None:
+        """Take note of what came of showing a checkpoint to somebody. On the thread that did so."""
+        try:
+            self.metrics.add(ATTESTATIONS, (seer, result), 1)
+            self.metrics.observe(ATTEST_TOOK, (seer,), seconds)
         except Exception:  # as above
             if self._is_first():
                 log.exception("metrics_failed")

@@ -61,7 +61,10 @@ class Sample(Struct, frozen=True):
 
 
 class Metrics(Protocol):
-    """Keeps the numbers. Called on the thread that commits, so it must be quick; what it raises is logged."""
+    """Keeps the numbers. What it raises is logged.
+
+    Called on the thread that commits, so it must be quick; of attestations on the one that waits for them.
+    """
 
     def add(self, metric: Metric, labels: tuple[str, ...], amount: float) -> None:
         """Count: add a positive amount to a counter."""
@@ -107,10 +110,12 @@ REGISTERED = "registered"
 CHANNEL_KINDS = Label("channel_kind", ("apprise", "discord", "file", "slack", "telegram", "webhook", REGISTERED))
 PROJECTION_NAMES = Label("projection", tuple(projection.name for projection in PROJECTIONS))
 CODES = Label("code", tuple(Code))
+SEERS = Label("seer", ("witness", "authority"))
 STATES = Label("state", ("pending", "failed", "queued", "withheld"))
 
 _SHORT_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _LONG_S = (0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0)
+_NETWORK_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0)
 _SIZES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 2_048.0)
 
 # Counted and observed with every commit.
@@ -151,6 +156,19 @@ COMMIT = Metric(
     _SHORT_S,
 )
 COMMITS_FAILED = Metric("tallystick_commits_failed_total", Sort.COUNTER, "Transactions that could not be written.")
+ATTESTATIONS = Metric(
+    "tallystick_attestations_total",
+    Sort.COUNTER,
+    "Witnesses and authorities that were shown a checkpoint, by what came of it.",
+    (SEERS, Label("result", ("seen", "failed", "contradicted"))),
+)
+ATTEST_TOOK = Metric(
+    "tallystick_attestation_duration_seconds",
+    Sort.HISTOGRAM,
+    "From showing a checkpoint to one of them to the end of that.",
+    (SEERS,),
+    _NETWORK_S,
+)
 
 # Read when somebody looks.
 LOG_EVENTS = Metric("tallystick_log_events", Sort.GAUGE, "Events in the log.")
@@ -190,6 +208,8 @@ METRICS: tuple[Metric, ...] = (
     BATCH,
     COMMIT,
     COMMITS_FAILED,
+    ATTESTATIONS,
+    ATTEST_TOOK,
     LOG_EVENTS,
     TASKS,
     QUEUE_AGE,

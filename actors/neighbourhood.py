@@ -8,6 +8,8 @@ from tallystick.actors.journal import Journal
 from tallystick.actors.telling import Telling
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Pruned, TallystickError
+from tallystick.ledger.facts.flows import FlowErased
+from tallystick.ledger.facts.tasks import TaskErased
 from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.lifecycle import Scope
 from tallystick.ledger.record import TaskRecord
@@ -72,6 +74,14 @@ class Linking(Protocol):
 
     def joined(self, task_id: str, command: Command) -> None:
         """A task has joined."""
+        ...
+
+    def erasable(self, of_task: TaskErased) -> FlowErased | None:
+        """Return with what goes what it says of the task that it mirrors, if anything is kept. Raises `Corrupt`."""
+        ...
+
+    def erase(self, erasure: FlowErased, command: Command) -> None:
+        """Erase it with the content of its task."""
         ...
 
 

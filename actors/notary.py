@@ -19,10 +19,20 @@ from tallystick.ledger.clock import Clock
 from tallystick.ledger.errors import Closed, InvalidInput, NotFound, NotProved, TallystickError
 from tallystick.ledger.limits import CHECKPOINT_AGAIN_MS_MAX, CHECKPOINT_BYTES_MAX, CHECKPOINT_MS
 from tallystick.ledger.proofs.checkpoint import Checkpoint, parse_checkpoint
+from tallystick.ledger.proofs.merkle import Nodes
 from tallystick.ledger.proofs.note import Note, merged, parse_note
 from tallystick.ledger.store.keys import CHECKPOINT_NOTE
+from tallystick.ledger.store.nodes import StoredNodes
 from tallystick.ledger.store.port import EventLog
-from tallystick.projections.checkpoint import NO_CHECKPOINT, hold, in_the_way, is_unreadable, kept_of, tree_of
+from tallystick.projections.checkpoint import (
+    NO_CHECKPOINT,
+    head_of,
+    hold,
+    in_the_way,
+    is_unreadable,
+    kept_of,
+    tree_of,
+)
 
 log = logger("actors")
 
@@ -30,6 +40,9 @@ ATTESTOR_S = 1.0  # that the end waits for others to answer; nothing is lost whe
 
 Keep: TypeAlias = Callable[[bytes, bytes, LightFuture], None]
 """Has a note written beside the events, and answers when it is durable."""
+
+Sign: TypeAlias = Callable[[Callable[[], Checkpoint], Nodes], Note]
+"""Signs the tree that the function returns, which it calls when it is its turn; the nodes are those of that tree."""
 
 
 def _as_it_is(note: Note) -> Note:
@@ -39,12 +52,13 @@ def _as_it_is(note: Note) -> Note:
 class Signer(Struct, frozen=True):
     """Who signs for a log: as which origin, and how. `sign` is None where the key is not on this host.
 
-    `sign` may block. It raises `TallystickError` when it cannot; `is_signed` says whether a note has all of its
+    `sign` may block. It raises `NotProved` for a tree that contradicts what was signed, another `TallystickError` when
+    it cannot; `is_signed` says whether a note has all of its
     signatures, all of them good, and `sound` returns a note without lines that only say that they are of its keys.
     """
 
     origin: str
-    sign: Callable[[Checkpoint], Note] | None = None
+    sign: Sign | None = None
     is_signed: Callable[[Note], bool] = bool
     sound: Callable[[Note], Note] = _as_it_is
 
@@ -212,11 +226,12 @@ class Notary(DispatchedActor):
             if newest is None:
                 raise NotFound(signer.origin, hint=NO_CHECKPOINT, of="Checkpoint")
             return newest.to_bytes()
-        wanted = tree_of(self._log, signer.origin)
-        if newest is not None and newest.text == wanted.text and signer.is_signed(newest):
+        is_newest = newest is not None and newest.text == head_of(self._log, signer.origin).text
+        if newest is not None and is_newest and signer.is_signed(newest):
             return newest.to_bytes() if in_the_way(self._log, signer.origin) is None else self._kept(newest)
-        note = signer.sign(wanted)
-        self._signed = wanted
+        nodes = StoredNodes(self._log)
+        note = signer.sign(lambda: tree_of(self._log, signer.origin, nodes), nodes)
+        self._signed = parse_checkpoint(note.text)
         return self._kept(note)
 
     def _take(self, data: bytes) -> bytes:

@@ -7,6 +7,7 @@ from the log.
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import msgspec
@@ -27,6 +28,7 @@ from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.answers import Answer, told
 from tallystick.ledger.store.inbox import CommandInbox, Letter
 from tallystick.ledger.store.port import EventLog
+from tallystick.ledger.unreadable import UNREADABLE
 from tallystick.projections.flow_history import flow_at, up_to
 
 log = logger("actors")
@@ -167,13 +169,28 @@ class Porter:
         letters = self._inbox.waiting(INBOX_SLICE_COMMANDS)
         if not letters:
             return set()
-        together = _Slice(letters, self._inbox.id, self._system)
+        together, erasures = _Slice(letters, self._inbox.id, self._system), self._system.journal.erasures
         self._system.dispatcher.call_soon(together.decide, otherwise=together.abandon)
         self._is_settled = False
         together.done.wait()
         clients = self._answer(together)
+        if self._system.journal.erasures != erasures:  # whoever erased may have looked before these answers were there
+            self._unsay(together)
         self._is_settled = True
         return clients
+
+    def _unsay(self, together: _Slice) -> None:
+        """Have the answers say of their tasks and flows what the log says now."""
+        said = (ticket.answer for ticket in together.tickets)
+        streams = {answer.stream for answer in said if isinstance(answer, TaskRecord | FlowRecord)}
+        newest: dict[bytes, Record] = {}
+        for stream in streams:
+            events = [stored for stored in self._system.log.stream(stream) if isinstance(stored, Event)]
+            with suppress(Corrupt):
+                record = fold_stream(events)
+                if record is not None:
+                    newest[stream] = record
+        self._inbox.renew(newest)
 
     def _answer(self, together: _Slice) -> set[bytes]:
         answers: dict[int, tuple[bytes, Answer]] = {}
@@ -219,7 +236,7 @@ class Porter:
         stored = self._system.log.note(NOTE)
         try:
             note = None if stored is None else _decode(stored)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             log.exception("note_unreadable")
             note = None
         if note is None or note.inbox != self._inbox.id:

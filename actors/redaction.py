@@ -1,9 +1,7 @@
 """The redaction: what no message may say, and what takes it out before anything is stored."""
 
-import re
 import threading
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from typing import TypeAlias, TypeVar
 
 from msgspec.structs import replace
@@ -15,38 +13,66 @@ from tallystick.ledger.facts.tasks import TaskProgressed
 from tallystick.ledger.limits import ARTIFACTS_BYTES_MAX
 from tallystick.ledger.message import clean
 from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.redaction import Strip, marked, stripper
 
 log = logger("actors")
 
 Redact: TypeAlias = Callable[[str], Iterable[str]]
 """Names the secrets in a text, to the letter."""
 
-Strip: TypeAlias = Callable[[str], str]
-"""Takes secrets out of a text."""
-
 Message = TypeVar("Message", bound=DeliveryQueued | DeliveryWithheld)
 
-REDACTED = "[redacted]"
+_TOLD = frozenset({"message", "summary", "error", "reason", "stopped", "output", "text"})
+"""The fields out of which a message's text is made, besides those of the task's creation."""
+
+
+class Hooks:
+    """The hooks of programs, which name the secrets in a text. Any thread may add one at any time."""
+
+    def __init__(self, hooks: Iterable[Redact] = ()) -> None:
+        self._lock = threading.Lock()
+        self._hooks = tuple(hooks)
+
+    def __bool__(self) -> bool:
+        return bool(self._hooks)
+
+    def add(self, hook: Redact) -> None:
+        """Ask this hook, too, from now on."""
+        with self._lock:
+            self._hooks = (*self._hooks, hook)
+
+    def named(self, texts: Iterable[str]) -> set[str]:
+        """Return all that any hook names in any of these texts, each of which is shown alone.
+
+        Raises what a hook raises, and `TypeError` when one names something else than texts.
+        """
+        named: set[str] = set()
+        for text in texts:
+            for hook in self._hooks:
+                named.update(_named(hook(text)))
+        return named
 
 
 class Redaction:
-    """The hooks of programs, which name the secrets in a text, and the secrets that the channels keep to themselves."""
+    """What no message may say: what hooks name in what it tells, and what the channels keep to themselves.
+
+    `stored` are the hooks of all that is recorded. A message may tell of what was recorded before they were there.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._hooks: tuple[Redact, ...] = ()
+        self._hooks = Hooks()
+        self.stored = Hooks()
         self.secrets: tuple[str, ...] = ()
         """What the channels must keep to themselves, so that no message has it."""
 
     @property
     def is_needed(self) -> bool:
         """Whether there is anything that a message might have to be freed of."""
-        return bool(self._hooks or self.secrets)
+        return bool(self._hooks or self.stored or self.secrets)
 
     def add(self, hook: Redact) -> None:
         """Strip what this hook names from every message from now on."""
-        with self._lock:
-            self._hooks = (*self._hooks, hook)
+        self._hooks.add(hook)
 
     def of(self, record: TaskRecord, event: Event) -> Strip | None:
         """Return what takes the secrets in what an event tells of a task out of any text; None as `strip`."""
@@ -55,8 +81,7 @@ class Redaction:
     def strip(self, record: TaskRecord, *said: str) -> Strip | None:
         """Return what takes the secrets in these texts out of any; None when nobody can say what they are."""
         try:
-            text = "\n".join(said)
-            secrets = {secret for hook in self._hooks for secret in _named(hook(text))}
+            secrets = self._hooks.named(("\n".join(said),)) | self.stored.named(dict.fromkeys(filter(None, said)))
         except BaseException as error:  # noqa: BLE001 - others wrote it; better to say little than a secret
             # Not with its traceback: an error often repeats what it was given.
             log.error("redaction_failed", task=record.task_id, kind=type(error).__name__)  # noqa: TRY400
@@ -68,25 +93,28 @@ class Redaction:
         strip = self.strip(record, notice.text, *notice.artifacts)
         if strip is None:
             return withheld(notice, record)
-        return replace(notice, text=clean(strip(notice.text)), artifacts=_fitting(map(strip, notice.artifacts)))
-
-
-def stripper(secrets: Iterable[str]) -> Strip:
-    """Return what takes secrets out of a text, the longest first; what stands in their place is not looked at again."""
-    return _stripper(frozenset(filter(None, secrets)))
-
-
-@lru_cache(maxsize=8)  # the channels' secrets are the same for every message, and a hook names few others
-def _stripper(secrets: frozenset[str]) -> Strip:
-    known = sorted(secrets, key=lambda secret: (-len(secret), secret))
-    pattern = re.compile("|".join(map(re.escape, known))) if known else None
-    return lambda text: text if pattern is None else pattern.sub(REDACTED, text)
+        told = replace(notice, text=clean(strip(notice.text)), artifacts=_fitting(map(strip, notice.artifacts)))
+        return compared(told, notice)
 
 
 def withheld(notice: Message, record: TaskRecord) -> Message:
     """Return a message that says no more than that there is something to hear."""
     text = f"Background task {record.shown_status}: {record.task_id}. Its text is withheld: redaction failed."
-    return replace(notice, text=text, artifacts=())
+    return marked(replace(notice, text=text, artifacts=()), ("text", "artifacts") if notice.artifacts else ("text",))
+
+
+def compared(told: Message, plain: Message) -> Message:
+    """Return a message as it is told, marked where it would say something else if nothing had been taken out of it."""
+    return marked(told, (name for name in ("text", "artifacts") if getattr(told, name) != getattr(plain, name)))
+
+
+def as_marked(notice: Message, event: Event) -> Message:
+    """Return a message about an event, marked where that has marks on what it tells."""
+    marks = event.data.redacted
+    if not marks:
+        return notice
+    names = ("text",) if _TOLD.intersection(marks) else ()
+    return marked(notice, (*names, "artifacts") if notice.artifacts and "artifacts" in marks else names)
 
 
 def event_without(event: Event, strip: Strip) -> Event:
@@ -134,6 +162,6 @@ def _named(secrets: object) -> Iterable[str]:
     if isinstance(secrets, str):
         return (secrets,)
     named: list[str] = list(secrets or ())  # type: ignore[call-overload]  # what is no iterable is the hook's failure
-    if not all(isinstance(secret, str) for secret in named):
+    if named and not all(isinstance(secret, str) for secret in named):
         raise TypeError("a redaction hook names texts")
     return named

@@ -4,7 +4,7 @@ import queue
 from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -14,10 +14,14 @@ from tallystick.actors.log import logger
 from tallystick.actors.neighbourhood import Neighbourhood
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Closed, Corrupt, Pruned, TallystickError
-from tallystick.ledger.events import AnyFact, Event
+from tallystick.ledger.events import ERASURES, AnyFact, Event
 from tallystick.ledger.facts.fact import Fact
+from tallystick.ledger.facts.flows import FlowErased
+from tallystick.ledger.facts.tasks import TaskErased
 from tallystick.ledger.folding import Record
 from tallystick.ledger.ids import id_text
+from tallystick.ledger.payloads import Payloads, kept_of, unmarked
+from tallystick.ledger.redaction import carried
 from tallystick.ledger.store.port import Deleted, Stored
 from tallystick.projections.gone import gone
 
@@ -34,6 +38,11 @@ def happened(command: Command, now: int) -> int:
     """Return when it happened, if nobody says so: when it was sent from elsewhere, else now."""
     sent = command.sent_at
     return now if sent is None or sent > now else sent
+
+
+def _is_erasure(message: object) -> bool:
+    """Whether this also concerns what is gone but for its last words: there may be content that nobody can read."""
+    return message.__class__ is Command and message.data.__class__ in ERASURES
 
 
 class AwaitEnd(msgspec.Struct, frozen=True):
@@ -141,11 +150,13 @@ class StreamActor(DispatchedActor, Generic[R]):
                 return
             if not self._known:
                 self._load()
-            if self._is_remains:
+            if self._is_remains and not _is_erasure(message):
                 self._home.journal.answer(envelope.reply_to, self.gone())
                 self._rest()
             elif message.__class__ is Command:
-                self._decide(message, envelope)
+                discretion = self._home.journal.discretion
+                # Before it is decided: what comes again is compared with what was recorded.
+                self._decide(message if discretion is None else discretion.said(message, self.stream), envelope)
             else:
                 self._await_end(envelope.reply_to)
         except BaseException as error:  # noqa: BLE001 - the caller hears it, and this stream alone is affected
@@ -194,21 +205,55 @@ class StreamActor(DispatchedActor, Generic[R]):
         position, now, before = journal.position + 1, journal.now(), first
         occurred = happened(command, now) if command.occurred_at is None else command.occurred_at
         events: list[Event] = []
+        aside: dict[int, Payloads] = {}
         for data in facts:
             version = 1 if before is None else before.version + 1
-            event = Event(position + len(events), self.stream, version, occurred, now, command.actor, data)
+            place = position + len(events)
+            fact = self._discreet(data if data is command.data else self._derived(data, command.data), place, aside)
+            event = Event(place, self.stream, version, occurred, now, command.actor, fact)
             after = self._evolved(before, event)
             events.append(event)
             if data.__class__ in followed:
-                for fact in self._following(event, before, after):
+                for following in self._following(event, before, after):
                     place, version = position + len(events), after.version + 1
+                    fact = self._discreet(following, place, aside)
                     events.append(Event(place, self.stream, version, now, now, self._follower, fact))
                     after = self._evolved(after, events[-1])
             before = after
         self.record = before
         for event in events:
             journal.stage(self, first, event)
+        for place, payloads in aside.items():
+            journal.put_aside(place, payloads)
         return position
+
+    def _derived(self, fact: AnyFact, said: AnyFact) -> AnyFact:
+        """Return a fact that follows from another: what was known before may be in it, and marks on what was said."""
+        discretion = self._home.journal.discretion
+        fact = carried(fact, said)
+        return fact if discretion is None else discretion.without_secrets(fact, self.stream)
+
+    def _discreet(self, fact: AnyFact, place: int, aside: dict[int, Payloads]) -> AnyFact:
+        """Return a fact as it is recorded at a place; what is kept beside it goes to `aside`."""
+        discretion = self._home.journal.discretion
+        if discretion is None:
+            return unmarked(fact)
+        fact, payloads = discretion.of(fact)
+        if payloads:
+            aside[place] = payloads
+        return fact
+
+    def _events(self) -> list[Event]:
+        """All events that can be read, with those of this turn."""
+        durable = (stored for stored in self._home.history(self.stream) if isinstance(stored, Event))
+        return [*durable, *self._home.journal.staged(self.stream)]
+
+    def _erasing(self, erasure: TaskErased | FlowErased, events: Sequence[Event]) -> Any:
+        """Return an erasure that says what of these events is kept beside the log: whoever asks need not know."""
+        self._home.journal.erasures += 1
+        kept = kept_of(event.data for event in events)
+        kind, marks = erasure.__class__, erasure.redacted
+        return kind(reason=erasure.reason, redacted=marks, fields=kept.fields, count=kept.count)
 
     def current(self) -> R | None:
         """Return what is known now, this turn included. On the dispatcher's thread. Raises `Corrupt`."""

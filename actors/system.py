@@ -167,7 +167,7 @@ class System:
             reader,
             record=self._record,
             soon=self.dispatcher.call_soon,
-            output=self.directory.telling.output,
+            output=self.directory.with_output,
             closers=self.closers,
             crew=self._crew,
             clock=self._clock,

@@ -16,9 +16,9 @@ from tallystick.ledger.decide import decide
 from tallystick.ledger.errors import Corrupt, NotFound, Pruned, Refused
 from tallystick.ledger.events import AnyFact, Event, TaskFact
 from tallystick.ledger.evolve import evolve
-from tallystick.ledger.facts.tasks import TaskAmended, TaskCreated, TaskLinked, TaskProgressed
-from tallystick.ledger.flows.mirror import mirror_of
-from tallystick.ledger.guard import guards_of, stands, taken_over
+from tallystick.ledger.facts.tasks import TaskAmended, TaskCreated, TaskErased, TaskLinked, TaskProgressed
+from tallystick.ledger.flows.mirror import mirror_of, mirror_stream
+from tallystick.ledger.guard import claims_by_texts, guards_of, stands, taken_over
 from tallystick.ledger.ids import id_bytes
 from tallystick.ledger.lifecycle import MEDIA_KINDS
 from tallystick.ledger.limits import PROGRESS_MS_MIN, USAGE_KEYS_MAX
@@ -27,6 +27,7 @@ from tallystick.ledger.progress import is_too_soon, merged
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.refusal import Refusal, pruned, refused
 from tallystick.ledger.remains import bare, remains_of_task
+from tallystick.ledger.store.port import NOBODY
 
 NO_CLAIMS: Mapping[bytes, bytes] = {}
 OUTBOX_ACTOR = "outbox"
@@ -77,6 +78,9 @@ class TaskActor(StreamActor[TaskRecord]):
         if isinstance(data, TaskCreated):
             self._create(data, command, envelope)
             return
+        if isinstance(data, TaskErased) and self.record is not None:
+            self._erase(data, command, future)
+            return
         outcome = decide(self.record, command, token=self.actor_urn if self.record is None else "")
         if command.as_of is not None and not isinstance(outcome, Refusal):
             assert self.record is not None, "what is not there is refused"
@@ -92,6 +96,44 @@ class TaskActor(StreamActor[TaskRecord]):
                 self.release_held()
             self._stage(outcome, command)
         self._home.journal.answer(future, self.record)
+
+    def _erase(self, reported: TaskErased, command: Command, future: Reply | None) -> None:
+        """Erase what is kept of it, and what the flow that mirrors it said of it: both, or neither."""
+        mirror = self._home.flows.actor(mirror_stream(self.stream))
+        of_mirror = mirror.erasable(reported)  # first, for what cannot be read is refused before anything is staged
+        events = self._events()
+        erasure: TaskErased = self._erasing(reported, events)
+        outcome = decide(self.record, replace(command, data=erasure), token="")
+        if not erasure.count and of_mirror is not None:
+            outcome = ()
+        elif self._is_remains and not erasure.count:
+            self._home.journal.answer(future, self.gone())
+            self._rest()
+            return
+        if isinstance(outcome, Refusal):
+            self._refuse(outcome, command, future)
+            return
+        if outcome and self._held is not None:  # it is told first, and goes with the rest
+            self.release_held()
+            events = self._events()
+            command = replace(command, data=self._erasing(reported, events), expected_version=None)
+            outcome = decide(self.record, command, token="")
+            assert not isinstance(outcome, Refusal), "what was allowed"
+        if outcome:
+            self._stage(outcome, command)
+            self._let_go_of(events)
+        if of_mirror is not None:
+            mirror.erase(of_mirror, command)
+        self._home.journal.answer(future, self.record)
+
+    def _let_go_of(self, events: Sequence[Event]) -> None:
+        """Let go of what the task claims by texts that are erased: a digest without a salt tells who tries."""
+        created = events[0].data if events else None
+        assert self.record is not None, "what is erased is there"
+        if isinstance(created, TaskCreated):
+            told = claims_by_texts(created, self.record.task_kind)
+            held = [claim for claim in told if self._home.journal.claimed(claim) == self.stream]
+            self._home.journal.claim(dict.fromkeys(held, NOBODY))
 
     def _create(self, created: TaskCreated, command: Command, envelope: Envelope) -> None:
         """Become a task, or fill its blanks; or leave it to the task that this id stands for."""
@@ -195,7 +237,7 @@ class TaskActor(StreamActor[TaskRecord]):
         All actors of facts have their turns on one thread, so of two calls at the same time one comes second.
         """
         journal = self._home.journal
-        guards, at = guards_of(created, self.record), happened(command, journal.now())
+        guards, at = guards_of(created, self.record, command.veil), happened(command, journal.now())
         for place, guard in enumerate(guards):
             holder = journal.claimed(guard)
             if holder is not None and holder != self.stream and self._stands(holder, at, same_request=place > 0):

@@ -1,7 +1,10 @@
 """The tasks: the actors of tasks that are in memory, and what they hold back."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from tallystick.actors.directory import Directory
 from tallystick.actors.dispatcher import Dispatcher
@@ -11,6 +14,8 @@ from tallystick.actors.log import logger
 from tallystick.actors.task import TaskActor
 from tallystick.actors.telling import Telling
 from tallystick.ledger.commands import Command
+from tallystick.ledger.errors import Corrupt
+from tallystick.ledger.facts.deliveries import DeliveryReleased
 from tallystick.ledger.ids import id_bytes
 from tallystick.ledger.limits import ACTORS_LIVE_MAX
 from tallystick.ledger.lineage import root_of
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
 
 log = logger("actors")
 
+OUTPUT_ERASED = "the outputs of what worked below it were erased"
 NEEDED_MAX = 65_536  # tasks and trees of which it is remembered since when what has ended of them is needed again
 
 
@@ -104,6 +110,24 @@ class Tasks(Directory[TaskActor]):
 
     def _known_of(self, task_id: str) -> TaskRecord | None:
         return self.known(id_bytes(task_id))
+
+    def with_output(self, run: TaskRecord, fact: DeliveryReleased, outputs: Sequence[str]) -> DeliveryReleased:
+        """Put the final outputs of tasks into what releases the message about a run, but for what was erased meanwhile.
+
+        On the dispatcher's thread, on which whatever is erased is.
+        """
+        told = [(source, said) for source, said in zip(fact.sources, outputs, strict=True) if self._is_there(source)]
+        if not told:
+            return replace(fact, sources=(), reason=OUTPUT_ERASED)
+        sources, left = zip(*told, strict=True)
+        return self.telling.with_output(run, replace(fact, sources=sources), left)
+
+    def _is_there(self, task_id: str) -> bool:
+        try:
+            record = self.known(id_bytes(task_id))
+        except Corrupt:
+            return False
+        return record is not None and record.erased is None
 
     def hold(self, actor: TaskActor, until_ms: int) -> None:
         """Let the actor write at `until_ms` what it holds back."""

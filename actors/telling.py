@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tallystick.actors.log import logger
-from tallystick.actors.redaction import Redaction, event_without, record_without, withheld
+from tallystick.actors.redaction import Redaction, as_marked, compared, event_without, record_without, withheld
 from tallystick.ledger import fields
 from tallystick.ledger.events import Event
 from tallystick.ledger.facts.deliveries import (
@@ -26,8 +26,10 @@ from tallystick.ledger.message import end_message, update_message
 from tallystick.ledger.notices import ENDS, Notice, instead, is_given_up, notices, released
 from tallystick.ledger.outbox import find
 from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.redaction import marked
 from tallystick.ledger.routing import NO_TARGETS, Monitor, Routing
 from tallystick.ledger.store.port import EventLog
+from tallystick.ledger.unreadable import UNREADABLE
 from tallystick.ledger.withholding import OUTPUT_GAP
 from tallystick.projections.frozen import message_at, withheld_at
 
@@ -37,6 +39,7 @@ ROUTE_NOTE = b"route:"
 CHANNELS_NOTE = b"channels"
 _DIGEST_BYTES = 16
 _NOTHING: Sequence[Notice] = ()
+_NO_OUTPUT = "What worked below it has ended; its text is withheld: redaction failed."
 _FOLLOWED_BY_MANY = frozenset({*ENDS, TaskNotifyChanged})
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -88,7 +91,7 @@ class Telling:
         note = self._log.note(_route_note(session))
         try:
             return None if note is None else _read_route(note)
-        except msgspec.MsgspecError:  # another version's, or damaged: then the session is told
+        except UNREADABLE:  # another version's, or damaged: then the session is told
             return None
 
     def notices(self, event: Event, before: TaskRecord | None, record: TaskRecord) -> Sequence[Notice]:
@@ -108,14 +111,16 @@ class Telling:
                 return (withheld(plain, record),)
             return [withheld(notice, record) for notice in notices(event, record, Routing(), lambda _session: None)]
 
-    def output(self, record: TaskRecord, outputs: Sequence[str]) -> str:
-        """Return the final outputs of several tasks as one text, without secrets, for the message about another."""
+    def with_output(self, record: TaskRecord, fact: DeliveryReleased, outputs: Sequence[str]) -> DeliveryReleased:
+        """Return what releases a message about a task, with the final outputs of others as one text without secrets."""
         strip = self.redaction.strip(record, *outputs) if self.redaction.is_needed else str
         if strip is None:
-            return "What worked below it has ended; its text is withheld: redaction failed."
+            return marked(replace(fact, output=_NO_OUTPUT), ("output",))
         # Before it is cut: half a secret is one, too.
-        joined = OUTPUT_GAP.join(strip(output).strip() for output in outputs)
-        return fields.report("output", joined, bytes_max=SUMMARY_BYTES_MAX) or ""
+        told = [strip(output) for output in outputs]
+        joined = OUTPUT_GAP.join(output.strip() for output in told)
+        fact = replace(fact, output=fields.report("output", joined, bytes_max=SUMMARY_BYTES_MAX) or "")
+        return fact if told == [*outputs] else marked(fact, ("output",))
 
     def _notices(self, event: Event, before: TaskRecord | None, record: TaskRecord) -> Sequence[Notice]:
         kind = event.data.__class__
@@ -123,20 +128,22 @@ class Telling:
             found = self._instead(event, before, record)
             return _NOTHING if found is None else (self.redaction.stripped(found, record),)
         if isinstance(event.data, DeliveryReleased):
-            return (self.redaction.stripped(self._released(event.data, before, record), record),)
+            let_go = as_marked(self._released(event.data, before, record), event)
+            return (self.redaction.stripped(let_go, record),)
         if not self.routing.monitors:
             if kind not in _FOLLOWED_BY_MANY and record.notify_policy is not NotifyPolicy.STATE_CHANGES:
                 return _NOTHING
             if record.notify_policy is NotifyPolicy.SILENT and record.task_kind is None:
                 return _NOTHING
-        found_all = list(notices(event, record, self.routing, self.stored))
+        found_all = [as_marked(notice, event) for notice in notices(event, record, self.routing, self.stored)]
         if not found_all or not self.redaction.is_needed:
             return found_all
         strip = self.redaction.of(record, event)
         if strip is None:
             return [withheld(notice, record) for notice in found_all]
         # Before a text is cut to what a message has room for: half a secret is one, too.
-        return list(notices(event_without(event, strip), record_without(record, strip), self.routing, self.stored))
+        told = notices(event_without(event, strip), record_without(record, strip), self.routing, self.stored)
+        return [compared(as_marked(notice, event), plain) for notice, plain in zip(told, found_all, strict=True)]
 
     def _instead(self, event: Event, before: TaskRecord | None, record: TaskRecord) -> DeliveryQueued | None:
         assert isinstance(event.data, DeliveryFailed | DeliveryUnknown)
@@ -152,13 +159,14 @@ class Telling:
                 session=waiting.session,
                 artifacts=record.artifacts,
             )
-        return instead(message, record, event, self.routing, self.stored)
+        found = instead(message, record, event, self.routing, self.stored)
+        return None if found is None else marked(found, message.redacted)
 
     def _released(self, data: DeliveryReleased, before: TaskRecord | None, record: TaskRecord) -> DeliveryQueued:
         waiting = None if before is None else find(before.outbox, data.delivery)
         assert waiting is not None, "only what waits can be released"
         message = withheld_at(self._log, waiting.position) or _unread(data, record)  # better said anew than not at all
-        return released(message, data, record, self.routing, self.stored)
+        return marked(released(message, data, record, self.routing, self.stored), message.redacted)
 
 
 def _unread(data: DeliveryReleased, record: TaskRecord) -> DeliveryWithheld:
@@ -178,5 +186,5 @@ def registered_names(event_log: EventLog) -> frozenset[str]:
     note = event_log.note(CHANNELS_NOTE)
     try:
         return frozenset() if note is None else frozenset(_read_names(note))
-    except msgspec.MsgspecError:  # another version's, or damaged: they will register again
+    except UNREADABLE:  # another version's, or damaged: they will register again
         return frozenset()

@@ -3,10 +3,12 @@
 from hashlib import blake2b
 
 import msgspec
+from msgspec.structs import replace
 
 from tallystick.ledger.facts.flows import FlowCreated
 from tallystick.ledger.facts.tasks import TaskAmended, TaskCreated
 from tallystick.ledger.lifecycle import MEDIA_KINDS
+from tallystick.ledger.payloads import lacking
 
 CLAIM_BYTES = 16
 
@@ -14,6 +16,8 @@ CLAIM_BYTES = 16
 _RUN = b"tallystick claim: run.1\n"
 _FLOW_KEY = b"tallystick claim: flow key.1\n"
 _KEY = b"tallystick claim: idempotency key.1\n"
+
+_RUN_TEXTS = frozenset({"label", "task"})  # of what tells a run apart, this is content, which can be erased
 
 _encode = msgspec.msgpack.Encoder().encode  # a list in msgpack can be read in one way only
 
@@ -30,6 +34,24 @@ def claims_in(fact: object) -> tuple[bytes, ...]:
     if isinstance(fact, TaskCreated):
         return claims_of(fact)
     return flow_claims_of(fact) if isinstance(fact, FlowCreated) else ()
+
+
+def claims_left_in(fact: object) -> tuple[bytes, ...]:
+    """Return those of the digests that can be made again after texts of the creation were erased."""
+    if isinstance(fact, TaskCreated) and fact.run_id is not None and _lacking(fact):
+        fact = replace(fact, run_id=None)
+    return claims_in(fact)
+
+
+def with_texts_of(fact: object, other: object) -> object:
+    """Return a creation that says in place of its texts that were erased what another one says."""
+    if not (isinstance(fact, TaskCreated) and isinstance(other, TaskCreated)):
+        return fact
+    return replace(fact, **{name: getattr(other, name) for name in _lacking(fact)})
+
+
+def _lacking(created: TaskCreated) -> frozenset[str]:
+    return _RUN_TEXTS.intersection(lacking(created))
 
 
 def claims_given_in(fact: object) -> tuple[bytes, ...]:

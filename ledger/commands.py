@@ -19,6 +19,8 @@ class Command(Struct, frozen=True, gc=False):
     it, or a flow waits for it, which is no event of its own.
     What the ledger itself infers is `inferred`: when the task has ended in between, it leaves no trace.
     What another ledger recorded is `imported`: nobody is told of it.
+    `veil` stands for the text of a task out of which secrets were taken: it tells such texts apart, to whoever took
+    them out, and to nobody else.
     """
 
     data: AnyFact
@@ -30,3 +32,4 @@ class Command(Struct, frozen=True, gc=False):
     sent_at: int | None = None
     as_of: int | None = None
     imported: bool = False
+    veil: bytes | None = None

@@ -25,6 +25,7 @@ from tallystick.ledger.facts.tasks import (
     TaskCancelled,
     TaskCancelRequested,
     TaskCreated,
+    TaskErased,
     TaskFailed,
     TaskLateSignal,
     TaskLeased,
@@ -64,7 +65,7 @@ def decide(record: TaskRecord | None, command: Command, *, token: str) -> Facts 
         if data.__class__ is TaskCreated:
             return (data,)
         return Refusal(NotFound(token))
-    if record.pruned_at is not None:
+    if record.pruned_at is not None and data.__class__ is not TaskErased:
         return Refusal(pruned(record))
     expected = command.expected_version
     if expected is not None and not _is_as_expected(record, expected) and not _repeats(record, command, data):
@@ -82,8 +83,9 @@ def _late(record: TaskRecord, command: Command, data: TaskFact) -> Refusal:
     """The task has ended: keep what came as evidence, once, and tell the caller. An inference is no evidence."""
     if command.inferred:
         return refused(record, data)
-    content = msgspec.msgpack.decode(msgspec.msgpack.encode(data))  # as whoever reads the log will find it
-    content.pop("type")
+    # As whoever reads the log will find it; but nothing brings back what was erased.
+    content = msgspec.msgpack.decode(msgspec.msgpack.encode(data)) if record.erased is None else {}
+    content.pop("type", None)
     if command.occurred_at is not None:
         content["occurredAt"] = command.occurred_at
     late = TaskLateSignal(signal=SIGNALS[data.__class__], status=record.status, content=content)
@@ -137,7 +139,10 @@ def _may_join(record: TaskRecord, flow: str | None) -> bool:
 
 
 def _create(record: TaskRecord, _command: Command, data: TaskCreated) -> Facts | Refusal:
-    """The same creation again gives the same task; blanks are filled in, nothing is overwritten."""
+    """The same creation again gives the same task; blanks are filled in, nothing is overwritten.
+
+    What was erased is no blank: nothing brings it back.
+    """
     known = record.metadata or {}
     is_root = record.parent_task_id is None and record.root_task_id == record.task_id
     filled = TaskAmended(
@@ -148,10 +153,10 @@ def _create(record: TaskRecord, _command: Command, data: TaskCreated) -> Facts |
         flow=data.flow if _may_join(record, data.flow) else None,
         agent=None if record.agent_id else data.agent,
         requester_agent=None if record.requester_agent_id else data.requester_agent,
-        origin=None if record.origin else data.origin,
+        origin=None if record.origin or record.erased else data.origin,
         timeout_ms=None if record.timeout_ms or record.status is not Status.QUEUED else data.timeout_ms,
         backing=None if record.backing else data.backing,
-        metadata={k: v for k, v in (data.metadata or {}).items() if k not in known} or None,
+        metadata={k: v for k, v in (data.metadata or {}).items() if k not in known and not record.erased} or None,
         idempotency_key=None
         if data.idempotency_key in (record.idempotency_key, *record.further_keys)
         else data.idempotency_key,

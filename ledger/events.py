@@ -23,6 +23,7 @@ from tallystick.ledger.facts.flows import (
     FlowCancelled,
     FlowCancelRequested,
     FlowCreated,
+    FlowErased,
     FlowFailed,
     FlowFinished,
     FlowNoted,
@@ -47,6 +48,7 @@ from tallystick.ledger.facts.tasks import (
     TaskCancelRequested,
     TaskCleanupStamped,
     TaskCreated,
+    TaskErased,
     TaskFailed,
     TaskHeld,
     TaskLateSignal,
@@ -97,6 +99,7 @@ TaskFact: TypeAlias = (
     | TaskNoted
     | TaskCleanupStamped
     | TaskLinked
+    | TaskErased
     | TaskResourceOpened
     | TaskResourceClosed
     | TaskCleanupBegun
@@ -126,6 +129,7 @@ FlowFact: TypeAlias = (
     | FlowSettled
     | FlowNoted
     | FlowPruned
+    | FlowErased
 )
 
 AnyFact: TypeAlias = TaskFact | FlowFact
@@ -135,6 +139,8 @@ FLOW_FACTS: tuple[type[Fact], ...] = get_args(FlowFact)
 FACT_TYPES: tuple[type[Fact], ...] = TASK_FACTS + FLOW_FACTS
 OF_FLOWS: frozenset[type[Fact]] = frozenset(FLOW_FACTS)
 """The facts whose streams are flows', not tasks'."""
+ERASURES: frozenset[type[Fact]] = frozenset({TaskErased, FlowErased})
+"""The facts with which goes what was kept beside the log of the events before them."""
 
 
 def name_on_disk(kind: type[Fact]) -> str:

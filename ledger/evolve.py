@@ -31,6 +31,7 @@ from tallystick.ledger.facts.tasks import (
     TaskCancelRequested,
     TaskCleanupStamped,
     TaskCreated,
+    TaskErased,
     TaskFailed,
     TaskLateSignal,
     TaskLeased,
@@ -58,7 +59,7 @@ _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 Changes: TypeAlias = dict[str, Any]
 """The fields of a record that a fact changes."""
 
-BESIDE_THE_WORK = OF_DELIVERIES | {TaskCleanupBegun, TaskCleanedUp, TaskCleanupStamped, TaskNoted}
+BESIDE_THE_WORK = OF_DELIVERIES | {TaskCleanupBegun, TaskCleanedUp, TaskCleanupStamped, TaskNoted, TaskErased}
 """The facts that are not about the work: who has not seen them knows it all the same."""
 
 Evolver = Callable[[TaskRecord, Event, Any], Changes]

@@ -27,6 +27,7 @@ from tallystick.ledger.limits import (
     LABEL_BYTES_MAX,
     METADATA_BYTES_MAX,
     METADATA_PAIRS_MAX,
+    REASON_BYTES_MAX,
     TASK_BYTES_MAX,
     TIME_MS_MAX,
     TIMEOUT_MS_MAX,
@@ -142,6 +143,14 @@ def report(field: str, value: Any, *, bytes_max: int, controls: bool = True) -> 
     if too_long or len(raw) > bytes_max:
         told = raw[: bytes_max - len(_ELLIPSIS.encode())].decode("utf-8", "ignore") + _ELLIPSIS
     return None if not told or told.isspace() else told
+
+
+def required_reason(field: str, value: Any) -> str:
+    """Return a reason that somebody has to give; a long one is cut."""
+    reason = report(field, value, bytes_max=REASON_BYTES_MAX, controls=False)
+    if reason is None:
+        raise InvalidInput(field, value, "a reason that is not blank")
+    return reason
 
 
 def whole(field: str, value: Any, *, least: int = 0, most: int = COUNT_MAX, allowed: str | None = None) -> int:

@@ -10,10 +10,11 @@ from hashlib import blake2b
 import msgspec
 from msgspec.structs import replace
 
-from tallystick.ledger.claims import CLAIM_BYTES
+from tallystick.ledger.claims import CLAIM_BYTES, claims_of
 from tallystick.ledger.facts.tasks import TaskCreated
 from tallystick.ledger.lifecycle import BLOCKED, MEDIA_KINDS, Runtime, Scope, Status
 from tallystick.ledger.limits import MEDIA_GUARD_MS
+from tallystick.ledger.payloads import kept
 from tallystick.ledger.record import TaskRecord
 
 # The digests are on disk: neither these prefixes nor what follows them may ever change.
@@ -23,11 +24,13 @@ _REQUEST = b"tallystick guard: request.1\n"
 _encode = msgspec.msgpack.Encoder().encode  # a list in msgpack can be read in one way only
 
 
-def guards_of(created: TaskCreated, known: TaskRecord | None = None) -> tuple[bytes, ...]:
+def guards_of(created: TaskCreated, known: TaskRecord | None = None, veil: bytes | None = None) -> tuple[bytes, ...]:
     """Return the digests of a generation that a session starts: of its prompt, then of its request if it has a key.
 
     The prompt is the text to the letter, but for white space around it. Nothing for what is no generation.
     `known` is the task that a repeated creation has found: it becomes a generation when it was of no kind until now.
+    Two prompts out of which secrets were taken may look the same and not be: what stands for their whole texts is
+    their `veil`, and without one nobody can say that a session has what it asks for.
     """
     if known is not None:
         if known.task_kind is not None:
@@ -42,11 +45,32 @@ def guards_of(created: TaskCreated, known: TaskRecord | None = None) -> tuple[by
         )
     if created.kind not in MEDIA_KINDS or created.runtime is not Runtime.CLI or created.scope is not Scope.SESSION:
         return ()
-    prompt = (created.requester or created.owner, created.kind, created.task.strip())
+    prompt: tuple[str | bytes | None, ...] = (
+        created.requester or created.owner,
+        created.kind,
+        created.task.strip(),
+    )
+    if "task" in created.redacted:
+        if veil is None:
+            return ()
+        prompt = (*prompt, veil)
     guards = (_digest(_PROMPT + _encode(prompt)),)
     if created.request_key is None:
         return guards
     return (*guards, _digest(_REQUEST + _encode((*prompt, created.request_key))))
+
+
+def claims_by_texts(created: TaskCreated, kind: str | None) -> tuple[bytes, ...]:
+    """Return the digests that a task of a kind has by texts of its creation that are kept beside the log.
+
+    They have no salt: whoever tries texts would find out by them what was erased.
+    """
+    names, claims = kept(created), set[bytes]()
+    if not {"task", "label"}.isdisjoint(names):
+        claims |= set(claims_of(created)) - set(claims_of(replace(created, run_id=None)))
+    if "task" in names:
+        claims |= set(guards_of(replace(created, kind=kind)))
+    return tuple(sorted(claims))
 
 
 def _digest(told: bytes) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any, Required, TypedDict, Unpack
 from tallystick.ledger import fields, noted
 from tallystick.ledger.errors import InvalidInput
 from tallystick.ledger.facts.deliveries import DeliveryDismissed, DeliveryRetried
-from tallystick.ledger.facts.fact import Evidence, Origin, Usage
+from tallystick.ledger.facts.fact import Evidence, Fact, Origin, Usage
 from tallystick.ledger.facts.tasks import (
     TaskBackingMissed,
     TaskBackingRestored,
@@ -18,6 +18,7 @@ from tallystick.ledger.facts.tasks import (
     TaskCancelRequested,
     TaskCleanupStamped,
     TaskCreated,
+    TaskErased,
     TaskFailed,
     TaskHeld,
     TaskLeased,
@@ -123,7 +124,8 @@ _CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
 }
 
 assert set(_CHECKS) == set(Creation.__annotations__), "a field that nobody checks"
-assert set(_CHECKS) == set(TaskCreated.__struct_fields__) - {"delivery", "imported"}, "a field that nobody stores"
+_OURS = {*Fact.__struct_fields__, "delivery", "imported"}
+assert set(_CHECKS) == set(TaskCreated.__struct_fields__) - _OURS, "a field that nobody stores"
 
 
 def created(**given: Unpack[Creation]) -> TaskCreated:
@@ -281,10 +283,7 @@ def cancelled(
 
 def settled(status: Status | str, reason: str) -> TaskSettled:
     """Return the fact that an operator ended a task; a reason is required, and cut when it is long."""
-    kept = _reason("reason", reason)
-    if kept is None:
-        raise InvalidInput("reason", reason, "a reason that is not blank")
-    return TaskSettled(status=fields.settled_as("as", status), reason=kept)
+    return TaskSettled(status=fields.settled_as("as", status), reason=fields.required_reason("reason", reason))
 
 
 def notify_changed(policy: NotifyPolicy | str) -> TaskNotifyChanged:
@@ -315,6 +314,11 @@ def dismissed(reason: str | None = None) -> DeliveryDismissed:
 def pruned(reason: str | None = None) -> TaskPruned:
     """Return the fact that retention removed a task; a long reason is cut."""
     return TaskPruned(reason=_reason("reason", reason))
+
+
+def erased(reason: str) -> TaskErased:
+    """Return the fact that the content of a task is erased; a reason is required, and cut when it is long."""
+    return TaskErased(reason=fields.required_reason("reason", reason))
 
 
 def taken_note_of(codes: Iterable[str], reason: str | None = None) -> TaskNoted:

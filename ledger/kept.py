@@ -8,8 +8,16 @@ from typing import Any, TypeAlias
 
 from tallystick.ledger import noted
 from tallystick.ledger.ends import require
+from tallystick.ledger.erasure import OF_TASKS, after_erasure
 from tallystick.ledger.events import Event
-from tallystick.ledger.facts.tasks import TaskCleanupStamped, TaskHeld, TaskNoted, TaskPruned, TaskReleased
+from tallystick.ledger.facts.tasks import (
+    TaskCleanupStamped,
+    TaskErased,
+    TaskHeld,
+    TaskNoted,
+    TaskPruned,
+    TaskReleased,
+)
 from tallystick.ledger.record import TaskRecord
 
 Changes: TypeAlias = dict[str, Any]
@@ -45,11 +53,18 @@ def after_pruning(record: TaskRecord, event: Event, data: TaskPruned) -> Changes
     return {"pruned_at": event.occurred_at}
 
 
+def after_erasing(record: TaskRecord, event: Event, data: TaskErased) -> Changes:
+    """Nothing of its content is left, nor of what would tell it; what it said late is not recognised any more."""
+    require(data.pruned_at == record.pruned_at, record, event)
+    return {**after_erasure(record, event, data, OF_TASKS), "outbox": (), "late_signals": ()}
+
+
 EVOLVERS: dict[type, Callable[[TaskRecord, Event, Any], Changes]] = {
     TaskHeld: after_hold,
     TaskReleased: after_release,
     TaskNoted: after_note,
     TaskCleanupStamped: after_stamp,
     TaskPruned: after_pruning,
+    TaskErased: after_erasing,
 }
 """What each of them changes."""

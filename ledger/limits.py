@@ -3,6 +3,8 @@
 # A C2SP entry bundle gives an entry's length two bytes, so a leaf can never be longer.
 RECORD_BYTES_MAX = 65_535
 
+SALT_BYTES = 16  # of a payload that is kept beside the log: too many to be tried
+
 # Texts are bounded in UTF-8 bytes. Their sum must leave room for the rest of a record.
 TASK_BYTES_MAX = 16_384
 LABEL_BYTES_MAX = 512
@@ -109,7 +111,7 @@ NOTE_BYTES_MAX = 1 << 20  # of a signed note that is read
 NOTE_SIGNATURES_MAX = 100  # of a note that are read, as many as Go's sumdb/note reads
 PROOF_HASHES_MAX = 63  # of one proof: a tree of TREE_SIZE_MAX leaves needs no more, and a witness reads no more
 PROOF_BYTES_MAX = 2 << 20  # of a proof's file that is read: its checkpoint is a note
-TILES_REMEMBERED = 64  # while proofs are made, with the roots of their subtrees: 40 KB each
+TILES_REMEMBERED = 128  # while proofs are made, with the roots of their subtrees: 16 KB each
 PROBLEMS_KEPT_MAX = 1_000  # that a verification names; it counts all
 CHECKPOINT_MS = 1_000  # between two checkpoints that the owner makes by itself, at least; nor can less be set
 CHECKPOINT_AGAIN_MS_MAX = 60_000  # until one that could not be made is tried again
@@ -121,6 +123,7 @@ ATTESTED_HOURS = 24  # of which the last attestation is kept
 ATTESTED_DAYS = 3_660  # and of each of these
 WITNESSES_MAX = 16  # of a ledger
 TOKEN_BYTES_MAX = 65_536  # of the answer of a timestamp authority
+SIGNING_WAIT_MS = 10_000  # for another process that signs with a key of the same folder: that takes milliseconds
 SIGNING_KEYS_MAX = 4  # of a ledger at the same time: a rotation needs two
 KEY_FILE_BYTES_MAX = 4_096
 

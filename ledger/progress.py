@@ -14,10 +14,12 @@ def is_too_soon(last_ms: int | None, now_ms: int) -> bool:
 
 
 def merged(first: TaskProgressed, second: TaskProgressed) -> TaskProgressed:
-    """Return one update that says what both say: the newer text and step, the sum of the counts."""
+    """Return one update that says what both say: the newer text and step, the sum of the counts, and their marks."""
+    told, at = second if second.message else first, second if second.phase else first
     return TaskProgressed(
-        message=second.message or first.message,
-        phase=second.phase or first.phase,
+        redacted=tuple(name for name, said in (("message", told), ("phase", at)) if name in said.redacted),
+        message=told.message,
+        phase=at.phase,
         step=first.step if second.step is None else second.step,
         steps=first.steps if second.steps is None else second.steps,
         tool=second.tool or first.tool,

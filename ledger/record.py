@@ -3,6 +3,7 @@
 import msgspec
 from msgspec import Struct
 
+from tallystick.ledger.erasure import Erased
 from tallystick.ledger.facts.fact import Evidence, Origin, Usage
 from tallystick.ledger.ids import id_bytes
 from tallystick.ledger.lifecycle import ACTIVE, BLOCKED, DeliveryStatus, NotifyPolicy, Runtime, Scope, Status
@@ -15,7 +16,8 @@ class TaskRecord(Struct, frozen=True, gc=False, omit_defaults=True, rename="came
 
     All times are UTC milliseconds as reported (`occurred_at`); `version` counts the task's events, `position` is
     that of the newest. `noted` are the codes of findings that an operator took note of since the status changed.
-    `imported` is the row of another ledger that it was taken over from.
+    `imported` is the row of another ledger that it was taken over from. `erased` says when its content was, by whom and
+    why: nothing is left of it then.
     """
 
     task_id: str
@@ -81,6 +83,7 @@ class TaskRecord(Struct, frozen=True, gc=False, omit_defaults=True, rename="came
     cleanup_begun_at: int | None = None
     noted: tuple[str, ...] = ()
     imported: Evidence | None = None
+    erased: Erased | None = None
 
     @property
     def stream(self) -> bytes:

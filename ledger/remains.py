@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from tallystick.ledger.events import Event
-from tallystick.ledger.facts.flows import FlowPruned
-from tallystick.ledger.facts.tasks import TaskPruned
+from tallystick.ledger.facts.fact import Fact
+from tallystick.ledger.facts.flows import FlowErased, FlowPruned
+from tallystick.ledger.facts.tasks import TaskErased, TaskPruned
 from tallystick.ledger.flows.mirror import is_mirror
 from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.ids import id_text
@@ -20,7 +21,10 @@ from tallystick.ledger.record import TaskRecord
 
 R = TypeVar("R", TaskRecord, FlowRecord)
 
-_PRUNINGS: Mapping[type, type] = {TaskRecord: TaskPruned, FlowRecord: FlowPruned}
+_TOMBSTONES: Mapping[type, tuple[type, ...]] = {
+    TaskRecord: (TaskPruned, TaskErased),
+    FlowRecord: (FlowPruned, FlowErased),
+}
 _VERSIONS: Mapping[type, str] = {TaskRecord: "version", FlowRecord: "revision"}
 """What the number of its events is called."""
 
@@ -39,17 +43,38 @@ def remains_of_flow(event: Event, known: FlowRecord | None = None) -> FlowRecord
 
 
 def _remains(kind: type[R], event: Event, known: R | None) -> R | None:
-    data = event.data
-    if not (isinstance(data, TaskPruned | FlowPruned) and isinstance(data, _PRUNINGS[kind])) or data.status is None:
+    last = last_word(event)
+    if last is None or not isinstance(event.data, _TOMBSTONES[kind]):
         return None
+    status, ended_at, pruned_at = last
     if known is None:
-        known = bare(kind, event.stream, event.occurred_at if data.ended_at is None else data.ended_at)
+        known = bare(kind, event.stream, pruned_at if ended_at is None else ended_at)
     elif known.pruned_at is not None or known.version + 1 >= event.version:
         return None
-    told: dict[str, Any] = {_VERSIONS[kind]: event.version, "position": event.position, "status": data.status}
+    told: dict[str, Any] = {_VERSIONS[kind]: event.version, "position": event.position, "status": status}
     if isinstance(known, TaskRecord):
         told["outbox"] = ()
-    return replace(known, **told, ended_at=data.ended_at, pruned_at=event.occurred_at)
+    return replace(known, **told, ended_at=ended_at, pruned_at=pruned_at)
+
+
+def is_tombstone(fact: Fact) -> bool:
+    """Whether this is the last that is said of something: that it was pruned, or erased after that."""
+    return isinstance(fact, TaskPruned | FlowPruned) or (
+        isinstance(fact, TaskErased | FlowErased) and fact.pruned_at is not None
+    )
+
+
+def last_word(event: Event) -> tuple[Status | FlowStatus, int | None, int] | None:
+    """Return what a tombstone says: what the task or flow was, when it ended and when it was pruned (ms).
+
+    None for any other event, and for one of an older version, which does not say it.
+    """
+    data = event.data
+    if isinstance(data, TaskErased | FlowErased):
+        return None if data.status is None or data.pruned_at is None else (data.status, data.ended_at, data.pruned_at)
+    if isinstance(data, TaskPruned | FlowPruned) and data.status is not None:
+        return data.status, data.ended_at, event.occurred_at
+    return None
 
 
 def bare(kind: type[R], stream: bytes, at: int) -> R:

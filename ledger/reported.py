@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from tallystick.ledger.errors import Corrupt
 from tallystick.ledger.events import Event
 from tallystick.ledger.evolve import evolve
-from tallystick.ledger.facts.tasks import TaskLost, TaskRecovered, TaskSettled
+from tallystick.ledger.facts.tasks import TaskErased, TaskLost, TaskRecovered, TaskSettled
 from tallystick.ledger.flows.evolve import evolve_flow
 from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.lifecycle import Status
@@ -99,6 +99,6 @@ def _after(record: TaskRecord | None, event: Event) -> TaskRecord:
     """Return what is known after an event; those that do not count have no version to wait for."""
     if record is None:
         return evolve(None, event)
-    if record.pruned_at is not None:
+    if record.pruned_at is not None and not isinstance(event.data, TaskErased):
         raise Corrupt(f"task {record.task_id} was pruned", position=event.position)
     return evolve(replace(record, version=event.version - 1), event)

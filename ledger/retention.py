@@ -1,4 +1,4 @@
-"""Retention: what may be decided about keeping a task: hold, release, note, stamp, prune. Pure."""
+"""Retention: what may be decided about keeping a task: hold, release, note, stamp, prune, erase. Pure."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,16 @@ from msgspec.structs import replace
 
 from tallystick.ledger import noted
 from tallystick.ledger.commands import Command
-from tallystick.ledger.facts.tasks import TaskCleanupStamped, TaskHeld, TaskNoted, TaskPruned, TaskReleased
+from tallystick.ledger.erasure import DISMISSED, NOT_ASIDE
+from tallystick.ledger.facts.deliveries import DeliveryDismissed
+from tallystick.ledger.facts.tasks import (
+    TaskCleanupStamped,
+    TaskErased,
+    TaskHeld,
+    TaskNoted,
+    TaskPruned,
+    TaskReleased,
+)
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.refusal import NOTHING, Facts, Refusal, refused
 
@@ -57,11 +66,22 @@ def _why_kept(record: TaskRecord) -> str | None:
     return None
 
 
+def erase(record: TaskRecord, _command: Command, data: TaskErased) -> Facts | Refusal:
+    """Also what is pruned is erased, for its history stays. `data` says already what of it is kept beside the log."""
+    if not data.count:
+        return NOTHING if record.erased is not None else refused(record, data, NOT_ASIDE)
+    if record.pruned_at is not None:
+        return (replace(data, status=record.status, ended_at=record.ended_at, pruned_at=record.pruned_at),)
+    untold = (DeliveryDismissed(delivery=each.delivery, reason=DISMISSED) for each in record.outbox)
+    return (*untold, data)
+
+
 DECIDERS: dict[type, Callable[[TaskRecord, Command, Any], Facts | Refusal]] = {
     TaskHeld: hold,
     TaskReleased: release,
     TaskNoted: note,
     TaskCleanupStamped: stamp,
     TaskPruned: prune,
+    TaskErased: erase,
 }
 """What is decided of each fact about keeping a task's record."""

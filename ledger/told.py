@@ -21,6 +21,7 @@ from tallystick.ledger.facts.deliveries import (
 from tallystick.ledger.facts.fact import Origin
 from tallystick.ledger.lifecycle import DeliveryKind, DeliveryStatus
 from tallystick.ledger.outbox import id_of
+from tallystick.ledger.payloads import lacking
 
 
 class DeliveryRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
@@ -28,7 +29,8 @@ class DeliveryRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, rena
 
     `id` is what the receiver sees; `position` is where the log has it. Without a route it waits, or waited, in a
     session, or is withheld. `due_at` is when the next attempt is due, or when what is withheld is skipped; `settled_at`
-    when it arrived, failed or was dismissed, which `error` then says why, if anybody did.
+    when it arrived, failed or was dismissed, which `error` then says why, if anybody did. `erased` are those of its
+    fields that were kept beside the log and are gone, `redacted` those out of which a hook took something.
     """
 
     id: str
@@ -47,6 +49,8 @@ class DeliveryRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, rena
     settled_at: int | None = None
     error: str | None = None
     receipt: str | None = None
+    erased: tuple[str, ...] = ()
+    redacted: tuple[str, ...] = ()
 
     @property
     def is_open(self) -> bool:
@@ -86,6 +90,8 @@ def _queued(event: Event, data: DeliveryQueued) -> DeliveryRecord:
         session=data.session,
         artifacts=data.artifacts,
         due_at=data.until if data.route is None else event.recorded_at,
+        erased=lacking(data),
+        redacted=data.redacted,
     )
 
 
@@ -101,6 +107,8 @@ def _withheld(event: Event, data: DeliveryWithheld) -> DeliveryRecord:
         name=data.delivery,
         artifacts=data.artifacts,
         due_at=data.until,
+        erased=lacking(data),
+        redacted=data.redacted,
     )
 
 

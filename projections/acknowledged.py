@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.store.port import EventLog
+from tallystick.ledger.unreadable import UNREADABLE
 from tallystick.projections.quarantine import Quarantined
 
 NOTE = b"quarantine:"
@@ -43,7 +44,7 @@ def acknowledged(event_log: EventLog) -> list[Acknowledged]:
     """Return what somebody knows of. What is unreadable is left out: then the audit tells it again."""
     found: list[Acknowledged] = []
     for _, value in event_log.notes(NOTE):
-        with suppress(msgspec.MsgspecError):
+        with suppress(*UNREADABLE):
             found.append(_read(value))
     return found
 

@@ -11,8 +11,12 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from tallystick.ledger.limits import ATTESTED_DAYS, ATTESTED_HOURS
+from tallystick.ledger.errors import InvalidInput
+from tallystick.ledger.limits import ATTESTED_DAYS, ATTESTED_HOURS, NOTE_SIGNATURES_MAX
+from tallystick.ledger.proofs.checkpoint import parse_checkpoint
+from tallystick.ledger.proofs.note import Note, merged, parse_note
 from tallystick.ledger.store.port import EventLog
+from tallystick.ledger.unreadable import UNREADABLE
 
 NEWEST: Final = b"attested"
 """The name of the note that has the newest."""
@@ -68,7 +72,7 @@ _read = msgspec.msgpack.Decoder(Attestation).decode
 def attested(event_log: EventLog) -> Attestation | None:
     """Return the newest; None when there is none that can be read."""
     value = event_log.note(NEWEST)
-    with suppress(msgspec.MsgspecError):
+    with suppress(*UNREADABLE):
         return None if value is None else _read(value)
     return None
 
@@ -77,10 +81,39 @@ def attestations(event_log: EventLog) -> list[Attestation]:
     """Return all that are kept and that somebody saw, the oldest first. What cannot be read is left out."""
     found: dict[tuple[int, bytes], Attestation] = {}
     for _, value in event_log.notes(SLOTS):
-        with suppress(msgspec.MsgspecError):
+        with suppress(*UNREADABLE):
             each = _read(value)
             found[each.at, each.checkpoint] = each
     return sorted(found.values(), key=lambda each: each.at)
+
+
+def cosigned(event_log: EventLog, checkpoint: bytes) -> bytes:
+    """Return a checkpoint with the signatures that others gave to it, if it is the newest that they saw.
+
+    Of each key that has signed it already its own signature stays. Nobody has verified those of others. Raises
+    `InvalidInput` when it is no checkpoint.
+    """
+    shown, note = newest_cosigned(event_log), parse_note(checkpoint)
+    if shown is None or shown.text != note.text:
+        return checkpoint
+    together = merged(shown, note)
+    return checkpoint if len(together.signatures) > NOTE_SIGNATURES_MAX else together.to_bytes()
+
+
+def newest_cosigned(event_log: EventLog) -> Note | None:
+    """Return the newest checkpoint that others saw; None when there is none, or what is there is none.
+
+    Nobody has verified its signatures, or that it is of this log: whoever can write there has written it.
+    """
+    newest = attested(event_log)
+    if newest is not None and not newest.is_seen:  # whoever was asked last could not be reached
+        newest = next(reversed(attestations(event_log)), None)
+    if newest is not None:
+        with suppress(InvalidInput):
+            note = parse_note(newest.checkpoint)
+            parse_checkpoint(note.text)
+            return note
+    return None
 
 
 def notes_of(attestation: Attestation) -> Iterator[tuple[bytes, bytes]]:

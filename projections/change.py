@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from tallystick.ledger.errors import Corrupt
-from tallystick.ledger.events import OF_FLOWS, Event
+from tallystick.ledger.events import ERASURES, OF_FLOWS, Event
 from tallystick.ledger.evolve import evolve
 from tallystick.ledger.flows.evolve import evolve_flow
 from tallystick.ledger.flows.record import FlowRecord
@@ -144,7 +144,10 @@ def changes_of(
                 befores[stream] = change.before if change else record
         try:
             if record is not None and (record.__class__ is Tombstone or record.pruned_at is not None):
-                raise _goes_on_after_pruning(event)
+                if event.data.__class__ not in ERASURES:
+                    raise _goes_on_after_pruning(event)
+                if isinstance(record, Tombstone):  # which has nothing that could be erased
+                    continue
             latest[stream] = evolve(record, event)
         except Corrupt as error:
             remains = None if isinstance(record, Tombstone) else remains_of_task(event, record)
@@ -173,6 +176,8 @@ def _flows_of(events: Iterable[Event], lookup: FlowLookup, known: FlowChanges, b
         after: FlowRecord | None
         try:
             if isinstance(found, Tombstone):
+                if event.data.__class__ in ERASURES:
+                    continue
                 raise _goes_on_after_pruning(event)
             after = evolve_flow(record, event)
         except Corrupt as error:
@@ -204,7 +209,7 @@ def _is_over(broken: Broken, change: Change[TaskRecord] | Change[FlowRecord] | N
 
 
 def _goes_on_after_pruning(event: Event) -> Corrupt:
-    """Nothing follows a pruning: what comes after it would have nothing left to change."""
+    """Nothing but an erasure follows a pruning: what comes after it would have nothing left to change."""
     what = "flow" if event.is_of_flow else "task"
     return Corrupt(f"{what} {event.task_id} goes on after it was pruned", position=event.position)
 

@@ -14,6 +14,7 @@ from tallystick.ledger.store.keys import CHECKPOINT_NOTE
 from tallystick.ledger.store.nodes import StoredNodes
 from tallystick.ledger.store.port import EventLog
 
+_ASIDE = CHECKPOINT_NOTE + b"/"
 _ASIDE_BYTES = 16
 
 NO_CHECKPOINT = 'Set [integrity] key, or sign elsewhere: "tally checkpoint --help" says how.'
@@ -25,6 +26,17 @@ def kept(event_log: EventLog) -> Note | None:
     Raises `NotProved` when what is kept is no checkpoint: somebody else wrote it.
     """
     return _read(event_log, CHECKPOINT_NOTE)
+
+
+def set_aside(event_log: EventLog) -> list[Checkpoint | None]:
+    """Return what the checkpoints say that were set aside for other origins; None for each that cannot be read."""
+    found: list[Checkpoint | None] = []
+    for _, value in event_log.notes(_ASIDE):
+        try:
+            found.append(parse_checkpoint(parse_note(value).text))
+        except InvalidInput:
+            found.append(None)
+    return found
 
 
 def newest(event_log: EventLog) -> Checkpoint | None:
@@ -78,25 +90,31 @@ def in_the_way(event_log: EventLog, origin: str) -> tuple[bytes, bytes] | None:
     return None if found is None or other is None or other == origin else (_aside(other), found.to_bytes())
 
 
-def tree_of(event_log: EventLog, origin: str) -> Checkpoint:
-    """Return what is to be signed of a log as it is now.
+def head_of(event_log: EventLog, origin: str) -> Checkpoint:
+    """Return what a log says of its tree as it is now, true or not: `tree_of` holds it to what is stored."""
+    head = event_log.tree_head()
+    return Checkpoint(origin, head.size, head.root_hash)
+
+
+def tree_of(event_log: EventLog, origin: str, nodes: StoredNodes | None = None) -> Checkpoint:
+    """Return what is to be signed of a log as it is now; `nodes` of this log remember what is read.
 
     Raises `Corrupt` when its stored tree does not lead to the root that it goes on from: one of the two was changed,
     and whoever signed it would sign a tree that has no proofs. Reads some tiles.
     """
-    head = event_log.tree_head()
-    found = merkle.root(StoredNodes(event_log), head.size)
+    head = head_of(event_log, origin)
+    found = merkle.root(nodes or StoredNodes(event_log), head.size)
     if found != head.root_hash:
         raise Corrupt(
             f"what is stored of the tree does not lead to its root over {head.size} records: it leads to {found.hex()},"
             f" and the log goes on from {head.root_hash.hex()}"
         )
-    return Checkpoint(origin, head.size, head.root_hash)
+    return head
 
 
 def _aside(origin: str) -> bytes:
     """The name of the note that has the newest checkpoint of an origin while the log has another one."""
-    return CHECKPOINT_NOTE + b"/" + sha256(origin.encode()).digest()[:_ASIDE_BYTES]
+    return _ASIDE + sha256(origin.encode()).digest()[:_ASIDE_BYTES]
 
 
 def _read(event_log: EventLog, name: bytes) -> Note | None:

@@ -56,7 +56,10 @@ class Counting:
         if moved:
             cells = read_cells(txn, tables[0])
             cells.update(moved)
-            txn.put(CELLS_KEY, _packed(cells), db=tables[0])
+            if any(cells.values()):
+                txn.put(CELLS_KEY, _packed(cells), db=tables[0])
+            else:  # all that there were are pruned: who reads the log anew finds nothing to count, too
+                txn.delete(CELLS_KEY, db=tables[0])
 
     def contents(self, whole: Whole) -> Contents:
         cells = Counter(cell_of(record) for _, record in whole.tasks if record.pruned_at is None)
@@ -73,7 +76,7 @@ def moves(changes: TaskChanges) -> Counter[Cell]:
     gains: Counter[Cell] = Counter()
     for change in changes.values():
         before, after = change.before, change.after
-        if before is not None:
+        if before is not None and before.pruned_at is None:
             if (
                 before.status is after.status
                 and before.terminal_outcome == after.terminal_outcome

@@ -13,6 +13,7 @@ from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.lifecycle import FlowStatus
 from tallystick.ledger.limits import STALE_BUCKET_MS
 from tallystick.ledger.store.mapping import Database, Transaction
+from tallystick.ledger.unreadable import UNREADABLE
 from tallystick.projections.change import Changes, KnownFlow
 from tallystick.projections.codes import FLOW_CODES
 from tallystick.projections.keys import (
@@ -149,5 +150,5 @@ def known(txn: Transaction, tables: Sequence[Database], stream: bytes) -> KnownF
         return None if tombstone is None else read_tombstone(tombstone)
     try:
         return _unpack(row)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise ViewsDamaged(f"the row of a flow cannot be read: {error}") from error

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 from tallystick.ledger.errors import Pruned
 from tallystick.ledger.events import Event
-from tallystick.ledger.facts.flows import FlowPruned
-from tallystick.ledger.facts.tasks import TaskPruned
 from tallystick.ledger.flows.mirror import is_mirror
 from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.remains import last_word
 from tallystick.ledger.store.port import Deleted, Stored
 from tallystick.projections.change import Known, KnownFlow, Tombstone
 
@@ -58,9 +57,11 @@ def gone(
 def _last_word(history: Sequence[Stored]) -> Tombstone | None:
     """What a pruning itself says of what was pruned."""
     last = history[-1] if history else None
-    if not isinstance(last, Event) or not isinstance(last.data, TaskPruned | FlowPruned) or last.data.status is None:
+    word = last_word(last) if isinstance(last, Event) else None
+    if word is None:
         return None
-    return Tombstone(last.data.status.value, last.data.ended_at, last.occurred_at)
+    status, ended_at, pruned_at = word
+    return Tombstone(status.value, ended_at, pruned_at)
 
 
 def _kind(stream: bytes, history: Sequence[Stored]) -> str:

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from tallystick.ledger.store.mapping import Database, Transaction
+from tallystick.ledger.unreadable import UNREADABLE
 from tallystick.projections.change import Broken, BrokenStreams, Changes, Damage, Damages, joined
 from tallystick.projections.projection import Contents, Table, Whole
 from tallystick.projections.rows import ViewsDamaged
@@ -82,14 +83,14 @@ def read(txn: Transaction, tables: Sequence[Database]) -> Changes:
 def _damage(row: bytes) -> Damage:
     try:
         return _read_damage(row)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise ViewsDamaged(f"a row of the quarantine cannot be read: {error}") from error
 
 
 def _broken(row: bytes) -> Broken:
     try:
         return _read_broken(row)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise ViewsDamaged(f"a row of the quarantine cannot be read: {error}") from error
 
 

@@ -16,6 +16,7 @@ from tallystick.ledger.flows.mirror import mirror_of
 from tallystick.ledger.flows.record import Claim, FlowRecord
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.unreadable import UNREADABLE
 from tallystick.projections.change import Tombstone
 from tallystick.projections.codes import (
     DELIVERIES,
@@ -96,6 +97,7 @@ _RARE = (
     "lease_ms",
     "noted",
     "imported",
+    "erased",
 )
 _MOMENTS = ("last_event_at", "started_at", "ended_at", "progress_at")
 
@@ -104,8 +106,8 @@ _PLACES = {name: place for place, name in enumerate(_FIELDS)}
 _BODY = tuple(name for name in _FIELDS if name not in {"task_id", *_HEAD, *_RARE})
 _ABSENT = tuple(_FIELDS[name].default for name in _RARE)
 # Where a row may end: without any of these; with messages, its retention's end, progress, what a creation may say; all
-# that this ledger recorded.
-_CUTS = (0, 2, 3, 7, 13, _RARE.index("imported"))
+# that this ledger recorded of its work; and what it took over.
+_CUTS = (0, 2, 3, 7, 13, _RARE.index("imported"), _RARE.index("erased"))
 
 Row: type[Any] = msgspec.defstruct(
     "Row",
@@ -173,7 +175,7 @@ def read_row(stored: bytes) -> Any:
     """Return the `Row` that has these bytes: enough to filter by, at a fraction of the cost of a record."""
     try:
         return _decode_row(stored)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise ViewsDamaged(f"a row cannot be read: {error}") from error
 
 
@@ -181,7 +183,7 @@ def read_tombstone(stored: bytes) -> Tombstone:
     """Return the tombstone that `pack_tombstone` made bytes of."""
     try:
         return _decode_tombstone(stored)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise ViewsDamaged(f"a tombstone cannot be read: {error}") from error
 
 

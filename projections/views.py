@@ -21,6 +21,7 @@ from tallystick.ledger.store.environment import Environment
 from tallystick.ledger.store.folder import DATA_NAME, LOCK_NAME, life_of_the_machine
 from tallystick.ledger.store.mapping import Database, Transaction
 from tallystick.ledger.store.port import Damaged, EventLog
+from tallystick.ledger.unreadable import UNREADABLE
 from tallystick.projections import trust
 from tallystick.projections.board import Board
 from tallystick.projections.change import Changes, last_of
@@ -228,7 +229,7 @@ class Views:
             return None
         try:
             told = _read_progress(txn.get(_PROGRESS_KEY, _NO_PROGRESS, db=self._meta))
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return None
         progress = {name: told.get(name, Progress()) for name in self._tables}
         return Sight(txn, progress, {name: self.tables(name, progress[name].generation) for name in progress})

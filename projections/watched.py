@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct, field
 
 from tallystick.ledger.store.port import EventLog
+from tallystick.ledger.unreadable import UNREADABLE
 
 WATCHED_NOTE = b"watched"
 """Tells what is about all tasks. Earlier versions told in it all that they had seen."""
@@ -86,5 +87,5 @@ def watched(event_log: EventLog) -> Watched:
 def _told(value: bytes) -> _Note:
     try:
         return _read(value)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return _NO_NOTE

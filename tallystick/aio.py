@@ -23,6 +23,7 @@ from tallystick.bridge import Bridge, LoopFuture
 from tallystick.building import build
 from tallystick.config import Config
 from tallystick.creating import created, reads
+from tallystick.erasing import AsyncErasing
 from tallystick.facts import Addressee
 from tallystick.house import House
 from tallystick.ledger import intake
@@ -62,7 +63,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class AsyncLedger:
+class AsyncLedger(AsyncErasing):
     """An open ledger, for asyncio. Use it as an async context manager, on one loop."""
 
     def __init__(self, open_house: Callable[[asyncio.AbstractEventLoop], House]) -> None:
@@ -201,9 +202,9 @@ class AsyncLedger:
         self.house.outlets.on_wake(callback)
         return Known(None)
 
-    def redact(self, hook: Redact) -> Awaitable[None]:
+    def redact(self, hook: Redact, *, stored: bool = False) -> Awaitable[None]:
         """As `Ledger.redact`, at once. Need not be awaited."""
-        self.house.outlets.redact(hook)
+        self.house.outlets.redact(hook, stored=stored)
         return Known(None)
 
     def session(self, key: str) -> AsyncSession:
@@ -313,9 +314,11 @@ class AsyncLedger:
         selected = {"lookup": lookup, "since": since, "until": until, "after": after, "until_position": until_position}
         return await asyncio.to_thread(self.house.export, format, out, rows=rows, **selected)
 
-    async def import_openclaw(self, path: str | os.PathLike[str], *, dry_run: bool = False) -> "Taken":
-        """As `Ledger.import_openclaw`. Whoever gives up waiting does not stop it."""
-        return await asyncio.to_thread(self.house.import_openclaw, path, dry_run=dry_run)
+    async def import_openclaw(
+        self, path: str | os.PathLike[str], *, dry_run: bool = False, told: Callable[[int, int], None] | None = None
+    ) -> "Taken":
+        """As `Ledger.import_openclaw`; `told` is called on a thread. Whoever gives up waiting does not stop it."""
+        return await asyncio.to_thread(self.house.import_openclaw, path, dry_run=dry_run, told=told)
 
     async def backup(self, path: str | os.PathLike[str]) -> "Backup":
         """As `Ledger.backup`. Whoever gives up waiting does not stop it."""
@@ -374,6 +377,7 @@ def open_async(
     read_only: bool = False,
     actor: str | None = None,
     redact: Redact | None = None,
+    redact_stored: Redact | None = None,
     metrics: Metrics | None = None,
 ) -> AsyncLedger:
     """Return the same for asyncio, to be entered with `async with`; opening happens on another thread."""
@@ -386,6 +390,7 @@ def open_async(
             read_only=read_only,
             actor=actor,
             redact=redact,
+            redact_stored=redact_stored,
             metrics=metrics,
             loop=loop,
         )

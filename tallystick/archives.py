@@ -41,6 +41,7 @@ def delete(
         fields.moment("recorded_before", recorded_before)
     if not isinstance(log, DiskLog):
         return ()
+    deletion.forget(log)
     wanted = deletion.wanted(log.archive, before=before, recorded_before=recorded_before)
     deletion.check(log, wanted)
     return tuple(deletion.delete(log, entry, by=by, at=now, reason=text) for entry in wanted)

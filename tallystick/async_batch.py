@@ -9,12 +9,14 @@ from typing import Self, Unpack
 from tallystick.batch import WINDOW, tell
 from tallystick.bridge import Bridge, LoopFuture
 from tallystick.creating import created, reads
+from tallystick.erasing import let_go
 from tallystick.facts import Addressee
 from tallystick.house import House
 from tallystick.ledger import intake
 from tallystick.ledger.claims import may_exist
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Busy, Closed
+from tallystick.ledger.facts.tasks import TaskErased
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.intake import Creation
 from tallystick.verbs import TaskVerbs
@@ -72,6 +74,7 @@ class AsyncBatch:
         self._waiting: deque[LoopFuture] = deque()
         self._answered = 0
         self._refusals: list[tuple[int, Exception]] = []
+        self._erased: set[bytes] = set()
         self._is_over = False
 
     async def __aenter__(self) -> Self:
@@ -87,7 +90,11 @@ class AsyncBatch:
         finally:
             for future in self._waiting:
                 future.abandon()
-        tell(self._refusals, error)
+        try:
+            if self._erased:
+                await asyncio.to_thread(let_go, self._house, self._erased)
+        finally:
+            tell(self._refusals, error)
 
     def __len__(self) -> int:
         """How many commands were given."""
@@ -117,6 +124,8 @@ class AsyncBatch:
         """Send one command; waits for the oldest answer while too many are on their way."""
         if self._is_over:
             raise Closed("The batch")
+        if command.data.__class__ is TaskErased:
+            self._erased.add(actor.stream)
         while len(self._waiting) >= WINDOW:
             await self._settle_oldest()
         if len(self) % TURN == TURN - 1:

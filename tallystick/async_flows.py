@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tallystick.actors.stream import AwaitEnd
+from tallystick.async_task import LettingGo
 from tallystick.facts import Addressee
 from tallystick.flow_readings import FlowReadings
 from tallystick.flow_verbs import FlowHandle
@@ -60,6 +61,10 @@ class AsyncFlow(FlowHandle[Awaitable[FlowRecord]]):
                 await asyncio.wait_for(ended.waiting, wait_ms / MS_PER_S)
             record = await self.refresh()
         return record
+
+    def erase(self, reason: str) -> Awaitable[FlowRecord]:
+        """As `Flow.erase`."""
+        return LettingGo(self._ledger, super().erase(reason))
 
     def _actor_name(self) -> str:
         return self._ledger.house.actor
@@ -174,6 +179,10 @@ class AsyncFlows:
     ) -> FlowRecord:
         """As `Flow.settle`; it needs no revision."""
         return await (await self._meant(flow)).settle(status, reason, **said)
+
+    async def erase(self, flow: AsyncFlow | str, reason: str) -> FlowRecord:
+        """As `Flow.erase`; it needs no revision."""
+        return await (await self._meant(flow)).erase(reason)
 
     async def _written(self, flow: AsyncFlow | str, said: dict[str, Any]) -> AsyncFlow:
         """Return the handle of a flow to write to: who names it by its id says which revision of it was seen."""

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tallystick.actors.stream import AwaitEnd
 from tallystick.cascade import active_descendants, reason_below
+from tallystick.erasing import let_go
 from tallystick.facts import Addressee
 from tallystick.ledger import fields, intake
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Refused
+from tallystick.ledger.folding import Record
 from tallystick.ledger.limits import CANCEL_WAIT_MS, LEASE_MS, TIMEOUT_MS_MAX
 from tallystick.ledger.record import TaskRecord
 from tallystick.task import MS_PER_S
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from tallystick.bridge import LoopFuture
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Record)
 
 
 class AsyncTask(TaskVerbs[Awaitable[TaskRecord]]):
@@ -99,6 +102,10 @@ class AsyncTask(TaskVerbs[Awaitable[TaskRecord]]):
         """Take note of what the log says now: the work promised to be heard of again."""
         self._ledger.house.promised(record)
 
+    def erase(self, reason: str, *, expected_version: int | None = None) -> Awaitable[TaskRecord]:
+        """As `Task.erase`."""
+        return LettingGo(self._ledger, super().erase(reason, expected_version=expected_version))
+
     def _actor_name(self) -> str:
         return self._ledger.house.actor
 
@@ -141,6 +148,20 @@ class _Promise(Awaitable[TaskRecord]):
     def __await__(self) -> Generator[Any, None, TaskRecord]:
         record = yield from self._answer.__await__()
         self._task.promised(record)
+        return record
+
+
+class LettingGo(Awaitable[R]):
+    """The answer to an erasure: awaiting it also awaits that nothing beside the log has what was erased."""
+
+    __slots__ = ("_answer", "_ledger")
+
+    def __init__(self, ledger: "AsyncLedger", answer: Awaitable[R]) -> None:
+        self._ledger, self._answer = ledger, answer
+
+    def __await__(self) -> Generator[Any, None, R]:
+        record = yield from self._answer.__await__()
+        yield from asyncio.to_thread(let_go, self._ledger.house, [record.stream]).__await__()
         return record
 
 

@@ -53,7 +53,8 @@ def attestor_of(
     system: System, settings: Integrity, clock: Clock, sealed: Callable[[], bytes], *, by_hand: bool
 ) -> Attestor:
     """Return who shows the checkpoints of a ledger, to be begun with its notary."""
-    panel = Panel(system.log, settings)
+    meter = system.journal.meter
+    panel = Panel(system.log, settings) if meter is None else Panel(system.log, settings, meter.attested)
     every_ms = settings.attest
     return Attestor(
         system.log, system.keep, sealed, panel.show, clock, every_ms=every_ms, stop=panel.close, by_hand=by_hand

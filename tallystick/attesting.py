@@ -1,6 +1,9 @@
 """Attesting: a checkpoint shown to the witnesses and the timestamp authority of a configuration, over HTTP."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from tallystick.channels.answer import Answer
@@ -48,11 +51,19 @@ class _Line:
         self._wire.close()
 
 
+Told: TypeAlias = Callable[[str, str, float], None]
+"""Is told whom a checkpoint was shown to, a witness or an authority, what came of it, and after how many seconds."""
+
+
+def _nobody(_seer: str, _result: str, _seconds: float) -> None:
+    """Nobody counts."""
+
+
 class Panel:
     """Who is shown the checkpoints of one log. Used by one thread; `close` may be called by another."""
 
-    def __init__(self, event_log: EventLog, settings: Integrity) -> None:
-        self._log = event_log
+    def __init__(self, event_log: EventLog, settings: Integrity, told: Told = _nobody) -> None:
+        self._log, self._told = event_log, told
         self._witnesses = [(key, _Line(address, witness.PATH)) for key, address in witnesses_of(settings)]
         self._timestamp, self._authority = settings.timestamp, settings.authority
         self._authority_line = None if settings.timestamp is None else _Line(settings.timestamp)
@@ -97,6 +108,12 @@ class Panel:
         seen_at = witness.cosigned(note, key)
         if seen_at is not None:
             return note, Standing(standing.name, size, seen_at)
+        began = time.monotonic()
+        note, standing = self._asked(note, key, line, standing, size)
+        self._tell("witness", standing, began)
+        return note, standing
+
+    def _asked(self, note: Note, key: VerifierKey, line: _Line, standing: Standing, size: int) -> tuple[Note, Standing]:
         old = min(standing.size, size)
         try:
             for _ in range(_TURNS):
@@ -128,6 +145,12 @@ class Panel:
         standing = Standing(name) if before is None else before.standing(name)
         if token is not None:
             return token, standing
+        began = time.monotonic()
+        token, standing = self._answered(line, data, standing)
+        self._tell("authority", standing, began)
+        return token, standing
+
+    def _answered(self, line: _Line, data: bytes, standing: Standing) -> tuple[bytes | None, Standing]:
         from tallystick import timestamps
 
         try:
@@ -141,7 +164,7 @@ class Panel:
             raise
         except (Retryable, Unconfirmed, TallystickError) as error:
             return None, _failed(standing, str(error))
-        return answer.body, Standing(name, parse_checkpoint(parse_note(data).text).size, at)
+        return answer.body, Standing(standing.name, parse_checkpoint(parse_note(data).text).size, at)
 
     def _trusted(self) -> bytes | None:
         if self._authority is None:
@@ -151,6 +174,10 @@ class Panel:
         except OSError as error:
             allowed = f"a file with certificates in PEM that can be read ({error.strerror})"
             raise InvalidInput("integrity.authority", self._authority, allowed) from error
+
+    def _tell(self, seer: str, standing: Standing, began: float) -> None:
+        result = "seen" if standing.failure is None else "contradicted" if standing.is_contradicted else "failed"
+        self._told(seer, result, time.monotonic() - began)
 
     def _check_open(self) -> None:
         if self._is_closed:

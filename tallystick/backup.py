@@ -16,9 +16,12 @@ from msgspec import Struct
 from tallystick.ledger.archive import files, manifest
 from tallystick.ledger.archive.manifest import Entry
 from tallystick.ledger.errors import Corrupt, InvalidInput, NewerFormat
+from tallystick.ledger.limits import MAP_BYTES_FIRST, MAP_BYTES_MAX
 from tallystick.ledger.store import folder as stores
+from tallystick.ledger.store import layout
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.store.verify import Verification, verify
+from tallystick.ledger.unreadable import UNREADABLE
 from tallystick.projections.board import Board
 from tallystick.projections.catch_up import Progressed, catch_up, nobody
 from tallystick.projections.counts import Counting
@@ -137,7 +140,9 @@ def copy_all(ledger: Path, log: DiskLog, place: Path) -> int:
     """
     (place / LOG_FOLDER).mkdir(0o700)
     log.environment.copy(place / LOG_FOLDER)
-    segments = _copy_archive(log.archive.folder, place / LOG_FOLDER / log.archive.folder.name)
+    archive = place / LOG_FOLDER / log.archive.folder.name
+    segments = _copy_archive(log.archive.folder, archive)
+    _drop_kept(place / LOG_FOLDER, archive)
     with suppress(FileNotFoundError):
         _write(place / CONFIG_NAME, (ledger / CONFIG_NAME).read_bytes())
     return segments
@@ -181,6 +186,16 @@ def _drop_deleted(target: Path, segments: tuple[Entry, ...]) -> None:
     for entry in segments:
         if entry.is_deleted:
             (target / files.name_of(entry.first, entry.last)).unlink(missing_ok=True)
+
+
+def _drop_kept(place: Path, archive: Path) -> None:
+    """Drop what is kept in a copied log beside records that were deleted before their archive was copied."""
+    deleted = [entry.last for entry in _listed(archive) or () if entry.is_deleted]
+    if not deleted:
+        return
+    environment = layout.open_environment(place, map_bytes=MAP_BYTES_FIRST, map_bytes_max=MAP_BYTES_MAX)
+    with DiskLog(environment, place) as log:  # not as one that grows: its tree may be damaged
+        log.forget_payloads(max(deleted))
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -239,7 +254,7 @@ def _noted(backup: Path) -> _Noted:
         noted = msgspec.json.decode(path.read_bytes(), type=_Noted)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise InvalidInput("backup", str(backup), allowed) from error
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise Corrupt(f"{path} cannot be read: {error}") from error
     if noted.format > FORMAT:
         raise NewerFormat(str(path), found=noted.format, known=FORMAT)

@@ -10,12 +10,14 @@ from msgspec import Struct
 from tallystick.actors.envelope import ExcInfo, Reply
 from tallystick.actors.future import LightFuture
 from tallystick.creating import created
+from tallystick.erasing import let_go
 from tallystick.facts import Addressee
 from tallystick.house import House
 from tallystick.ledger import intake
 from tallystick.ledger.claims import may_exist
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import BatchFailed, Busy, Closed
+from tallystick.ledger.facts.tasks import TaskErased
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.intake import Creation
 from tallystick.ledger.record import TaskRecord
@@ -136,6 +138,7 @@ class Batch:
         self._house = house
         self.speaker = house.actor
         self._answers = _Answers()
+        self._erased: set[bytes] = set()
         self._is_over = False
 
     def __enter__(self) -> Self:
@@ -146,7 +149,11 @@ class Batch:
     ) -> None:
         self._is_over = True
         self._wait_until_left(0)
-        tell(self.refusals, error)
+        try:
+            if self._erased:
+                let_go(self._house, self._erased)
+        finally:
+            tell(self.refusals, error)
 
     def __len__(self) -> int:
         """How many commands were given."""
@@ -176,6 +183,8 @@ class Batch:
 
     def put(self, actor: Addressee, command: Command) -> None:
         """Send one command; waits while too many are on their way."""
+        if command.data.__class__ is TaskErased:
+            self._erased.add(actor.stream)
         self._send(actor, command, self._ticket())
 
     def _ticket(self) -> _Ticket:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tallystick.actors.courier.pacing import Pacing
+from tallystick.actors.discretion import Discretion
 from tallystick.actors.log import logger
 from tallystick.actors.metrics import Metrics
 from tallystick.actors.projector import ReadModel
-from tallystick.actors.redaction import Redact
+from tallystick.actors.redaction import Hooks, Redact
 from tallystick.actors.system import System
 from tallystick.actors.watching.orders import Settle
 from tallystick.config import Config, load
@@ -54,6 +55,7 @@ def build(
     read_only: bool = False,
     actor: str | None = None,
     redact: Redact | None = None,
+    redact_stored: Redact | None = None,
     metrics: Metrics | None = None,
     loop: "asyncio.AbstractEventLoop | None" = None,
 ) -> House:
@@ -65,6 +67,7 @@ def build(
     settings = settings_of(config, folder, channels=not read_only)
     if redact is not None:
         hook_of(redact)
+    discretion = discretion_of(settings, redact_stored)
     if metrics is not None:
         check_metrics(metrics, read_only=read_only)
     if read_only:
@@ -73,10 +76,20 @@ def build(
     if settings.integrity.key:
         from tallystick.keyring import Keyring
 
-        Keyring(settings.integrity, folder).keys()  # who opens a ledger hears at once that it could not be signed
+        Keyring(settings.integrity, folder).check()  # who opens a ledger hears at once that it could not be signed
     Readings.prepare(folder)
     lock = OwnerLock.take_over(folder, this_process(now))
-    return own(folder, settings, clock=clock, actor=speaker, lock=lock, redact=redact, metrics=metrics, loop=loop)
+    return own(
+        folder,
+        settings,
+        clock=clock,
+        actor=speaker,
+        lock=lock,
+        redact=redact,
+        discretion=discretion,
+        metrics=metrics,
+        loop=loop,
+    )
 
 
 def own(
@@ -88,6 +101,7 @@ def own(
     lock: OwnerLock,
     judges: bool = True,
     redact: Redact | None = None,
+    discretion: Discretion | None = None,
     metrics: Metrics | None = None,
     loop: "asyncio.AbstractEventLoop | None" = None,
     asked_to_yield: Callable[[], None] | None = None,
@@ -107,6 +121,7 @@ def own(
             lock=lock,
             judges=judges,
             redact=redact,
+            discretion=discretion,
             metrics=metrics,
             loop=loop,
         )
@@ -118,6 +133,11 @@ def own(
         raise
     log.info("ledger_opened", path=str(folder), head=readings.log.head())
     return house
+
+
+def discretion_of(settings: Config, redact_stored: Redact | None = None) -> Discretion:
+    """Return what happens to every fact before it is recorded. Raises `InvalidInput` for a hook that is none."""
+    return Discretion(settings.payloads.policy(), Hooks(() if redact_stored is None else (hook_of(redact_stored),)))
 
 
 def folder_of(path: object) -> Path:
@@ -158,6 +178,7 @@ def assemble(
     lock: OwnerLock | None = None,
     judges: bool = True,
     redact: Redact | None = None,
+    discretion: Discretion | None = None,
     metrics: Metrics | None = None,
     loop: "asyncio.AbstractEventLoop | None" = None,
 ) -> House:
@@ -167,8 +188,11 @@ def assemble(
     that does not judge stops processes that somebody wants stopped, and leaves everything else to one that does.
     """
     log: EventLog = readings.log
-    telling = telling_of(log, settings, redact)
+    discretion = discretion or discretion_of(settings)
+    telling = telling_of(log, settings, redact, discretion.hooks)
     system = System(log, models, clock, live_max=settings.actors.live, telling=telling)
+    if discretion.is_needed or not judges:  # to one that joined a hook may be given while it is becoming the owner
+        system.journal.discretion = discretion
     system.directory.epitaph = system.flows.epitaph = lambda stream: readings.reader.gone(id_text(stream), stream)
     if lock is not None:
         system.journal.note_first(owner_note(lock.who))
@@ -184,6 +208,7 @@ def assemble(
     house = House(
         readings, clock=clock, actor=actor, system=system, lock=lock, supervision=supervision, settings=settings
     )
+    house.outlets.discretion = discretion
     try:
         if metrics is not None:
             house.gauges = measure(metrics, readings, system, settings, clock)

@@ -1,4 +1,4 @@
-"""The checkpoints of an open ledger: made by its owner, wherever it is asked from, or beside it without writing.
+"""The checkpoints of an open ledger: made by its owner, wherever it is asked from, or beside it and not kept.
 
 Whoever asks an owner in another process rings, and waits for a note in the log that says what became of it.
 """
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from tallystick import proving
 from tallystick.actors.log import logger
 from tallystick.actors.notary import Notary, Signer
 from tallystick.actors.system import System
@@ -23,7 +22,7 @@ from tallystick.ledger.proofs.checkpoint import open_checkpoint
 from tallystick.ledger.proofs.keys import parse_vkey
 from tallystick.ledger.store.port import EventLog
 from tallystick.owner import live_owner
-from tallystick.proving import beside, no_origin
+from tallystick.proving import Prover, beside, no_origin
 from tallystick.sharing.bell import ATTEST, SEAL
 from tallystick.sharing.ownership import Ownership
 from tallystick.sharing.request import Request, answered, send
@@ -43,8 +42,8 @@ def newest(house: "House") -> bytes:
     """Return a checkpoint over the log as it is now, as a signed note; where no key is, the newest that is kept.
 
     The owner keeps it in the log. A ledger that only reads signs with the key that its configuration names, and writes
-    nothing. Raises `InvalidInput`, `NotFound` when there is neither a key nor a checkpoint, `NotProved` when the log is
-    not the one that was signed before, `StoreError`.
+    nothing to the log. Raises `InvalidInput`, `NotFound` when there is neither a key nor a checkpoint, `NotProved` when
+    the log is not the one that was signed before, or that a key signed last elsewhere, `StoreError`.
     """
     with house.owning() as owner:
         if owner is not None:
@@ -79,13 +78,20 @@ def add(house: "House", note: bytes, *trusted: str) -> bytes:
 
 
 def prove(house: "House", lookup: str | int, version: int | None) -> bytes:
-    """Return the proof that an event is in the log. Raises as `proving.prove`."""
-    return proving.prove(house.readings, lambda: newest(house), lookup, version, house.settings.integrity)
+    """Return the proof that an event is in the log. Raises as `Prover.prove`."""
+    return _prover(house).prove(lookup, version)
 
 
 def prove_from(house: "House", old: int | bytes) -> bytes:
-    """Return the proof that the log goes on from an older tree. Raises as `proving.prove_from`."""
-    return proving.prove_from(house.readings, lambda: newest(house), old, house.settings.integrity)
+    """Return the proof that the log goes on from an older tree. Raises as `Prover.prove_from`."""
+    return _prover(house).prove_from(old)
+
+
+def _prover(house: "House") -> Prover:
+    """Who proves for an open ledger, made when something is proved for the first time."""
+    if house.prover is None:
+        house.prover = Prover(house.readings, lambda: newest(house), house.settings.integrity)
+    return house.prover
 
 
 def notary_in(owner: Ownership) -> Notary:

@@ -24,6 +24,7 @@ from tallystick.ledger.ids import id_bytes
 from tallystick.ledger.limits import PROBE_LIMIT_MS
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.store.port import EventLog
+from tallystick.ledger.unreadable import UNREADABLE
 from tallystick.ledger.upkeep.deeds import DEEDS
 from tallystick.ledger.upkeep.finding import Action, Kind
 from tallystick.ledger.upkeep.plan import Step
@@ -224,7 +225,7 @@ def attend(owner: Ownership, message: bytes) -> None:
         return
     try:
         asked = _read_asked(request.said)
-    except msgspec.MsgspecError:  # another version asks: it hears that nobody answers
+    except UNREADABLE:  # another version asks: it hears that nobody answers
         return
     try:
         plan = planned(owner.readings, owner.clock(), judging=owner.judging())

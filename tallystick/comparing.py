@@ -4,17 +4,20 @@ The trees find the place by a few hashes, however long the logs are; what the tr
 bytes than those that its tree was built of, only the bytes tell, and all of them.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
+from itertools import takewhile
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from tallystick.lacks import Lack, Lacks
 from tallystick.ledger.errors import Corrupt
 from tallystick.ledger.events import Event
 from tallystick.ledger.store.codec import read_body
 from tallystick.ledger.store.nodes import StoredNodes
+from tallystick.ledger.store.payloads import by_position, whole
 from tallystick.ledger.store.port import Body, EventLog, Lost, Stored, TreeHead
 from tallystick.ledger.store.tree import EMPTY_ROOT, TILE_WIDTH, leaf_hash, node_hash
 
@@ -76,7 +79,8 @@ class Comparison(Struct, frozen=True, kw_only=True):
     """What comparing found. `common` is how many records both begin with, as far as was looked.
 
     Of a prefix `shorter` is "this" or "other", and `next` what the longer one goes on with. `unread` counts the records
-    that were compared by their hashes alone, because their archive was deleted or nobody wanted the bytes read.
+    that were compared by their hashes alone, because their archive was deleted or nobody wanted the bytes read. `lacks`
+    says what one of them has erased of what both begin with, while the other still has it: their records are the same.
     """
 
     relation: Relation
@@ -88,6 +92,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
     difference: Difference | None = None
     faults: tuple[Fault, ...] = ()
     unread: int = 0
+    lacks: tuple[Lack, ...] = ()
 
     @property
     def is_damaged(self) -> bool:
@@ -109,6 +114,7 @@ class _Comparing:
         self.logs = {"this": this, "other": other}
         self.nodes = {name: StoredNodes(log) for name, log in self.logs.items()}
         self.faults: list[Fault] = []
+        self.lacks = Lacks(self.logs, self._fault)
         self.unread = 0
 
     def run(self, *, trees_only: bool, progress: Progress | None) -> Comparison:
@@ -137,6 +143,7 @@ class _Comparing:
             difference=None if first is None else self._difference(first, proof),
             faults=tuple(self.faults),
             unread=self.unread,
+            lacks=self.lacks.found(),
         )
 
     def _side(self, name: str) -> Side:
@@ -216,6 +223,7 @@ class _Comparing:
         for first in range(1, until + 1, SLICE_RECORDS):
             last = min(first + SLICE_RECORDS - 1, until)
             these, others = (log.records(first, last) for log in self.logs.values())
+            self._beside(first, these, others)
             if these != others:
                 for position, (one, two) in enumerate(zip(these, others, strict=True), first):
                     if not isinstance(one, bytes) or not isinstance(two, bytes):
@@ -230,6 +238,15 @@ class _Comparing:
                         self._one_side(position, one, two)
             if progress is not None:
                 progress(last, until)
+
+    def _beside(self, first: int, these: Sequence[Body], others: Sequence[Body]) -> None:
+        """Compare what is kept beside the records, as far as these do not differ."""
+        count = len(these)
+        if these != others:
+            pairs = zip(these, others, strict=True)
+            count = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1] or {*map(type, pair)} != {bytes}, pairs))
+        if count:
+            self.lacks.look(first, first + count - 1, {"this": these, "other": others})
 
     def _one_side(self, position: int, this: Body, other: Body) -> None:
         """Where one cannot be read, its hash speaks for it, unless it should be there."""
@@ -254,7 +271,7 @@ class _Comparing:
 
 def _stored(log: EventLog, position: int) -> Stored:
     [body] = log.records(position, position)
-    return read_body(position, body)
+    return whole(read_body(position, body), by_position(log.payloads(position, position)).get(position))
 
 
 def _differs(this: Stored, other: Stored) -> tuple[str, ...]:

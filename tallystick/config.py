@@ -32,6 +32,7 @@ from tallystick.ledger.limits import (
     SWEEP_INTERVAL_MS,
     SWEEP_INTERVAL_MS_MIN,
 )
+from tallystick.ledger.payloads import Policy
 from tallystick.sources import TABLES, Sources, nearest
 
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -99,6 +100,29 @@ class Integrity(Struct, frozen=True, forbid_unknown_fields=True):
             msgspec.structs.force_setattr(self, "witness", checked(self))
 
 
+NOTHING, CONTENT = "nothing", "content"
+
+
+class Payloads(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is kept beside the log, where it can be erased: `aside` says "content" for all of it, else "nothing".
+
+    Content that takes more than `larger_than` bytes is kept there whatever `aside` says; None for none.
+    """
+
+    aside: str = NOTHING
+    larger_than: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.aside not in (NOTHING, CONTENT):
+            raise InvalidInput("payloads.aside", self.aside, f'"{CONTENT}" or "{NOTHING}"')
+        if self.larger_than is not None:
+            fields.whole("payloads.larger_than", self.larger_than)
+
+    def policy(self) -> Policy:
+        """Return the same as the rules take it."""
+        return Policy(everything=self.aside == CONTENT, larger_than=self.larger_than)
+
+
 ORIGIN_ALLOWED = f'the name of this log, such as "example.org/ledger/main", at most {KEY_BYTES_MAX} bytes'
 
 
@@ -122,6 +146,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     route: tuple[dict[str, Any], ...] = ()
     actors: Actors = Actors()
     integrity: Integrity = Integrity()
+    payloads: Payloads = Payloads()
     read_from: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -140,6 +165,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
             raise InvalidInput("actors", self.actors, "an Actors")
         if not isinstance(self.integrity, Integrity):
             raise InvalidInput("integrity", self.integrity, "an Integrity")
+        if not isinstance(self.payloads, Payloads):
+            raise InvalidInput("payloads", self.payloads, "a Payloads")
         if self.outbox["first"] > self.outbox["ceiling"]:
             allowed = f"at most outbox.ceiling, which is {spelled(self.outbox['ceiling'])}; or make that longer"
             raise InvalidInput("outbox.first", spelled(self.outbox["first"]), allowed)
@@ -200,6 +227,7 @@ ALLOWED_KEYS: Mapping[str, frozenset[str]] = {
     "outbox": frozenset({"first", "ceiling", "window"}),
     "actors": frozenset(Actors.__struct_fields__),
     "integrity": frozenset(Integrity.__struct_fields__),
+    "payloads": frozenset(Payloads.__struct_fields__),
 }
 
 
@@ -278,6 +306,8 @@ def _sections(sources: Sources) -> dict[str, Any]:
                 sections[section] = {key: read(f"{section}.{key}", value) for key, value in keys.items()}
             elif section == "integrity":
                 sections[section] = _integrity(sources, keys)
+            elif section == "payloads":
+                sections[section] = Payloads(**keys)
             else:
                 sections[section] = Actors(**keys)
         Config(**sections)

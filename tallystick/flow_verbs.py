@@ -108,6 +108,13 @@ class FlowVerbs(Generic[A]):
         """
         return self._write(intake.linked(task), expected_revision, occurred_at)
 
+    def erase(self, reason: str) -> A:
+        """Erase all content of a managed flow that is kept beside the log up to now, also of a flow that was pruned.
+
+        Durable on return. Its tasks keep theirs. It needs no revision. `FlowRefused` when nothing was kept there.
+        """
+        return self._send(Command(intake.erased(reason), self._actor_name()))
+
     def settle(
         self,
         status: FlowStatus | Status | str,

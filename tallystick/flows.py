@@ -7,6 +7,7 @@ from pykka import Timeout
 
 from tallystick.actors.future import LightFuture
 from tallystick.actors.stream import AwaitEnd
+from tallystick.erasing import let_go
 from tallystick.facts import Addressee
 from tallystick.flow_readings import FlowReadings
 from tallystick.flow_verbs import FlowHandle
@@ -64,6 +65,15 @@ class Flow(FlowHandle[FlowRecord]):
             with suppress(Timeout):
                 ended.get(timeout=wait_ms / MS_PER_S)
             record = self.refresh()
+        return record
+
+    def erase(self, reason: str) -> FlowRecord:
+        """Erase all content of a managed flow that is kept beside the log up to now; its tasks keep theirs.
+
+        As `Task.erase`. It needs no revision. Raises `FlowRefused` for a flow that mirrors a task, too.
+        """
+        record = super().erase(reason)
+        let_go(self._house, [record.stream])
         return record
 
     def _actor_name(self) -> str:
@@ -170,6 +180,10 @@ class Flows:
     def settle(self, flow: Flow | str, status: FlowStatus | Status | str, reason: str, **said: Any) -> FlowRecord:
         """As `Flow.settle`; it needs no revision."""
         return self._meant(flow).settle(status, reason, **said)
+
+    def erase(self, flow: Flow | str, reason: str) -> FlowRecord:
+        """As `Flow.erase`; it needs no revision."""
+        return self._meant(flow).erase(reason)
 
     def _written(self, flow: Flow | str, said: dict[str, Any]) -> Flow:
         """Return the handle of a flow to write to: who names it by its id says which revision of it was seen."""

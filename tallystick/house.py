@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from tallystick.imports.taking import Taken
     from tallystick.ledger.upkeep.finding import Code, Severity
     from tallystick.maintenance import Maintenance
+    from tallystick.proving import Prover
 
 log = logger("face")
 
@@ -95,6 +96,8 @@ class House:
         """What somebody sees who keeps the numbers of this ledger."""
         self.notary: Notary | None = None
         """Who makes checkpoints, in an owner whose ledger has an origin."""
+        self.prover: Prover | None = None
+        """Who proves what the log has, as soon as somebody asked for a proof."""
         self._door: Door | None = None
         self._facts: Facts | None = system if member is None else member
         self._opened_by = os.getpid()
@@ -341,12 +344,12 @@ class House:
         origin = self.settings.integrity.origin
         return export_for(self.readings, format, out, now=self.clock(), origin=origin, **selected)
 
-    def import_openclaw(self, path: str | os.PathLike[str], *, dry_run: bool = False) -> "Taken":
+    def import_openclaw(self, path: str | os.PathLike[str], **how: Any) -> "Taken":
         """Take over what OpenClaw has recorded. Raises `Closed`, and as `taking.take`."""
         self.readings.log.head()
         from tallystick.imports.taking import take
 
-        return take(self, Path(path), dry_run=dry_run)
+        return take(self, Path(path), **how)
 
     def backup(self, path: str | os.PathLike[str]) -> "Backup":
         """Make a backup. Raises `Closed`, and as `copyist.backup`."""

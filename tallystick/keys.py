@@ -23,6 +23,9 @@ _OF_A_LEDGER = (("log/data.mdb",), ("tile", "checkpoint"))
 _READABLE = 'the file of a signing key that can be read; "tally keys new" makes one'
 _NEW = "a file that can be made and is not there"
 
+SIGNED = ".signed"
+"""What follows the name of a key's file in that of the file which has what the key signed last."""
+
 
 def new(name: str, path: str | os.PathLike[str], *, ledger: Path | None = None) -> str:
     """Make a signing key in a file that is not there yet, for this user only; return its verifier key, one line.
@@ -32,9 +35,10 @@ def new(name: str, path: str | os.PathLike[str], *, ledger: Path | None = None) 
     is inside of a ledger: of `ledger`, for one that is not made yet.
     """
     key = SigningKey.generate(_origin(name))
-    with _guarded("file", path, _NEW):
+    with guarded("file", path, _NEW):
         place = Path(path).expanduser()
         check_outside(place, ledger=ledger)
+        _check_unsigned(place)
         file = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE)
         try:
             with os.fdopen(file, "wb") as opened:
@@ -62,7 +66,7 @@ def read(path: str | os.PathLike[str], field: str = "file", *, ledger: Path | No
     Raises `InvalidInput` when it cannot be read, is no key, may be read by others, is another user's, or inside of a
     ledger.
     """
-    with _guarded(field, path, _READABLE):
+    with guarded(field, path, _READABLE):
         place = Path(path).expanduser()
         check_outside(place, field, ledger=ledger)
         text = _text(place, field)
@@ -85,13 +89,29 @@ def _text(place: Path, field: str) -> str:
 
 
 @contextmanager
-def _guarded(field: str, path: str | os.PathLike[str], allowed: str) -> Iterator[None]:
+def guarded(field: str, path: str | os.PathLike[str], allowed: str) -> Iterator[None]:
     """Raise `InvalidInput` for whatever a path or a disk can do: nobody's home, a circle of links, a name too long."""
     try:
         yield
     except (OSError, RuntimeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise InvalidInput(field, str(path), f"{allowed} ({reason})") from error
+
+
+def record_of(path: str | os.PathLike[str]) -> Path:
+    """Return the file that has what the key in another file signed last: beside that one, wherever links lead.
+
+    Raises what a path can raise: `OSError`, `RuntimeError`, `ValueError`; see `guarded`.
+    """
+    place = Path(path).expanduser().resolve()
+    return place.with_name(f"{place.name}{SIGNED}").resolve()
+
+
+def _check_unsigned(place: Path) -> None:
+    """Raise `InvalidInput` where another key left what it signed last: the new one would be held to that."""
+    record = place.with_name(f"{place.name}{SIGNED}")
+    if os.path.lexists(record):
+        raise InvalidInput("file", str(place), f"a place where no key was before; {record} is what it signed last")
 
 
 def _origin(name: str) -> str:

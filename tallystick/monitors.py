@@ -9,7 +9,7 @@ from tallystick.ledger import fields
 from tallystick.ledger.errors import InvalidInput
 from tallystick.ledger.facts.fact import Origin
 from tallystick.ledger.lifecycle import BLOCKED, Status
-from tallystick.ledger.limits import MONITOR_NAME_CHARACTERS_MAX
+from tallystick.ledger.limits import KEY_BYTES_MAX, MONITOR_NAME_CHARACTERS_MAX
 from tallystick.ledger.routing import Monitor
 
 _RULE = ("name", "to", "when")
@@ -107,4 +107,5 @@ def _route(field: str, value: object, targets: Mapping[str, str | int | None]) -
 
 def _number(text: str) -> str | int:
     digits = text.removeprefix("-")
-    return int(text) if digits.isascii() and digits.isdecimal() and not (len(digits) > 1 and digits[0] == "0") else text
+    is_number = digits.isascii() and digits.isdecimal() and not (len(digits) > 1 and digits[0] == "0")
+    return int(text) if is_number and len(digits) <= KEY_BYTES_MAX else text  # Python reads no number of any length

@@ -18,17 +18,28 @@ def open(
     read_only: bool = False,
     actor: str | None = None,
     redact: Redact | None = None,
+    redact_stored: Redact | None = None,
     metrics: Metrics | None = None,
 ) -> Ledger:
     """Open the ledger in the folder `path`, made if it is not there, and become its live owner.
 
     `clock` returns UTC milliseconds; `actor` says who speaks in this process's events (default: user and pid).
     `redact` is as `Ledger.redact`, in force before anything is told: of tasks that were lost meanwhile, too.
+    `redact_stored` is as `Ledger.redact` with `stored=True`, in force before anything is recorded.
     `metrics` keeps the numbers of this process as the owner: `tallystick.prometheus.PrometheusMetrics()`, for example.
     With `read_only` nothing is written, made or locked, and any number of processes may have it open.
     Raises `NotOwner` when another process owns the ledger, `InvalidInput` when the path cannot be a ledger's folder,
     `NewerFormat` when a newer version wrote it, `Corrupt` when it cannot be read.
     """
     return Ledger(
-        build(path, config=config, clock=clock, read_only=read_only, actor=actor, redact=redact, metrics=metrics)
+        build(
+            path,
+            config=config,
+            clock=clock,
+            read_only=read_only,
+            actor=actor,
+            redact=redact,
+            redact_stored=redact_stored,
+            metrics=metrics,
+        )
     )

@@ -9,8 +9,9 @@ from weakref import WeakMethod
 from tallystick.actors.courier.errands import Heard, Served
 from tallystick.actors.courier.senders import Send
 from tallystick.actors.courier.waker import OnWake
+from tallystick.actors.discretion import Discretion
 from tallystick.actors.envelope import Envelope, ExcInfo, Reply
-from tallystick.actors.redaction import Redact
+from tallystick.actors.redaction import Hooks, Redact
 from tallystick.actors.system import System
 from tallystick.actors.telling import Telling, registered_names
 from tallystick.config import Config
@@ -39,11 +40,11 @@ Channel: TypeAlias = HasSend | Send
 """What sends on a channel: an object with `send`, or a function. It may block, and it may be a coroutine function."""
 
 
-def telling_of(log: EventLog, settings: Config, redact: Redact | None = None) -> Telling:
+def telling_of(log: EventLog, settings: Config, redact: Redact | None, stored: Hooks) -> Telling:
     """Return what the actors of a ledger with this configuration know of whom to tell, and what must not be told.
 
-    It knows the secrets of the channels whether or not this process sends. Raises `InvalidInput` for a hook that is
-    none.
+    It knows the secrets of the channels whether or not this process sends; `stored` are the hooks of all that is
+    stored. Raises `InvalidInput` for a hook that is none.
     """
     if settings.channel or settings.route:
         from tallystick.channels import KINDS, secrets_of
@@ -54,6 +55,7 @@ def telling_of(log: EventLog, settings: Config, redact: Redact | None = None) ->
         telling.redaction.secrets = tuple(chain.from_iterable(starmap(secrets_of, settings.channel.items())))
     else:
         telling = Telling(log)
+    telling.redaction.stored = stored
     if redact is not None:
         telling.redaction.add(hook_of(redact))
     return telling
@@ -104,6 +106,8 @@ class Outlets:
         loop: "asyncio.AbstractEventLoop | None" = None,
     ) -> None:
         self._log, self._settings, self._folder, self._system = log, settings, folder, system
+        self.discretion: Discretion | None = None
+        """What happens to all that this process records; None where it records nothing."""
         self._why_not, self._waiting, self._loop = why_not, waiting, loop
         self._closing: list[Callable[[], object]] = []
         self._is_forked = False
@@ -200,9 +204,23 @@ class Outlets:
             if listener.start():
                 self._closing.append(listener.close)
 
-    def redact(self, hook: Redact) -> None:
-        """Strip what this names from every message from now on. Raises `InvalidInput`, `NotOwner`."""
-        self._sending().directory.telling.redaction.add(hook_of(hook))
+    def redact(self, hook: Redact, *, stored: bool) -> None:
+        """Strip what this names from every message from now on, or from all that is stored.
+
+        Raises `InvalidInput`; `NotOwner` where nothing is told, or written.
+        """
+        if not fields.flag("stored", stored):
+            self._sending().directory.telling.redaction.add(hook_of(hook))
+            return
+        if self.discretion is None or self._is_forked:
+            raise self._refusal()
+        self.discretion.add(hook_of(hook))
+        if self._system is not None:
+            self._system.journal.discretion = self.discretion
+
+    def recorded(self, created: TaskCreated) -> TaskCreated:
+        """Return a creation as this process would record it: without what the hooks of all that is stored name."""
+        return created if self.discretion is None else self.discretion.without_secrets(created, None)
 
     def reach(self, session: str, route: Origin | Mapping[str, object], reply: Reply) -> None:
         """Take note of the way on which a session is reached now; answered when it is durable."""

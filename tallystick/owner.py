@@ -15,6 +15,7 @@ from tallystick.forks import leave_in_children
 from tallystick.ledger.errors import NotOwner
 from tallystick.ledger.store.folder import life_of_the_machine, not_opened
 from tallystick.ledger.store.port import EventLog
+from tallystick.ledger.unreadable import UNREADABLE
 
 LOCK_NAME = "owner.lock"
 WANTED_NAME = "owner.next"
@@ -85,7 +86,7 @@ def owners(event_log: EventLog) -> tuple[tuple[int, OwnerInfo], ...]:
     """Return who has written the log, each with the first position that is theirs. What is unreadable is left out."""
     found: list[tuple[int, OwnerInfo]] = []
     for name, value in event_log.notes(OWNER_NOTE):
-        with suppress(msgspec.MsgspecError):
+        with suppress(*UNREADABLE):
             who = msgspec.msgpack.decode(value, type=OwnerInfo)
             found.append((int.from_bytes(name.removeprefix(OWNER_NOTE)), who))
     return tuple(found)
@@ -264,5 +265,5 @@ def _is_locked(path: Path, how: int = fcntl.LOCK_SH) -> bool:
 def _read(path: Path) -> OwnerInfo | None:
     try:
         return msgspec.json.decode(path.read_bytes(), type=OwnerInfo)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *UNREADABLE):
         return None

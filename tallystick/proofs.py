@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from tallystick.ledger.errors import Corrupt, InvalidInput, NotProved
 from tallystick.ledger.events import Event
+from tallystick.ledger.payloads import put
 from tallystick.ledger.proofs.checkpoint import Checkpoint, Opened, open_checkpoint
 from tallystick.ledger.proofs.keys import VerifierKey, parse_vkey
 from tallystick.ledger.proofs.note import parse_note
@@ -17,12 +18,20 @@ from tallystick.ledger.proofs.witness import cosigned
 from tallystick.ledger.store.codec import decode
 
 
+class Seen(Struct, frozen=True, kw_only=True):
+    """Who saw a checkpoint: the key of a witness as name+id, None for a timestamp authority; and when (s)."""
+
+    name: str | None
+    at: int
+
+
 class Proved(Struct, frozen=True, kw_only=True):
     """What was proved: that the log `origin`, of `size` records with this root, has a record or goes on from a tree.
 
     `keys` are those of the trusted ones that signed the checkpoint, as name+id. Of one record: its `position`, its
     bytes and the `event` that they are, None when this version cannot read them. Else `old`: how many records the older
-    tree has, which are the first of the log.
+    tree has, which are the first of the log. Of a field that is kept beside the log the record, and so the `event`, has
+    a digest and no value. `seen` is who saw the checkpoint, of those that were asked for.
     """
 
     origin: str
@@ -33,15 +42,28 @@ class Proved(Struct, frozen=True, kw_only=True):
     record: bytes | None = None
     event: Event | None = None
     old: int | None = None
+    seen: tuple[Seen, ...] = ()
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """The fields of the event that are kept beside the log, or were until they were erased."""
+        return () if self.event is None else put(self.event.data)
 
 
-def verify_proof(data: bytes, *keys: str, record: bytes | None = None, old: bytes | None = None) -> Proved:
+def verify_proof(
+    data: bytes,
+    *keys: str,
+    record: bytes | None = None,
+    old: bytes | None = None,
+    witnesses: tuple[str, ...] = (),
+) -> Proved:
     """Verify a proof that `prove` or `prove_from` made, or any other tool for C2SP logs.
 
     `keys` are the verifier keys that are trusted, one of which MUST have signed. The record is the one that the proof
     carries, unless it is given. A proof from an older tree needs the `old` checkpoint that the caller kept, signed by
-    one of the keys, too. Raises `NotProved` when a part does not hold, `InvalidInput` for what cannot be read, and for
-    a `record` or an `old` checkpoint that the proof has no use for.
+    one of the keys, too. Each of the `witnesses`, by its verifier key, MUST have cosigned. Raises `NotProved` when a
+    part does not hold, `InvalidInput` for what cannot be read, and for a `record` or an `old` checkpoint that the proof
+    has no use for.
     """
     trusted = trusted_keys(keys)
     if is_consistency_proof(data):
@@ -49,7 +71,7 @@ def verify_proof(data: bytes, *keys: str, record: bytes | None = None, old: byte
             raise InvalidInput("old", None, "the older checkpoint that was kept, from which the proof goes on")
         if record is not None:
             raise InvalidInput("record", record, "nothing: this proof is of how the log went on, not of a record")
-        return _consistent(data, old, trusted)
+        return _consistent(data, old, trusted, witnesses)
     if old is not None:
         raise InvalidInput("old", old, "nothing: this proof is of one record, not of how the log went on")
     proof = parse_inclusion_proof(data)
@@ -64,6 +86,7 @@ def verify_proof(data: bytes, *keys: str, record: bytes | None = None, old: byte
         position=position,
         record=body,
         event=_event(position, body),
+        seen=verify_seen(proof.checkpoint, *witnesses),
     )
 
 
@@ -71,13 +94,6 @@ def verify_checkpoint(data: bytes, *keys: str) -> Proved:
     """Verify who signed a checkpoint. Raises `NotProved` when none of the keys did, `InvalidInput` when it is none."""
     opened = open_checkpoint(data, *trusted_keys(keys))
     return _proved(opened, opened.checkpoint)
-
-
-class Seen(Struct, frozen=True, kw_only=True):
-    """Who saw a checkpoint: the key of a witness as name+id, None for a timestamp authority; and when (s)."""
-
-    name: str | None
-    at: int
 
 
 def verify_seen(
@@ -112,10 +128,11 @@ def trusted_keys(keys: tuple[str, ...]) -> tuple[VerifierKey, ...]:
     return tuple(parse_vkey(key.strip()) for key in keys)
 
 
-def _consistent(data: bytes, old: bytes, trusted: tuple[VerifierKey, ...]) -> Proved:
+def _consistent(data: bytes, old: bytes, trusted: tuple[VerifierKey, ...], witnesses: tuple[str, ...]) -> Proved:
     proof = parse_consistency_proof(data)
     tree = verify_consistency(proof, old, *trusted)
-    return _proved(open_checkpoint(proof.checkpoint, *trusted), tree, old=proof.old)
+    seen = verify_seen(proof.checkpoint, *witnesses)
+    return _proved(open_checkpoint(proof.checkpoint, *trusted), tree, old=proof.old, seen=seen)
 
 
 def _proved(opened: Opened, tree: Checkpoint, **more: object) -> Proved:

@@ -264,19 +264,25 @@ class Readings:
     def verify(self, progress: "Progress | None" = None, *, checkpoint: "TreeHead | None" = None) -> "Verification":
         """Recompute the log: every record, every hash, every index.
 
-        And hold it to the checkpoint, and to the newest that it keeps, whoever signed that; the `verdicts` are in this
-        order. Where what it keeps is no checkpoint, that is a problem, too.
+        And hold it to the checkpoint, to the newest that it keeps, and to those that were set aside for other origins,
+        whoever signed these; the `verdicts` are in this order. What it keeps and is no checkpoint is a problem, too.
         """
         from tallystick.ledger.store.verify import Kind, verify
 
         checkpoints = [] if checkpoint is None else [checkpoint]
-        if self.log.note(CHECKPOINT_NOTE) is None:
-            return verify(self.log, checkpoint=checkpoints, progress=progress)
-        kept = self._checkpoint()  # before the log is looked at, which has grown when the next one is kept
-        if kept is None:
-            detail = "what the log keeps as its newest checkpoint is none: somebody else wrote it"
-            return verify(self.log, checkpoint=checkpoints, progress=progress).with_problem(Kind.CHECKPOINT, detail)
-        return verify(self.log, checkpoint=[*checkpoints, TreeHead(kept.size, kept.root_hash)], progress=progress)
+        details = []
+        if self.log.notes(CHECKPOINT_NOTE):  # read before the log, which has grown when the next one is kept
+            from tallystick.projections.checkpoint import set_aside
+
+            kept = [("the newest", self._checkpoint())] if self.log.note(CHECKPOINT_NOTE) is not None else []
+            kept += [("the newest of another origin", each) for each in set_aside(self.log)]
+            checkpoints += [TreeHead(each.size, each.root_hash) for _, each in kept if each is not None]
+            details = [which for which, each in kept if each is None]
+        found = verify(self.log, checkpoint=checkpoints, progress=progress)
+        for which in details:
+            detail = f"what the log keeps as {which} checkpoint is none: somebody else wrote it"
+            found = found.with_problem(Kind.CHECKPOINT, detail)
+        return found
 
     def status(self) -> LedgerStatus:
         """Return how the ledger is."""

@@ -21,6 +21,7 @@ from tallystick.ledger.ids import ID_BYTES
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.store.port import EventLog
+from tallystick.ledger.unreadable import UNREADABLE
 from tallystick.moments import When
 from tallystick.replaying import Misplaced, Progress, Replayed, Share, folded
 
@@ -75,7 +76,7 @@ def together(
             told = folded(log, when, until, share=Share(0, processes), progress=progress)
             for other in others:
                 _take(other, told)
-        except (Misplaced, OSError, EOFError, msgspec.DecodeError):
+        except (Misplaced, OSError, EOFError, *UNREADABLE):
             return None
     told.damaged.sort()
     return told

@@ -9,12 +9,14 @@ from msgspec import Struct
 from tallystick.ledger.errors import Corrupt
 from tallystick.ledger.events import OF_FLOWS, Event
 from tallystick.ledger.evolve import begun, grow
+from tallystick.ledger.facts.tasks import TaskErased
 from tallystick.ledger.flows.mirror import mirror_stream, mirrored
 from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.ids import id_bytes
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.reported import Reported
 from tallystick.ledger.store.codec import first_after, read_share, share_of
+from tallystick.ledger.store.payloads import fill
 from tallystick.ledger.store.port import Damaged, Deleted, EventLog, Stored
 from tallystick.moments import By, When
 from tallystick.projections.change import Changes, changes_of, merge, nothing_known
@@ -136,7 +138,7 @@ class Replay:
             try:
                 if record is None:
                     records[stream] = begun(event)
-                elif record.pruned_at is None:
+                elif record.pruned_at is None or event.data.__class__ is TaskErased:
                     grow(record, event)
                 else:
                     odd.add(stream)
@@ -178,8 +180,9 @@ class Replay:
     def _read_share(self, after: int, until: int) -> Iterator[Stored]:
         number, of = self._share.number, self._share.of
         for first in range(after + 1, until + 1, RECORDS_AT_ONCE):
-            bodies = self._log.records(first, min(first + RECORDS_AT_ONCE - 1, until))
-            for stored in read_share(first, bodies, number, of):
+            last = min(first + RECORDS_AT_ONCE - 1, until)
+            bodies = self._log.records(first, last)
+            for stored in fill(read_share(first, bodies, number, of), self._log.payloads(first, last)):
                 if not isinstance(stored, Damaged) and share_of(stored.stream, of) != number:
                     raise Misplaced
                 yield stored

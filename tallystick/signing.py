@@ -17,9 +17,10 @@ class Signing:
         """Return a checkpoint of the log as it is now: a signed note (C2SP tlog-checkpoint), to be kept elsewhere.
 
         The owner signs it with the keys of `[integrity]`, and keeps it in the log, durable on return. A ledger that
-        only reads signs without writing. Where no key is, it is the newest that was signed elsewhere. Raises
+        only reads signs without keeping it there. Where no key is, it is the newest that was signed elsewhere. Raises
         `InvalidInput` without an origin or for a key that cannot be used, `NotFound` when there is neither key nor
-        checkpoint, `NotProved` when the log is not the one that was signed before, `StoreError`.
+        checkpoint, `NotProved` when the log is not the one that was signed before, or that a key signed last elsewhere,
+        `StoreError`.
         """
         from tallystick.checkpoints import newest
 

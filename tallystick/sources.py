@@ -10,7 +10,9 @@ from typing import Any, Self
 import msgspec
 
 from tallystick.ledger.errors import InvalidInput
+from tallystick.ledger.limits import COUNT_MAX
 from tallystick.ledger.store.folder import not_opened
+from tallystick.ledger.unreadable import UNREADABLE
 
 FILE_NAME = "tallystick.toml"
 VARIABLE_PREFIX = "TALLYSTICK_"
@@ -22,6 +24,7 @@ _IN_A_FILE = (
     f"[channel.NAME] and [[route]] in {FILE_NAME} or the file of --config, and unset this variable; a secret may be in"
     f" a variable whose name does not begin with {VARIABLE_PREFIX}, which token_env names"
 )
+_DIGITS_MAX = len(str(COUNT_MAX))
 _PLACE = re.compile(r"(?:a name in )?(\w+)(?:\.([^.]+))?")
 
 
@@ -80,7 +83,7 @@ class Sources:
             said = msgspec.toml.decode(path.read_bytes(), type=dict[str, Any])
         except OSError as error:
             raise InvalidInput("config", str(path), f"a file that can be read ({error.strerror})") from error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise InvalidInput("config", str(path), f"a TOML file ({error})") from error
         for section, keys in said.items():
             if section not in TABLES:
@@ -105,7 +108,7 @@ class Sources:
                 continue
             section, _, key = name.removeprefix(VARIABLE_PREFIX).lower().partition("_")
             if section not in TABLES:
-                said = {key: int(value) if value.isdecimal() else value}
+                said = {key: int(value) if value.isdecimal() and len(value) <= _DIGITS_MAX else value}
                 self._take(section, said, "environment", f"environment variable {name}", known=frozenset(self._known))
                 self._folders.pop((section, key), None)
             elif channels:

@@ -1,7 +1,7 @@
 """The face for threads: every write waits until its event is durable."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeAlias, Unpack
 
 from tallystick.actors.caretaking.closers import Closer
@@ -11,6 +11,7 @@ from tallystick.actors.redaction import Redact
 from tallystick.actors.watching.supervision import Canceller, Probe
 from tallystick.batch import Batch
 from tallystick.creating import created
+from tallystick.erasing import Erasing
 from tallystick.flows import Flows
 from tallystick.house import House
 from tallystick.ledger import intake
@@ -49,7 +50,7 @@ Events: TypeAlias = list[Event]  # a ledger's own `list` hides the built-in one 
 Deliveries: TypeAlias = list[DeliveryRecord]
 
 
-class Ledger(Signing):
+class Ledger(Signing, Erasing):
     """An open ledger, for threads. Close it, or use it as a context manager."""
 
     def __init__(self, house: House) -> None:
@@ -129,13 +130,16 @@ class Ledger(Signing):
         """
         self._house.outlets.on_wake(callback)
 
-    def redact(self, hook: Redact) -> None:
+    def redact(self, hook: Redact, *, stored: bool = False) -> None:
         """Strip the secrets that `hook(text)` returns, to the letter, from every message before it is stored.
 
-        What is told while the ledger opens comes before: give that hook to `open`.
-        A hook must be quick: the ledger waits for it. When it raises, the message says only that its text is withheld.
+        With `stored` from the content of all that this process records from now on, too: each text is shown to it
+        alone, and `redacted` of an event names the fields that had one. Never changed: ids, keys, sessions, evidence,
+        routes, who spoke. Anybody but a reader may say that; without `stored` only a process that opened the ledger.
+        What is told or recorded while the ledger opens comes before: give that hook to `open`.
+        A hook must be quick: the ledger waits for it, on its threads. When it raises, the text is withheld, whole.
         """
-        self._house.outlets.redact(hook)
+        self._house.outlets.redact(hook, stored=stored)
 
     def session(self, key: str) -> Session:
         """Return the queue of a session: `.take(limit=20)`, then `.ack(position)`."""
@@ -248,7 +252,8 @@ class Ledger(Signing):
     def verify(self) -> Verification:
         """Recompute the whole log: every record, every hash. Names the first record that is not as it was written.
 
-        The log is held to the newest checkpoint that it keeps, too, whoever signed that.
+        The log is held to the checkpoints that it keeps, too: the newest, and those that were set aside when it got
+        another origin, whoever signed them.
         """
         return self._house.readings.verify()
 
@@ -335,14 +340,17 @@ class Ledger(Signing):
         selected = {"lookup": lookup, "since": since, "until": until}
         return self._house.export(format, out, rows=rows, after=after, until_position=until_position, **selected)
 
-    def import_openclaw(self, path: str | os.PathLike[str], *, dry_run: bool = False) -> "Taken":
+    def import_openclaw(
+        self, path: str | os.PathLike[str], *, dry_run: bool = False, told: Callable[[int, int], None] | None = None
+    ) -> "Taken":
         """Take over what OpenClaw has recorded in its state database; durable on return, and told to nobody.
 
         The database is read beside whoever writes it. A row that contradicts itself or the ledger is left out and
         listed, and the rest is imported; what was imported before adds nothing. With `dry_run` nothing is written.
+        `told` hears on the way how much is done, of how much.
         Raises `InvalidInput` for what is no such database, `NotOwner` for a ledger that only reads, `Full`.
         """
-        return self._house.import_openclaw(path, dry_run=dry_run)
+        return self._house.import_openclaw(path, dry_run=dry_run, told=told)
 
     def backup(self, path: str | os.PathLike[str]) -> "Backup":
         """Copy the whole ledger, as of one moment, to a folder that is not there yet or empty; others go on meanwhile.

@@ -9,6 +9,7 @@ from pykka import Timeout
 from tallystick.actors.future import LightFuture
 from tallystick.actors.stream import AwaitEnd
 from tallystick.cascade import active_descendants, reason_below
+from tallystick.erasing import let_go
 from tallystick.facts import Addressee
 from tallystick.house import House
 from tallystick.ledger import fields, intake
@@ -106,6 +107,17 @@ class Task(TaskVerbs[TaskRecord]):
             return self._record
         record = self._report(fact, None, None)
         self._house.promised(record)
+        return record
+
+    def erase(self, reason: str, *, expected_version: int | None = None) -> TaskRecord:
+        """Erase all content of the task that is kept beside the log up to now.
+
+        On return no database of the ledger has it any more, neither the log nor a read model. What stands in the log
+        itself stays; `Ledger.erase` says what that is, and also reaches tasks that were pruned. Raises `Refused` when
+        nothing was kept beside the log, `TimeoutError` when it is erased and a read model lags behind.
+        """
+        record = super().erase(reason, expected_version=expected_version)
+        let_go(self._house, [record.stream])
         return record
 
     def _actor_name(self) -> str:

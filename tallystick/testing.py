@@ -1,7 +1,8 @@
 """What tests of programs that embed a ledger need: a clock that moves when told, and a ledger without a disk."""
 
 from tallystick.actors.metrics import Metrics
-from tallystick.building import assemble
+from tallystick.actors.redaction import Redact
+from tallystick.building import assemble, discretion_of
 from tallystick.config import Config
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.errors import InvalidInput
@@ -31,10 +32,25 @@ class HandClock:
 
 
 def memory_ledger(
-    *, clock: Clock | None = None, config: Config | None = None, actor: str = "test", metrics: Metrics | None = None
+    *,
+    clock: Clock | None = None,
+    config: Config | None = None,
+    actor: str = "test",
+    redact: Redact | None = None,
+    redact_stored: Redact | None = None,
+    metrics: Metrics | None = None,
 ) -> Ledger:
     """Return an open ledger that keeps every promise of a real one except durability. Close it."""
     settings = config or Config()
     readings = Readings(MemoryLog(), None, rules=due_rules(settings))
-    house = assemble(readings, [], settings, clock=clock or HandClock(), actor=actor, metrics=metrics)
+    house = assemble(
+        readings,
+        [],
+        settings,
+        clock=clock or HandClock(),
+        actor=actor,
+        redact=redact,
+        discretion=discretion_of(settings, redact_stored),
+        metrics=metrics,
+    )
     return Ledger(house)

@@ -179,5 +179,13 @@ class TaskVerbs(Generic[A]):
         """End the hold."""
         return self._report(intake.released(reason), None, expected_version)
 
+    def erase(self, reason: str, *, expected_version: int | None = None) -> A:
+        """Erase all content of the task that is kept beside the log up to now, also of a task that was pruned.
+
+        Durable on return: from then on no database of the ledger has it. What stands in the log itself stays; `Refused`
+        when nothing was kept beside it. What has not been delivered is dismissed. Once erased, nothing brings it back.
+        """
+        return self._report(intake.erased(reason), None, expected_version)
+
     def _request_cancel(self, reason: str | None, occurred_at: int | None, expected_version: int | None) -> A:
         return self._report(intake.cancel_requested(reason), occurred_at, expected_version)

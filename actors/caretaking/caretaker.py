@@ -4,8 +4,6 @@ import queue
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from msgspec.structs import replace
-
 from tallystick.actors.actor import DispatchedActor
 from tallystick.actors.caretaking.cleaning import KEY, Cleaning, Closed
 from tallystick.actors.caretaking.closers import Closers
@@ -36,8 +34,8 @@ log = logger("actors")
 SLICE = 32  # runs that are judged in one turn: others have mail, too
 AGAIN_MS = 1_000  # until what could not be done is tried again
 
-Output = Callable[[TaskRecord, Sequence[str]], str]
-"""Makes one text of the final outputs of several tasks, for the message about another."""
+Output = Callable[[TaskRecord, DeliveryReleased, Sequence[str]], DeliveryReleased]
+"""Puts the final outputs of several tasks into what releases the message about another."""
 
 
 class Caretaker(DispatchedActor):
@@ -246,7 +244,7 @@ class Caretaker(DispatchedActor):
         def made() -> TaskFact:
             if not outputs or not isinstance(fact, DeliveryReleased):
                 return fact
-            return replace(fact, output=self._output(run, outputs))
+            return self._output(run, fact, outputs)
 
         self._pen.write(run.stream, fact.delivery, made)
 

@@ -7,7 +7,6 @@ from msgspec import Struct
 
 from tallystick.actors.courier.endpoint import Job
 from tallystick.actors.courier.pacing import Pacing
-from tallystick.actors.redaction import stripper
 from tallystick.actors.watching.crew import Unanswered
 from tallystick.actors.watching.supervision import in_words
 from tallystick.ledger import fields
@@ -17,6 +16,7 @@ from tallystick.ledger.facts.deliveries import DeliveryAttempted, DeliveryDelive
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.limits import MESSAGE_BYTES_MAX
 from tallystick.ledger.outbox import id_of
+from tallystick.ledger.redaction import stripper
 
 
 class Arrived(Struct, frozen=True):

@@ -14,10 +14,9 @@ from tallystick.ledger.archive.manifest import Entry, State
 from tallystick.ledger.archive.reader import Archive
 from tallystick.ledger.errors import Corrupt, Refused
 from tallystick.ledger.events import Event
-from tallystick.ledger.facts.flows import FlowPruned
-from tallystick.ledger.facts.tasks import TaskPruned
 from tallystick.ledger.folding import fold_stream
 from tallystick.ledger.ids import ID_BYTES, id_text
+from tallystick.ledger.remains import is_tombstone
 from tallystick.ledger.store.port import Stored
 from tallystick.ledger.store.tree import HASH_BYTES, TILE_BYTES, TILE_WIDTH, Tree, split
 
@@ -40,6 +39,8 @@ class Source(Protocol):
     def index(self) -> Iterator[list[tuple[bytes, bytes]]]: ...
 
     def tile(self, level: int, index: int) -> bytes: ...
+
+    def forget_payloads(self, until: int) -> None: ...
 
 
 def wanted(archive: Archive, *, before: int | None = None, recorded_before: int | None = None) -> tuple[Entry, ...]:
@@ -77,7 +78,7 @@ def check(log: Source, entries: Sequence[Entry]) -> None:
 
 def _check(log: Source, streams: Sequence[bytes]) -> None:
     for stream, stored in log.newest(streams).items():
-        if not isinstance(stored, Event) or not isinstance(stored.data, TaskPruned | FlowPruned):
+        if not isinstance(stored, Event) or not is_tombstone(stored.data):
             raise _standing(log, stream, stored)
 
 
@@ -121,7 +122,15 @@ def delete(log: Source, entry: Entry, *, by: str, at: int, reason: str) -> Entry
             entries[place] = now
             manifest.write(archive.folder, entries)
         files.remove(archive.folder / now.file)
+        forget(log)
     return now
+
+
+def forget(log: Source) -> None:
+    """Delete what is kept beside records that are deleted: also where whoever deleted them was killed before."""
+    until = log.archive.deleted()
+    if until:
+        log.forget_payloads(until)
 
 
 def _hashes(log: Source, entry: Entry) -> bytes:

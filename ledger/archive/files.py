@@ -31,8 +31,13 @@ def range_of(name: str) -> tuple[int, int] | None:
     """Return the positions that a file's name says; None if it says none."""
     stem, _, kind = name.partition(".")
     first, _, last = stem.partition("-")
-    sound = first.isdecimal() and last.isdecimal() and f".{kind}" in (SEGMENT, REMAINS)
+    sound = all(map(_is_position, (first, last))) and f".{kind}" in (SEGMENT, REMAINS)
     return (int(first), int(last)) if sound and 0 < int(first) <= int(last) else None
+
+
+def _is_position(text: str) -> bool:
+    """Whether a text is a number that Python reads, which has a bound: it may stand in a manifest that is forged."""
+    return text.isdecimal() and len(text) <= POSITION_DIGITS
 
 
 @contextmanager

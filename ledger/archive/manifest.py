@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from tallystick.ledger.archive import files
 from tallystick.ledger.errors import Corrupt, NewerFormat
+from tallystick.ledger.unreadable import UNREADABLE
 
 FORMAT = 1
 
@@ -72,7 +73,7 @@ def read(folder: Path) -> tuple[Entry, ...] | None:
         return None
     try:
         found = msgspec.json.decode(stored, type=Manifest)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise Corrupt(f"{files.MANIFEST} cannot be read: {error}") from error
     if found.format > FORMAT:
         raise NewerFormat(files.MANIFEST, found=found.format, known=FORMAT)

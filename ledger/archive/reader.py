@@ -48,6 +48,10 @@ class Archive:
         entries = self.entries()
         return entries[-1].last if entries else 0
 
+    def deleted(self) -> int:
+        """Return the last position whose record was deleted; 0 for none."""
+        return max((entry.last for entry in self.entries() if entry.is_deleted), default=0)
+
     def is_unlisted(self) -> bool:
         """Whether there are segments, and no manifest that can be read."""
         return self._current().fault is not None

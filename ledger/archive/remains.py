@@ -19,6 +19,7 @@ from tallystick.ledger.archive import files
 from tallystick.ledger.archive.manifest import Entry
 from tallystick.ledger.errors import Corrupt, NewerFormat
 from tallystick.ledger.store.tree import HASH_BYTES, TILE_BYTES
+from tallystick.ledger.unreadable import UNREADABLE
 
 MAGIC = b"tallytil"
 FORMAT = 1
@@ -80,5 +81,5 @@ def _entry(file: int) -> tuple[Entry, int]:
         raise NewerFormat("the remains of a segment", found=version, known=FORMAT)
     try:
         return msgspec.json.decode(stored[_HEAD.size : end], type=Entry), end + HASH_BYTES
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise Corrupt(f"it says nothing that can be read: {error}") from error

@@ -119,9 +119,9 @@ class Segment:
 
     def _content(self, file: int, number: int) -> bytes:
         place = self._directory(file).place(number)
-        stored = os.pread(file, place.size, place.offset)
-        if len(stored) < place.size:
+        if place.offset + place.size > os.fstat(file).st_size:  # who writes a directory can have it say any numbers
             raise Corrupt("it is cut off")
+        stored = os.pread(file, place.size, place.offset)
         if sha256(stored).digest() != place.digest:
             raise Corrupt("it has other bytes than those that were written")
         return block.unpacked(stored)

@@ -28,4 +28,12 @@ class Origin(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Fact(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, tag_field="type", rename="camel"):
-    """What every fact has in common: how it is stored."""
+    """What every fact has in common: how it is stored, and what of it is not in its record.
+
+    `aside` has the fields that are kept beside the log, and for each SHA-256(salt || MessagePack of its value): what of
+    them is read as blank was erased. `redacted` has the fields out of which a hook took something before they were
+    stored.
+    """
+
+    aside: dict[str, bytes] | None = None
+    redacted: tuple[str, ...] = ()

@@ -102,3 +102,18 @@ class FlowPruned(Fact, frozen=True, kw_only=True, tag="flow-pruned.1"):
     reason: str | None = None
     status: FlowStatus | None = None
     ended_at: int | None = None
+
+
+class FlowErased(Fact, frozen=True, kw_only=True, tag="flow-erased.1"):
+    """What was kept beside the log of all events before this one is gone: these fields of theirs, so many in all.
+
+    Nobody reports but the reason: what is erased is what there is. Of a flow that was pruned before, `status`,
+    `ended_at` and `pruned_at` say what it was and since when it is pruned, for this is its last event now.
+    """
+
+    reason: str
+    fields: tuple[str, ...] = ()
+    count: int = 0
+    status: FlowStatus | None = None
+    ended_at: int | None = None
+    pruned_at: int | None = None

@@ -216,3 +216,18 @@ class TaskLinked(Fact, frozen=True, kw_only=True, tag="task-linked.1"):
     """The task is one of this flow's from now on; it does not have a flow of its own any more."""
 
     flow: str
+
+
+class TaskErased(Fact, frozen=True, kw_only=True, tag="task-erased.1"):
+    """What was kept beside the log of all events before this one is gone: these fields of theirs, so many in all.
+
+    Nobody reports but the reason: what is erased is what there is. Of a task that was pruned before, `status`,
+    `ended_at` and `pruned_at` say what it was and since when it is pruned, for this is its last event now.
+    """
+
+    reason: str
+    fields: tuple[str, ...] = ()
+    count: int = 0
+    status: Status | None = None
+    ended_at: int | None = None
+    pruned_at: int | None = None

@@ -11,12 +11,14 @@ from msgspec.structs import replace
 
 from tallystick.ledger import noted
 from tallystick.ledger.commands import Command
+from tallystick.ledger.erasure import NOT_ASIDE
 from tallystick.ledger.errors import FlowRefused, TallystickError, WrongVersion
 from tallystick.ledger.events import FLOW_FACTS, FlowFact
 from tallystick.ledger.facts.flows import (
     FlowCancelled,
     FlowCancelRequested,
     FlowCreated,
+    FlowErased,
     FlowFailed,
     FlowFinished,
     FlowNoted,
@@ -49,6 +51,7 @@ VERBS: dict[type, str] = {
     FlowSettled: "settle",
     FlowNoted: "note",
     FlowPruned: "prune",
+    FlowErased: "erase",
 }
 """What each fact is called when it is asked for."""
 
@@ -64,6 +67,8 @@ def decide_flow(record: FlowRecord | None, command: Command, *, token: str) -> F
     data = command.data
     if record is None:
         return (data,) if isinstance(data, FlowCreated) else no_flow(token)
+    if isinstance(data, FlowErased):
+        return _erase(record, data)
     if record.pruned_at is not None:
         return pruned_flow(record)
     if isinstance(data, FlowCreated):
@@ -187,6 +192,22 @@ def _prune(record: FlowRecord, data: FlowPruned) -> FlowFacts | TallystickError:
     return (replace(data, status=record.status, ended_at=ended_at),)
 
 
+def _erase(record: FlowRecord, data: FlowErased) -> FlowFacts | TallystickError:
+    """Whatever the flow is, for its history stays. `data` says already what of it is kept beside the log."""
+    if not record.is_managed:
+        return refused(record, "erase", "not_managed", "It mirrors a task: erase that.")
+    if not data.count:
+        return NOTHING if record.erased is not None else refused(record, "erase", "not_aside", NOT_ASIDE)
+    return (erased(record, data),)
+
+
+def erased(record: FlowRecord, data: FlowErased) -> FlowErased:
+    """Return the erasure of what is known as `record`: that of a pruned flow says what it was."""
+    if record.pruned_at is None:
+        return data
+    return replace(data, status=record.status, ended_at=record.ended_at, pruned_at=record.pruned_at)
+
+
 def _cancelled(record: FlowRecord, data: FlowCancelled) -> FlowFacts | TallystickError:
     """Only what was asked for; whoever says it has seen the last of the flow's tasks end."""
     if record.cancel_requested_at is None:
@@ -207,6 +228,7 @@ _DECIDERS: dict[type, Callable[[FlowRecord, Any], FlowFacts | TallystickError]] 
     FlowSettled: _settle,
     FlowNoted: _note,
     FlowPruned: _prune,
+    FlowErased: _erase,
 }
 
 assert set(_DECIDERS) == set(VERBS) == set(FLOW_FACTS), "a fact that nobody decides"

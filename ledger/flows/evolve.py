@@ -6,12 +6,14 @@ from typing import Any, TypeAlias
 from msgspec.structs import replace
 
 from tallystick.ledger import noted
+from tallystick.ledger.erasure import OF_FLOWS, after_erasure
 from tallystick.ledger.errors import Corrupt
 from tallystick.ledger.events import FLOW_FACTS, Event
 from tallystick.ledger.facts.flows import (
     FlowCancelled,
     FlowCancelRequested,
     FlowCreated,
+    FlowErased,
     FlowFailed,
     FlowFinished,
     FlowNoted,
@@ -41,8 +43,8 @@ def evolve_flow(record: FlowRecord | None, event: Event) -> FlowRecord:
             raise Corrupt(detail, position=event.position)
         return _born(event, data)
     evolver = _EVOLVERS.get(data.__class__)
-    is_over = not record.is_active and data.__class__ is not FlowPruned
-    if evolver is None or event.version != record.revision + 1 or is_over or record.pruned_at is not None:
+    is_over = record.pruned_at is not None or (not record.is_active and data.__class__ is not FlowPruned)
+    if evolver is None or event.version != record.revision + 1 or (is_over and data.__class__ is not FlowErased):
         raise _out_of_place(record, event)
     changes = {"updated_at": event.occurred_at, **_UNNOTED, **evolver(record, event, data)}
     return replace(record, revision=event.version, position=event.position, **changes)
@@ -172,6 +174,14 @@ def _pruned(record: FlowRecord, event: Event, data: FlowPruned) -> Changes:
     return {"pruned_at": event.occurred_at}
 
 
+def _erased(record: FlowRecord, event: Event, data: FlowErased) -> Changes:
+    """Nothing of its content is left. That does not move the flow, and nothing is found of it anew."""
+    if data.pruned_at != record.pruned_at:
+        raise _out_of_place(record, event)
+    as_before = {"updated_at": record.updated_at, "noted": record.noted, "noted_at": record.noted_at}
+    return {**as_before, **after_erasure(record, event, data, OF_FLOWS)}
+
+
 def _born_twice(record: FlowRecord, event: Event, _data: FlowCreated) -> Changes:
     raise Corrupt(f"flow {record.flow_id} is created twice", position=event.position)
 
@@ -189,6 +199,7 @@ _EVOLVERS: dict[type, Callable[[FlowRecord, Event, Any], Changes]] = {
     FlowSettled: _settled,
     FlowNoted: _noted,
     FlowPruned: _pruned,
+    FlowErased: _erased,
 }
 
 assert set(_EVOLVERS) == set(FLOW_FACTS), "a fact that nobody evolves"

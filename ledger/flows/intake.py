@@ -8,6 +8,7 @@ from tallystick.ledger.errors import InvalidInput
 from tallystick.ledger.facts.flows import (
     FlowCancelRequested,
     FlowCreated,
+    FlowErased,
     FlowFailed,
     FlowFinished,
     FlowNoted,
@@ -141,10 +142,13 @@ def cancel_requested(reason: str | None = None) -> FlowCancelRequested:
 
 def settled(status: FlowStatus | Status | str, reason: str) -> FlowSettled:
     """Return the fact that an operator ended a flow; a reason is required, and cut when it is long."""
-    kept = _reason(reason)
-    if kept is None:
-        raise InvalidInput("reason", reason, "a reason that is not blank")
+    kept = fields.required_reason("reason", reason)
     return FlowSettled(status=FlowStatus(fields.settled_as("as", status).value), reason=kept)
+
+
+def erased(reason: str) -> FlowErased:
+    """Return the fact that the content of a flow is erased; a reason is required, and cut when it is long."""
+    return FlowErased(reason=fields.required_reason("reason", reason))
 
 
 def taken_note_of(codes: Iterable[str], reason: str | None = None) -> FlowNoted:

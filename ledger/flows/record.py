@@ -3,6 +3,7 @@
 import msgspec
 from msgspec import Struct
 
+from tallystick.ledger.erasure import Erased
 from tallystick.ledger.errors import NotFound, Pruned
 from tallystick.ledger.facts.fact import Evidence
 from tallystick.ledger.facts.flows import Json
@@ -26,7 +27,8 @@ class FlowRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     the newest. `state_json` and `wait_json` are JSON values, not texts.
     `followed_task_id` is the newest of the tasks that joined a mirrored flow. `noted` are the codes of findings that
     an operator took note of, since when nothing has happened to it; that moment is `noted_at`. `imported` is the row of
-    another ledger that it was taken over from.
+    another ledger that it was taken over from. `erased` says when its content was, by whom and why: nothing is left of
+    it then.
     """
 
     flow_id: str
@@ -56,6 +58,7 @@ class FlowRecord(Struct, frozen=True, omit_defaults=True, rename="camel"):
     noted_at: int | None = None
     pruned_at: int | None = None
     imported: Evidence | None = None
+    erased: Erased | None = None
 
     @property
     def stream(self) -> bytes:

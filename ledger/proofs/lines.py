@@ -3,6 +3,7 @@
 Each value has exactly one text: what is read here and written again has the same bytes.
 """
 
+import re
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from typing import Final
@@ -12,7 +13,7 @@ from tallystick.ledger.limits import PROOF_HASHES_MAX, TREE_SIZE_MAX
 from tallystick.ledger.store.tree import HASH_BYTES
 
 _DIGITS_MAX: Final = len(str(TREE_SIZE_MAX))
-_FIRST_PRINTABLE: Final = " "
+_CONTROLS: Final = re.compile(r"[\x00-\x1f]")
 
 
 def base64_text(data: bytes) -> str:
@@ -71,4 +72,4 @@ def is_plain(text: str, besides: str = "") -> bool:
         text.encode("utf-8")
     except UnicodeEncodeError:
         return False
-    return all(character >= _FIRST_PRINTABLE or character in besides for character in text)
+    return all(character in besides for character in _CONTROLS.findall(text))

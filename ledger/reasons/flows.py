@@ -8,6 +8,7 @@ from tallystick.ledger.facts.flows import (
     FlowCancelled,
     FlowCancelRequested,
     FlowCreated,
+    FlowErased,
     FlowFailed,
     FlowFinished,
     FlowNoted,
@@ -72,7 +73,7 @@ def _finished(_flow: FlowRecord | None, event: Event, data: FlowFinished) -> Sai
 
 
 def _failed(_flow: FlowRecord | None, event: Event, data: FlowFailed) -> Said:
-    return Rule.CONTROLLER, f"{event.actor} reported that the goal will not be reached: {data.error}", ()
+    return Rule.CONTROLLER, f"{event.actor} reported that the goal will not be reached{because_of(data.error)}", ()
 
 
 def _cancel_asked(_flow: FlowRecord | None, event: Event, data: FlowCancelRequested) -> Said:
@@ -85,7 +86,7 @@ def _cancelled(_flow: FlowRecord | None, _event: Event, _data: FlowCancelled) ->
 
 
 def _settled(_flow: FlowRecord | None, event: Event, data: FlowSettled) -> Said:
-    return Rule.SETTLED, f"{event.actor} ended it as {data.status.value}: {data.reason}", ()
+    return Rule.SETTLED, f"{event.actor} ended it as {data.status.value}{because_of(data.reason)}", ()
 
 
 def _noted(_flow: FlowRecord | None, event: Event, data: FlowNoted) -> Said:
@@ -94,6 +95,10 @@ def _noted(_flow: FlowRecord | None, event: Event, data: FlowNoted) -> Said:
 
 def _pruned(_flow: FlowRecord | None, event: Event, data: FlowPruned) -> Said:
     return Rule.KEPT, f"{event.actor} removed it from the lists{because_of(data.reason)}", ()
+
+
+def _erased(_flow: FlowRecord | None, event: Event, data: FlowErased) -> Said:
+    return Rule.KEPT, f"{event.actor} erased its content{because_of(data.reason)}", ()
 
 
 SAYS: dict[type, _Say] = {
@@ -109,5 +114,6 @@ SAYS: dict[type, _Say] = {
     FlowSettled: _settled,
     FlowNoted: _noted,
     FlowPruned: _pruned,
+    FlowErased: _erased,
 }
 """What each fact of a flow has to say."""

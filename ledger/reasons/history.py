@@ -11,6 +11,7 @@ from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.folding import Record
 from tallystick.ledger.lifecycle import lets_end_through
 from tallystick.ledger.outbox import is_of_end
+from tallystick.ledger.payloads import lacking
 from tallystick.ledger.reasons import flows, tasks
 from tallystick.ledger.reasons.reason import Reason, Said
 from tallystick.ledger.record import TaskRecord
@@ -77,6 +78,7 @@ def _reason(step: Step, said: Said) -> Reason:
         is_ignored=isinstance(event.data, TaskLateSignal),
         because=because,
         evidence=_data(event),
+        erased=lacking(event.data),
     )
 
 

@@ -68,8 +68,9 @@ class Reason(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="came
     """One event that led to what a task or a flow is.
 
     `before` and `after` are the statuses as people see them, where the event changed it. `is_ignored` says that it came
-    and changed nothing. `because` are the positions of earlier events that it stands on; `evidence` is what it says.
-    `token` is the task that it is about, where a flow only mirrors that.
+    and changed nothing. `because` are the positions of earlier events that it stands on; `evidence` is what it says,
+    `erased` are the fields of that which are not there any more. `token` is the task that it is about, where a flow
+    only mirrors that.
     """
 
     position: int
@@ -84,6 +85,7 @@ class Reason(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="came
     is_ignored: bool = False
     because: Positions = ()
     evidence: dict[str, Any] = {}
+    erased: tuple[str, ...] = ()
     token: str | None = None
 
 
@@ -97,5 +99,5 @@ def at(*positions: int | None) -> Positions:
 
 
 def because_of(reason: str | None) -> str:
-    """Return a reason that somebody gave as the end of a sentence; nothing if nobody did."""
-    return "" if reason is None else f": {reason}"
+    """Return a reason that somebody gave as the end of a sentence; nothing if nobody did, or it was erased."""
+    return f": {reason}" if reason else ""

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from tallystick.ledger.decide import MISSING_SINCE, RULE_DEAD, RULE_GRACE
 from tallystick.ledger.events import Event
-from tallystick.ledger.facts.fact import Evidence
+from tallystick.ledger.facts.fact import Evidence, Fact
 from tallystick.ledger.facts.resources import TaskCleanedUp
 from tallystick.ledger.facts.tasks import (
     TaskAmended,
@@ -19,6 +19,7 @@ from tallystick.ledger.facts.tasks import (
     TaskCancelRequested,
     TaskCleanupStamped,
     TaskCreated,
+    TaskErased,
     TaskFailed,
     TaskHeld,
     TaskLateSignal,
@@ -78,7 +79,8 @@ def _created(record: TaskRecord, _event: Event, data: TaskCreated, _marks: Marks
 
 
 def _amended(_record: TaskRecord, _event: Event, data: TaskAmended, _marks: Marks) -> Said:
-    filled = ", ".join(name for name in data.__struct_fields__ if getattr(data, name) is not None)
+    given = (name for name in data.__struct_fields__ if name not in Fact.__struct_fields__)
+    filled = ", ".join(name for name in given if getattr(data, name) is not None)
     return Rule.AMENDED, f"it was asked for again, and that filled in {filled}", ()
 
 
@@ -94,7 +96,7 @@ def _succeeded(record: TaskRecord, event: Event, data: TaskSucceeded, marks: Mar
 
 
 def _failed(_record: TaskRecord, event: Event, data: TaskFailed, marks: Marks) -> Said:
-    return Rule.TABLE, f"{event.actor} reported that it failed: {data.error}", at(marks.started)
+    return Rule.TABLE, f"{event.actor} reported that it failed{because_of(data.error)}", at(marks.started)
 
 
 def _timed_out(record: TaskRecord, event: Event, data: TaskTimedOut, marks: Marks) -> Said:
@@ -141,7 +143,7 @@ def _span(evidence: Evidence) -> str:
 
 
 def _settled(_record: TaskRecord, event: Event, data: TaskSettled, _marks: Marks) -> Said:
-    return Rule.SETTLED, f"{event.actor} ended it as {data.status.value}: {data.reason}", ()
+    return Rule.SETTLED, f"{event.actor} ended it as {data.status.value}{because_of(data.reason)}", ()
 
 
 def _recovered(record: TaskRecord, event: Event, data: TaskRecovered, _marks: Marks) -> Said:
@@ -206,6 +208,7 @@ SAYS: dict[type, _Say] = {
     TaskNoted: _kept("took note of what was found of it"),
     TaskCleanupStamped: _kept("settled when its retention ends"),
     TaskPruned: _kept("removed it from the lists"),
+    TaskErased: _kept("erased its content"),
     TaskCleanedUp: _cleaned,
 }
 """What each fact that is a reason has to say."""

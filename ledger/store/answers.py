@@ -3,6 +3,7 @@
 Nothing is pickled: whoever can write to the folder can say what an owner answers, and no more than that.
 """
 
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -13,6 +14,7 @@ from tallystick.ledger.errors import StoreError, TallystickError
 from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.folding import Record
 from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.unreadable import UNREADABLE
 
 Answer: TypeAlias = Record | TallystickError
 
@@ -50,7 +52,7 @@ def decode(stored: bytes) -> Answer:
     """Return the answer that these bytes are of: the same record, or an error that says and carries the same."""
     try:
         answer = _decode(stored)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         return StoreError(f"The answer of the ledger's owner cannot be read: {error}")
     if answer.record is not None:
         return answer.record
@@ -63,6 +65,22 @@ def decode(stored: bytes) -> Answer:
     refusal.args = answer.args
     refusal.__dict__.update(answer.data, **answer.records, **answer.flows)
     return refusal
+
+
+def said_of(answer: Answer) -> set[bytes]:
+    """Return the ids of the tasks and flows of which an answer has a record."""
+    values = answer.data.values() if isinstance(answer, TallystickError) else (answer,)
+    return {value.stream for value in values if isinstance(value, TaskRecord | FlowRecord)}
+
+
+def renewed(answer: Answer, newest: Mapping[bytes, Record]) -> Answer:
+    """Return an answer with these records in place of those that it has of the same tasks and flows."""
+    if not isinstance(answer, TallystickError):
+        return newest.get(answer.stream, answer)
+    for name, value in answer.data.items():
+        if isinstance(value, TaskRecord | FlowRecord) and value.stream in newest:
+            setattr(answer, name, newest[value.stream])
+    return answer
 
 
 def told(error: BaseException) -> TallystickError:

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from tallystick.ledger.claims import claims_in
-from tallystick.ledger.errors import Corrupt
+from tallystick.ledger.claims import claims_in, claims_left_in, with_texts_of
 from tallystick.ledger.events import Event
 from tallystick.ledger.ids import ID_BYTES
+from tallystick.ledger.store.codec import read_body
 from tallystick.ledger.store.findings import Findings, Kind
+from tallystick.ledger.store.payload_check import fitted, kept_at
 from tallystick.ledger.store.port import EventLog
 
 
@@ -18,25 +19,32 @@ class ClaimCheck:
         self._findings = findings
 
     def add(self, events: Sequence[Event]) -> None:
-        """Hold the creations among these events to the claims that are stored."""
+        """Hold the creations among these events to the claims that are stored, but for those that were erased."""
         first = [event for event in events if event.version == 1]  # what creates is the first event of its stream
-        owed = {claim: event for event in first for claim in claims_in(event.data)}
+        owed = {claim: event for event in first for claim in claims_left_in(event.data)}
         held = self._log.claimed_all(list(owed)) if owed else {}
         for claim, event in owed.items():
             holder = held.get(claim)
-            if holder != event.stream and (holder is None or not self._owes(holder, claim)):
+            if holder != event.stream and (holder is None or not self._owes(holder, claim, event)):
                 name = "nobody" if holder is None else holder.hex()
                 self._findings.add(event.position, Kind.CLAIM, f"the claim {claim.hex()} of this creation has {name}")
 
-    def _owes(self, stream: bytes, claim: bytes) -> bool:
-        """Whether a stream was created with a claim: then a later creation took it over, as it may."""
-        if len(stream) != ID_BYTES:
-            return False
-        try:
-            created = [record.data for record in self._log.stream(stream) if isinstance(record, Event)][:1]
-        except Corrupt:  # its index has what is no position
-            return False
-        return any(claim in claims_in(data) for data in created)
+    def _owes(self, stream: bytes, claim: bytes, event: Event) -> bool:
+        """Whether a stream was created with a claim of an event: then a later creation took it over, as it may.
+
+        When its texts were erased, they may have been those of the event.
+        """
+        created = self._first(stream) if len(stream) == ID_BYTES else None
+        return created is not None and claim in claims_in(with_texts_of(created.data, event.data))
+
+    def _first(self, stream: bytes) -> Event | None:
+        """The event that a stream begins with, with what of it is kept as it was put there."""
+        for position in self._log.positions([stream]).get(stream, ())[:1]:
+            [body] = self._log.records(position, position)
+            stored = read_body(position, body)
+            if isinstance(stored, Event):
+                return fitted(stored, kept_at(self._log, position))
+        return None
 
     def strangers(self) -> None:
         """Name the claims of streams that are not there."""

@@ -207,6 +207,14 @@ def read_body(position: int, body: Body, lifts: Lifts = LIFTS) -> Stored:
     return Damaged(position, MISSING) if body is None else body.stored(position)
 
 
+def read_of_stream(stream: bytes, position: int, body: Body) -> Stored:
+    """Return the record that the index says is the stream's."""
+    record = read_body(position, body)
+    if isinstance(record, Event) and record.stream != stream:
+        return Damaged(position, f"the record says that it belongs to {record.task_id}")
+    return record
+
+
 def check_lifts(lifts: Lifts) -> None:
     """Raise `ValueError` unless every lift ends at a name that is known, and none replaces a known one."""
     for start in lifts:

@@ -13,14 +13,28 @@ from typing import TYPE_CHECKING, Self
 from msgspec.structs import replace
 
 from tallystick.ledger.errors import Corrupt
-from tallystick.ledger.events import Event
+from tallystick.ledger.events import ERASURES, Event
 from tallystick.ledger.limits import MAP_BYTES_FIRST, MAP_BYTES_MAX
+from tallystick.ledger.payloads import Payloads, stripped
 from tallystick.ledger.store import keys, layout
-from tallystick.ledger.store.batch import Batch, prepare
-from tallystick.ledger.store.codec import read_body, read_records
+from tallystick.ledger.store.batch import Batch, Items, prepare
+from tallystick.ledger.store.codec import read_of_stream, read_records
 from tallystick.ledger.store.environment import Environment
-from tallystick.ledger.store.mapping import Database, Transaction
-from tallystick.ledger.store.port import NO_CLAIMS, NO_NOTES, Body, Damaged, Outline, Stats, Stored, TreeHead
+from tallystick.ledger.store.mapping import Transaction
+from tallystick.ledger.store.outline import outlined
+from tallystick.ledger.store.payloads import StoredPayloads, by_position, fill, has_more, read_all, whole
+from tallystick.ledger.store.port import (
+    NO_CLAIMS,
+    NO_NOTES,
+    NO_PAYLOADS,
+    Body,
+    Outline,
+    Row,
+    Stats,
+    Stored,
+    TreeHead,
+)
+from tallystick.ledger.store.stored_claims import StoredClaims
 from tallystick.ledger.store.stored_index import StoredIndex
 from tallystick.ledger.store.stored_tree import StoredEnd, StoredTree
 from tallystick.ledger.store.tree import TILE_WIDTH, Tree
@@ -29,7 +43,6 @@ if TYPE_CHECKING:  # loaded when something has been archived: most commands need
     from tallystick.ledger.archive.reader import Archive
 
 SLICE_RECORDS = 1_024  # read in one transaction: what it pins is short, what it costs is shared
-BEYOND_MAX = 16  # records behind the head that are named
 
 
 class DiskLog:
@@ -46,11 +59,12 @@ class DiskLog:
         databases = environment.databases
         self._events = databases[keys.EVENTS]
         self._streams = databases[keys.STREAMS]
-        self._claims = databases[keys.CLAIMS]
+        self._claims = StoredClaims(databases[keys.CLAIMS])
         self._tiles = databases[keys.TILES]
         self._meta = databases[keys.META]
         self._stored = StoredTree(self._tiles, self._meta)
         self._index = StoredIndex(self._streams)
+        self._payloads = StoredPayloads(databases.get(keys.PAYLOADS))
         self._end = StoredEnd(self._events, self._tiles, self._meta, self._stored)
         # The tree as it is on disk; None while only the disk knows. A handle for reading never has it.
         self._tree: Tree | None = None
@@ -79,6 +93,7 @@ class DiskLog:
             if not readonly:
                 environment.recover()
                 log._growing_tree()
+                log._forget_deleted()
         except BaseException:
             log.close()
             raise
@@ -114,20 +129,24 @@ class DiskLog:
         events: Sequence[Event],
         claims: Mapping[bytes, bytes] = NO_CLAIMS,
         notes: Mapping[bytes, bytes] = NO_NOTES,
+        payloads: Mapping[int, Payloads] = NO_PAYLOADS,
     ) -> None:
-        self._append(events, None, claims, notes)
+        if payloads:
+            events = list(map(stripped, events))
+        self._append(events, None, claims, notes, payloads)
 
-    def restore(self, bodies: Sequence[bytes], claims_of: Callable[[Sequence[Event]], Mapping[bytes, bytes]]) -> None:
+    def restore(
+        self,
+        bodies: Sequence[bytes],
+        claims_of: Callable[[Sequence[Event]], Mapping[bytes, bytes]],
+        payloads: Mapping[int, Payloads] = NO_PAYLOADS,
+    ) -> None:
         """Append records of another log as they are, to the byte: in one transaction, durable on return.
 
-        Raises as `append`, and `Corrupt` for bytes that are no event, or one of another position.
+        Raises as `append`, and `Corrupt` for bytes that are no event of their position, or payloads of others.
         """
-        events: list[Event] = []
-        for record in read_records(self.head() + 1, bodies):
-            if not isinstance(record, Event):
-                raise Corrupt(record.detail, position=record.position)
-            events.append(record)
-        self._append(events, list(bodies), claims_of(events), NO_NOTES)
+        events = read_all(self.head() + 1, bodies, payloads)
+        self._append(events, list(bodies), claims_of(events), NO_NOTES, payloads)
 
     def _append(
         self,
@@ -135,16 +154,28 @@ class DiskLog:
         bodies: list[bytes] | None,
         claims: Mapping[bytes, bytes],
         notes: Mapping[bytes, bytes],
+        payloads: Mapping[int, Payloads],
     ) -> None:
         tree, self._tree = self._growing_tree(), None  # should anything fail, only the disk knows what is there
         batch = prepare(tree, events, bodies)
         if notes:
             batch.meta.extend((keys.note_key(name), value) for name, value in notes.items())
+
+        def write(txn: Transaction) -> None:
+            self._write(txn, events, batch, claims)
+            if payloads:
+                self._payloads.add(txn, payloads)
+            if payloads or (bodies is not None and any(map(has_more, events))):
+                layout.raise_format(txn, self._meta, layout.FORMAT)
+            if not self._payloads.is_empty(txn):
+                for event in (event for event in events if event.data.__class__ in ERASURES):
+                    positions = self._index.positions(txn, [event.stream])[event.stream]
+                    self._payloads.erase(txn, (each for each in positions if each < event.position))
+
         if events or claims or notes:
-            self.environment.write_batch(lambda txn: self._write(txn, events, batch, claims))
+            self.environment.write_batch(write)
             self._commits += 1
-        self._tree = batch.tree
-        self._appended += len(batch.bodies)
+        self._tree, self._appended = batch.tree, self._appended + len(batch.bodies)
         self._record_bytes += sum(map(len, batch.bodies))
 
     def _write(self, txn: Transaction, events: Sequence[Event], batch: Batch, claims: Mapping[bytes, bytes]) -> None:
@@ -155,7 +186,7 @@ class DiskLog:
             if batch.index is None or not self._index.add(txn, batch.index):
                 self._index.refuse(txn, events)
         if claims:
-            txn.cursor(self._claims).putmulti(claims.items())
+            self._claims.add(txn, claims)
         if batch.tiles:
             txn.cursor(self._tiles).putmulti(batch.tiles)
         txn.cursor(self._meta).putmulti(batch.meta)
@@ -176,7 +207,7 @@ class DiskLog:
 
     @property
     def archive(self) -> "Archive":
-        """The archive, for whoever reads what has left the log."""
+        """The archive, for who reads what has left the log."""
         if self._archive is None:
             from tallystick.ledger.archive.reader import FOLDER, Archive  # noqa: PLC0415 - see above
 
@@ -202,9 +233,20 @@ class DiskLog:
                 txn.delete(keys.event_key(position), db=self._events)
             self._stored.drop_leaves(txn, archived // TILE_WIDTH, until // TILE_WIDTH - 1)
             txn.put(keys.ARCHIVED, keys.event_key(max(archived, until)), db=self._meta)
-            txn.put(keys.FORMAT, keys.format_value(layout.FORMAT), db=self._meta)
+            layout.raise_format(txn, self._meta, layout.FORMAT_ARCHIVED)
 
         self.environment.write_batch(work)
+
+    def _forget_deleted(self) -> None:
+        """Delete what is kept of records that are deleted: whoever was to do it may have been killed before."""
+        with self.environment.read() as txn:
+            may_have = not self._payloads.is_empty(txn) and self._end.archived(txn)
+        if may_have and (until := self.archive.deleted()):
+            self.forget_payloads(until)
+
+    def forget_payloads(self, until: int) -> None:
+        """Delete what is kept beside the records up to a position: for whoever deletes these. Durable on return."""
+        self.environment.write_batch(lambda txn: self._payloads.erase_until(txn, until))
 
     # Reading.
 
@@ -221,75 +263,76 @@ class DiskLog:
         return TreeHead(edge.size, edge.root())
 
     def read(self, after: int = 0, until: int | None = None) -> Iterator[Stored]:
-        for first, bodies in self._slices(after, until):
-            yield from read_records(first, bodies)
+        for first, bodies, rows in self._slices(after, until):
+            yield from fill(read_records(first, bodies), rows)
 
     def bodies(self, after: int = 0, until: int | None = None) -> Iterator[tuple[int, bytes]]:
-        for first, bodies in self._slices(after, until):
+        for first, bodies, _ in self._slices(after, until):
             for position, body in enumerate(bodies, first):
                 if isinstance(body, bytes):
                     yield position, body
 
-    def _slices(self, after: int, until: int | None) -> Iterator[tuple[int, list[Body]]]:
+    def _slices(self, after: int, until: int | None) -> Iterator[tuple[int, list[Body], list[Row]]]:
         head = self.head()
         end = head if until is None else min(until, head)
         first = after + 1
         while first <= end:  # whole slices behind the first one: then no block of the archive is unpacked twice
             last = min(first + SLICE_RECORDS - 1 - (first - 1) % SLICE_RECORDS, end)
-            yield first, self.records(first, last)
+            yield first, *self._between(first, last)
             first = last + 1
 
     def records(self, first: int, last: int) -> list[Body]:
+        return self._between(first, last)[0]
+
+    def _between(self, first: int, last: int) -> tuple[list[Body], list[Row]]:
+        """What is stored from one position to another, and what is kept beside it, as of one moment."""
+        payloads = self._kept()
         with self.environment.read() as txn:
+            rows = payloads.between(txn, first, last)
             cursor = txn.cursor(self._events)
             if cursor.set_key(keys.event_key(first)):
                 bodies: list[Body] = list(islice(cursor.iternext(keys=False), last - first + 1))
                 if cursor.key() == keys.event_key(last):  # as many records as positions: there is no gap
-                    return bodies
+                    return bodies, rows
             archived = self._end.archived(txn)
             here = range(max(first, archived + 1), last + 1)
             found = dict(cursor.getmulti(list(map(keys.event_key, here))))
         there = self.archive.records(first, min(last, archived)) if first <= archived else []
-        return [*there, *(found.get(keys.event_key(position)) for position in here)]
+        return [*there, *(found.get(keys.event_key(position)) for position in here)], rows
 
     def stream(self, stream: bytes, after_version: int = 0) -> list[Stored]:
-        with self.environment.read() as txn:
-            index = txn.cursor(self._streams).getmulti([stream], dupdata=True)[after_version:]
-        found = self._found(index)
-        return [_of_stream(stream, keys.position_of(place), found.get(place)) for _, place in index]
+        found = self._found(lambda txn: txn.cursor(self._streams).getmulti([stream], dupdata=True)[after_version:])
+        return [stored for _, stored in found]
 
-    def _found(self, index: Sequence[tuple[bytes, bytes]]) -> Mapping[bytes, Body]:
-        """The records at the places that rows of the index name, by place. The archive is read outside of snapshots."""
+    def _found(self, indexed: Callable[[Transaction], Items]) -> Iterator[tuple[bytes, Stored]]:
+        """Yield what is stored at the places that the index names, each with its stream, all as of one moment."""
+        payloads = self._kept()
         with self.environment.read() as txn:
-            found: dict[bytes, Body] = dict(txn.cursor(self._events).getmulti([place for _, place in index]))
+            index = indexed(txn)
+            places = [place for _, place in index]
+            found: dict[bytes, Body] = dict(txn.cursor(self._events).getmulti(places))
+            kept = by_position(payloads.at(txn, places))
             archived = keys.event_key(self._end.archived(txn)) if len(found) < len(index) else b""
-        missing = [place for _, place in index if place <= archived and place not in found]
-        if missing:
-            there = self.archive.at([keys.position_of(place) for place in missing])
-            found.update((place, there[keys.position_of(place)]) for place in missing)
-        return found
+        missing = [keys.position_of(place) for place in places if place <= archived and place not in found]
+        if missing:  # the archive is read outside of snapshots
+            found.update((keys.event_key(position), body) for position, body in self.archive.at(missing).items())
+        for stream, place in index:
+            position = keys.position_of(place)
+            yield stream, whole(read_of_stream(stream, position, found.get(place)), kept.get(position))
 
     def histories(self, streams: Sequence[bytes]) -> dict[bytes, list[Stored]]:
-        with self.environment.read() as txn:
-            index = txn.cursor(self._streams).getmulti(streams, dupdata=True)
-        found = self._found(index)
         histories: dict[bytes, list[Stored]] = {}
-        for stream, place in index:
-            stored = _of_stream(stream, keys.position_of(place), found.get(place))
+        for stream, stored in self._found(lambda txn: txn.cursor(self._streams).getmulti(streams, dupdata=True)):
             histories.setdefault(stream, []).append(stored)
         return histories
 
     def newest(self, streams: Sequence[bytes]) -> dict[bytes, Stored]:
         """Return the newest event of each of these streams; those that have none are left out."""
-        with self.environment.read() as txn:
-            cursor = txn.cursor(self._streams)
-            index = [(stream, cursor.value()) for stream in streams if cursor.set_key(stream) and cursor.last_dup()]
-        found = self._found(index)
-        return {stream: _of_stream(stream, keys.position_of(place), found.get(place)) for stream, place in index}
+        return dict(self._found(lambda txn: self._index.newest(txn, streams)))
 
     def claimed(self, claim: bytes) -> bytes | None:
         with self.environment.read() as txn:
-            return txn.get(claim, db=self._claims)
+            return self._claims.of(txn, [claim]).get(claim)
 
     def note(self, name: bytes) -> bytes | None:
         with self.environment.read() as txn:
@@ -307,32 +350,23 @@ class DiskLog:
 
     def outline(self) -> Outline:
         with self.environment.read() as txn:
-            size, end = self._end.said(txn), self._end.size(txn)
-            try:
-                edge = self._stored.edge(txn)
-            except Corrupt:
-                edge = None
-            cursor = txn.cursor(self._events)
-            more = cursor.set_range(keys.event_key(size + 1))
-            behind = islice(cursor.iternext(values=False), BEYOND_MAX) if more else ()
-            archived = self._end.archived(txn)
-            outline = Outline(
-                size=size,
-                end=end,
-                last=self._end.last(txn),
-                edge=edge,
-                partials=tuple(self._stored.partials(txn, end)),
-                records=txn.stat(self._events)["entries"] + archived,
-                index_rows=txn.stat(self._streams)["entries"],
-                beyond=tuple(keys.position_of(key) for key in behind if len(key) == keys.POSITION_BYTES),
-                archived=archived,
-                tiles=txn.stat(self._tiles)["entries"],
-            )
+            outline = outlined(txn, self.environment.databases, self._stored, self._end)
             said = self._end.said_archived(txn)
         faults = list(self.archive.faults())  # which takes longer than a snapshot should
-        if said != archived:
+        if said != outline.archived:
             faults.append((0, f"the log says that {said} records are in it, more than there can be"))
         return replace(outline, faults=tuple(faults))
+
+    def payloads(self, first: int, last: int) -> list[Row]:
+        payloads = self._kept()
+        with self.environment.read() as txn:
+            return payloads.between(txn, first, last)
+
+    def _kept(self) -> StoredPayloads:
+        """The payloads, also of a log that had none when it was opened."""
+        if not self._payloads.is_known:
+            self._payloads = StoredPayloads(self.environment.find(keys.PAYLOADS))
+        return self._payloads
 
     def tile(self, level: int, index: int) -> bytes:
         with self.environment.read() as txn:
@@ -344,7 +378,7 @@ class DiskLog:
         return self.archive.tile(index)
 
     def index(self) -> Iterator[list[tuple[bytes, bytes]]]:
-        return self._rows(self._streams, are_sets=True)
+        return self.environment.rows(self._streams, are_sets=True)
 
     def positions(self, streams: Sequence[bytes]) -> Mapping[bytes, Sequence[int]]:
         with self.environment.read() as txn:
@@ -355,36 +389,12 @@ class DiskLog:
             return self._index.positions_behind(txn, stream, position, count)
 
     def claims(self) -> Iterator[list[tuple[bytes, bytes]]]:
-        return self._rows(self._claims, are_sets=False)
-
-    def _rows(self, database: Database, *, are_sets: bool) -> Iterator[list[tuple[bytes, bytes]]]:
-        """The rows of a database in slices, each of which goes on behind the last row of the one before."""
-        rows: list[tuple[bytes, bytes]] = []
-        while True:
-            with self.environment.read() as txn:
-                cursor = txn.cursor(database)
-                if rows:
-                    last, value = rows[-1]
-                    found = cursor.set_key_dup(last, value) if are_sets else cursor.set_key(last)
-                    if not found or not cursor.next():
-                        return
-                rows = list(islice(cursor.iternext(), SLICE_RECORDS))
-            if not rows:
-                return
-            yield rows
+        return self.environment.rows(self.environment.databases[keys.CLAIMS], are_sets=False)
 
     def claimed_all(self, claims: Sequence[bytes]) -> Mapping[bytes, bytes]:
         with self.environment.read() as txn:
-            return dict(txn.cursor(self._claims).getmulti(claims))
+            return self._claims.of(txn, claims)
 
     def known_streams(self, streams: Sequence[bytes]) -> set[bytes]:
         with self.environment.read() as txn:
             return set(txn.cursor(self._streams).getmulti(streams, values=False))
-
-
-def _of_stream(stream: bytes, position: int, body: Body) -> Stored:
-    """The record that the index says is the stream's."""
-    record = read_body(position, body)
-    if isinstance(record, Event) and record.stream != stream:
-        return Damaged(position, f"the record says that it belongs to {record.task_id}")
-    return record

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from tallystick.ledger.errors import Closed, StoreError
+from tallystick.ledger.errors import Closed, InvalidInput, StoreError
 from tallystick.ledger.limits import MAP_BYTES_MAX, READERS_MAX
 from tallystick.ledger.store import folder
 from tallystick.ledger.store.mapping import Database, Info, Mapping, Reading, Transaction
@@ -104,6 +104,29 @@ class Environment:
     def databases(self) -> dict[bytes, Database]:
         """The open databases, by name; they stay valid while the map grows."""
         return self._live().databases
+
+    def find(self, name: bytes) -> Database | None:
+        """Return a database that was not opened with the environment; None if there is none of this name."""
+        mapping = self._live()
+        with _REGISTRY.lock, suppress(InvalidInput):
+            mapping.open_databases([name], create=False)
+        return mapping.databases.get(name)
+
+    def rows(self, database: Database, *, are_sets: bool) -> Iterator[list[tuple[bytes, bytes]]]:
+        """Yield the rows of a database in slices, each of which goes on behind the last row of the one before."""
+        rows: list[tuple[bytes, bytes]] = []
+        while True:
+            with self.read() as txn:
+                cursor = txn.cursor(database)
+                if rows:
+                    last, value = rows[-1]
+                    found = cursor.set_key_dup(last, value) if are_sets else cursor.set_key(last)
+                    if not found or not cursor.next():
+                        return
+                rows = list(islice(cursor.iternext(), COPIED_ROWS))
+            if not rows:
+                return
+            yield rows
 
     def read(self) -> Reading:
         """Return a context that is a read transaction: a snapshot of the last commit.

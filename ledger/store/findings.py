@@ -23,6 +23,7 @@ class Kind(StrEnum):
     TREE = "tree"  # the edge of the tree is not that of the stored hashes
     INDEX = "index"  # the index of the streams does not say what the record says
     CLAIM = "claim"  # the claims do not say what the record says
+    PAYLOAD = "payload"  # what is kept beside the log is not what the record names, or what was erased is still there
     ARCHIVE = "archive"  # a file of the archive is missing, or not as it was written
     CHECKPOINT = "checkpoint"  # what is kept as the newest checkpoint is none
 

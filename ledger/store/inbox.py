@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Busy, Corrupt, Full, NewerFormat, StoreError
+from tallystick.ledger.folding import Record
 from tallystick.ledger.ids import ID_BYTES
 from tallystick.ledger.limits import (
     INBOX_ANSWER_MS_MAX,
@@ -38,6 +39,7 @@ from tallystick.ledger.store.folder import life_of_the_machine, make_folder, not
 from tallystick.ledger.store.keys import event_key as sequence_key
 from tallystick.ledger.store.keys import position_of as sequence_of
 from tallystick.ledger.store.mapping import Transaction
+from tallystick.ledger.unreadable import UNREADABLE
 
 INBOX_FOLDER = "inbox"
 CLIENT_BYTES = 16
@@ -195,7 +197,7 @@ class CommandInbox:
             for sequence in sequences:
                 row = txn.get(sequence_key(sequence), db=self._answers)
                 if row is not None:
-                    found[sequence] = answers.decode(_answer_row(row).answer)
+                    found[sequence] = _answer(row)
                 elif txn.get(sequence_key(sequence), db=self._commands) is None:
                     found[sequence] = None
         return found
@@ -239,9 +241,9 @@ class CommandInbox:
         with self.environment.read() as txn:
             count = txn.stat(self._answers)["entries"]
             cursor = txn.cursor(self._answers)
-            oldest = _answer_row(cursor.value()).at_ms if cursor.first() else now
+            oldest = _given_at(cursor.value()) if cursor.first() else now
         if oldest < now - INBOX_ANSWER_MS_MAX:
-            self._drop(lambda row: _answer_row(row).at_ms < now - INBOX_ANSWER_MS_MAX)
+            self._drop(lambda row: _given_at(row) < now - INBOX_ANSWER_MS_MAX)
         elif count + more > INBOX_ANSWERS_MAX:
             self._drop(lambda _row: True)
 
@@ -258,6 +260,23 @@ class CommandInbox:
 
         self.environment.write_batch(write)
 
+    def renew(self, newest: Mapping[bytes, Record]) -> None:
+        """Say of these tasks and flows what is known of them now in all answers that nobody has heard yet.
+
+        What the answers said of them before is erased.
+        """
+
+        def write(txn: Transaction) -> None:
+            cursor = txn.cursor(self._answers)
+            for key, stored in list(cursor.iternext()) if cursor.first() else ():
+                row = _answer_row(stored)
+                answer = answers.decode(row.answer)
+                if not answers.said_of(answer).isdisjoint(newest):
+                    now = answers.encode(answers.renewed(answer, newest))
+                    txn.put(key, _encode((row.client, row.at_ms, now)), db=self._answers)
+
+        self.environment.write_batch(write)
+
     def counts(self) -> tuple[int, int]:
         """Return how many commands wait, and how many answers nobody has heard yet."""
         with self.environment.read() as txn:
@@ -267,14 +286,29 @@ class CommandInbox:
 def _letter(sequence: int, stored: bytes) -> Letter:
     try:
         row = _row(stored)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return Letter(sequence, b"", b"", None)
     try:
         is_known = row.kind == COMMAND and len(row.stream) == ID_BYTES
         command = _command(row.command) if is_known else None
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         command = None
     return Letter(sequence, row.client, row.stream, command)
+
+
+def _answer(stored: bytes) -> Answer:
+    try:
+        return answers.decode(_answer_row(stored).answer)
+    except UNREADABLE as error:
+        return StoreError(f"The answer of the ledger's owner cannot be read: {error}")
+
+
+def _given_at(stored: bytes) -> int:
+    """When an answer was given; long ago for one that cannot be read, so that it goes first."""
+    try:
+        return _answer_row(stored).at_ms
+    except UNREADABLE:
+        return -INBOX_ANSWER_MS_MAX
 
 
 def _environment(path: Path, *, readonly: bool = False) -> Environment:
@@ -310,7 +344,7 @@ def _make(path: Path, life: str) -> None:
 
 def _move_aside(path: Path) -> None:
     """Keep what cannot be used under another name, until there is another such."""
-    aside = path.with_name(f"{path.name}.before")
+    aside = _aside(path)
     remove_folder(aside)
     try:
         path.rename(aside)
@@ -318,6 +352,34 @@ def _move_aside(path: Path) -> None:
         pass
     except OSError as error:
         raise not_opened(path, error.errno or 0, str(error)) from error
+
+
+def forget(ledger: Path, newest: Mapping[bytes, Record], *, life: str | None = None) -> None:
+    """See to it that no inbox of a ledger says more of these tasks and flows than these records: for who erases them.
+
+    What belongs to another life of the machine, or was moved aside, is removed: nobody uses it any more.
+    Raises `StoreError`, `Full`.
+    """
+    path = ledger / INBOX_FOLDER
+    remove_folder(_aside(path))
+    try:
+        named = (path / _LIFE).read_text("ascii")
+    except FileNotFoundError:
+        return
+    if named != (life_of_the_machine() if life is None else life):
+        _move_aside(path)
+        remove_folder(_aside(path))
+        return
+    opened = CommandInbox.open(ledger, life=life)
+    if opened is not None:
+        try:
+            opened.renew(newest)
+        finally:
+            opened.close()
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.before")
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -11,6 +11,7 @@ Numbers are big-endian, so that the order of bytes is the order of numbers.
              "tail", number, 1 byte               → up to 32 leaf hashes of the tree's last, incomplete tile
              "archived"                           → up to which position the archive has the records, 8 bytes
              "note/", a name                      → what whoever wrote a batch notes with it
+    payloads position, 8 bytes; a field's name    → salt, 16 bytes; the field's value (from format 3 on)
 
 An event's version is its place among the positions of its stream: an index that cannot have gaps.
 A full tile has 8,192 bytes. With its first hash in the key the rest fits two pages of LMDB; all of it would need three.
@@ -25,6 +26,7 @@ STREAMS = b"streams"
 CLAIMS = b"claims"
 TILES = b"tiles"
 META = b"meta"
+PAYLOADS = b"payloads"
 
 FORMAT = b"format"
 EDGE = b"edge"
@@ -77,6 +79,16 @@ def tile_of(key: bytes, value: bytes) -> tuple[int, int, bytes]:
 def tail_key(number: int) -> bytes:
     """Return the key of one part of the tree's last, incomplete tile."""
     return TAIL + number.to_bytes(1)
+
+
+def payload_key(position: int, field: str) -> bytes:
+    """Return the key of what is kept beside the record at a position, of one of its fields."""
+    return _POSITION.pack(position) + field.encode()
+
+
+def payload_of(key: bytes) -> tuple[int, str]:
+    """Return the position and the field that `payload_key` was given; other bytes are the name of no field."""
+    return int.from_bytes(key[:POSITION_BYTES]), key[POSITION_BYTES:].decode(errors="backslashreplace")
 
 
 def note_key(name: bytes) -> bytes:

@@ -5,13 +5,16 @@ from pathlib import Path
 from tallystick.ledger.errors import Corrupt, InvalidInput, NewerFormat
 from tallystick.ledger.store import keys
 from tallystick.ledger.store.environment import Environment
-from tallystick.ledger.store.mapping import Transaction
+from tallystick.ledger.store.mapping import Database, Transaction
 from tallystick.ledger.store.tree import Edge
 
 FORMAT_FIRST = 1  # of a log whose records are all here
-FORMAT = 2  # of one that has records in its archive, which versions that know none must not take for damaged
+FORMAT_ARCHIVED = 2  # of one that has records in its archive, which versions that know none must not take for damaged
+FORMAT = 3  # of one that has payloads beside its records, which versions that know none would take for erased
 DATABASES = (keys.EVENTS, keys.CLAIMS, keys.TILES, keys.META)
 SETS = (keys.STREAMS,)
+LATER = (keys.PAYLOADS,)
+"""The databases that logs of earlier versions lack; whoever opens one for writing makes them."""
 
 
 def open_environment(
@@ -23,7 +26,9 @@ def open_environment(
     else is there. None of these writes a byte.
     """
 
-    def opened(databases: tuple[bytes, ...] = (), sets: tuple[bytes, ...] = ()) -> Environment:
+    def opened(
+        databases: tuple[bytes, ...] = (), sets: tuple[bytes, ...] = (), *, create: bool = create
+    ) -> Environment:
         return Environment.open(
             path,
             map_bytes=map_bytes,
@@ -45,11 +50,12 @@ def open_environment(
             known = False
         if known and not names >= {*DATABASES, *SETS}:
             raise Corrupt(f"{path} has a log that lacks a part of itself")
-        if not known and not names <= {*DATABASES, *SETS}:
+        if not known and not names <= {*DATABASES, *SETS, *LATER}:
             raise Corrupt(f"{path} has a store that is not a log")
         if not known and (readonly or not create):
             raise InvalidInput("path", str(path), "a folder that has a log")
-        whole = opened(DATABASES, SETS)
+        later = tuple(name for name in LATER if name in names or not readonly)
+        whole = opened((*DATABASES, *later), SETS, create=True)
     if not known:
         try:
             _begin(whole, path)
@@ -80,6 +86,13 @@ def _is_known(store: Environment, path: Path) -> bool:
     return True
 
 
+def raise_format(txn: Transaction, meta: Database, number: int) -> None:
+    """Give a log this format, unless it has a later one."""
+    stored = txn.get(keys.FORMAT, db=meta)
+    if stored is None or keys.format_of(stored) < number:
+        txn.put(keys.FORMAT, keys.format_value(number), db=meta)
+
+
 def _begin(store: Environment, path: Path) -> None:
     """Give an empty log its format and its empty tree; one that is not empty has lost its format."""
     databases = store.databases
@@ -87,7 +100,7 @@ def _begin(store: Environment, path: Path) -> None:
     def write(txn: Transaction) -> None:
         if txn.get(keys.FORMAT, db=databases[keys.META]) is not None:
             return  # somebody else was faster
-        if any(txn.stat(databases[name])["entries"] for name in (*DATABASES, *SETS)):
+        if any(txn.stat(databases[name])["entries"] for name in (*DATABASES, *SETS, *LATER)):
             raise Corrupt(f"{path} has a log whose format is missing")
         txn.put(keys.FORMAT, keys.format_value(FORMAT_FIRST), db=databases[keys.META])
         txn.put(keys.EDGE, Edge().to_bytes(), db=databases[keys.META])

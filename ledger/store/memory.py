@@ -8,11 +8,13 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 
 from tallystick.ledger.errors import Closed, Corrupt, InvalidInput, WrongVersion
-from tallystick.ledger.events import Event
+from tallystick.ledger.events import ERASURES, Event
 from tallystick.ledger.ids import ID_BYTES, id_text
+from tallystick.ledger.payloads import Payloads, stripped
 from tallystick.ledger.store.codec import encode_all, read_record
 from tallystick.ledger.store.keys import event_key
-from tallystick.ledger.store.port import NO_CLAIMS, NO_NOTES, Body, Outline, Stored, TreeHead
+from tallystick.ledger.store.payloads import whole
+from tallystick.ledger.store.port import NO_CLAIMS, NO_NOTES, NO_PAYLOADS, NOBODY, Body, Outline, Row, Stored, TreeHead
 from tallystick.ledger.store.tree import TILE_WIDTH, Tree, leaf_hashes
 
 
@@ -29,6 +31,7 @@ class MemoryLog:
         self._streams: dict[bytes, list[int]] = {}  # the positions of each stream's events, by version - 1
         self._claims: dict[bytes, bytes] = {}
         self._notes: dict[bytes, bytes] = {}
+        self._payloads: dict[int, dict[str, bytes]] = {}
         self._tree = Tree()
         self._tiles: dict[tuple[int, int], bytes] = {}
         self._closed = False
@@ -43,9 +46,10 @@ class MemoryLog:
         events: Sequence[Event],
         claims: Mapping[bytes, bytes] = NO_CLAIMS,
         notes: Mapping[bytes, bytes] = NO_NOTES,
+        payloads: Mapping[int, Payloads] = NO_PAYLOADS,
     ) -> None:
         self._check_open()
-        bodies = encode_all(events)
+        bodies = encode_all(list(map(stripped, events)) if payloads else events)
         head = len(self._bodies)
         for position, event in enumerate(events, head + 1):
             if event.position != position:
@@ -63,14 +67,20 @@ class MemoryLog:
             for event in events:
                 self._streams.setdefault(event.stream, []).append(event.position)
             self._claims.update(claims)
+            self._claims = {claim: stream for claim, stream in self._claims.items() if stream != NOBODY}
             self._notes.update(notes)
+            self._payloads.update((position, dict(fields)) for position, fields in payloads.items())
+            for event in events:
+                if event.data.__class__ in ERASURES:
+                    for position in self._streams[event.stream][: event.version - 1]:
+                        self._payloads.pop(position, None)
             self._tiles.update(((tile.level, tile.index), tile.hashes) for tile in tiles)
             self._tree = tree
             self._bodies.extend(bodies)
 
     def read(self, after: int = 0, until: int | None = None) -> Iterator[Stored]:
         for position, body in self.bodies(after, until):
-            yield read_record(position, body)
+            yield whole(read_record(position, body), self._payloads.get(position))
 
     def stream(self, stream: bytes, after_version: int = 0) -> list[Stored]:
         self._check_open()
@@ -78,7 +88,8 @@ class MemoryLog:
             bodies = [
                 (position, self._bodies[position - 1]) for position in self._streams.get(stream, [])[after_version:]
             ]
-        return [read_record(position, body) for position, body in bodies]
+            kept = {position: self._payloads.get(position) for position, _ in bodies}
+        return [whole(read_record(position, body), kept[position]) for position, body in bodies]
 
     def histories(self, streams: Sequence[bytes]) -> dict[bytes, list[Stored]]:
         return {stream: history for stream in streams if (history := self.stream(stream))}
@@ -123,6 +134,15 @@ class MemoryLog:
     def records(self, first: int, last: int) -> list[Body]:
         self._check_open()
         return [*self._bodies[first - 1 : last]]
+
+    def payloads(self, first: int, last: int) -> list[Row]:
+        self._check_open()
+        with self._moment:
+            return [
+                (position, name, payload)
+                for position in range(first, last + 1)
+                for name, payload in sorted(self._payloads.get(position, {}).items())
+            ]
 
     def tile(self, level: int, index: int) -> bytes:
         self._check_open()

@@ -1,15 +1,20 @@
 """The nodes of the tree of a log: what a proof is made of, read from the tiles that are stored."""
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from hashlib import sha256
+from struct import Struct
+from typing import Final, TypeAlias
 
 from tallystick.ledger.errors import Corrupt
 from tallystick.ledger.limits import TILES_REMEMBERED
 from tallystick.ledger.store.port import EventLog
-from tallystick.ledger.store.tree import HASH_BYTES, TILE_HEIGHT, TILE_WIDTH, node_hash, split
+from tallystick.ledger.store.tree import HASH_BYTES, TILE_HEIGHT, TILE_WIDTH
 
-Levels: TypeAlias = Sequence[Sequence[bytes]]
-"""The hashes of a tile, and above them the roots of its perfect subtrees, level by level."""
+Levels: TypeAlias = Sequence[bytes]
+"""The hashes of a tile, and above them the roots of its perfect subtrees: those of a level one after another."""
+
+_PAIR_BYTES: Final = 2 * HASH_BYTES
+_pairs = Struct(f"{_PAIR_BYTES}s").iter_unpack
 
 
 class StoredNodes:
@@ -30,10 +35,14 @@ class StoredNodes:
         """
         tile_level, height = divmod(level, TILE_HEIGHT)
         tile, place = divmod(index, TILE_WIDTH >> height)
-        known = self._tiles.get((tile_level, tile))
-        if known is None or place >= len(known[height]):
+        end = (place + 1) * HASH_BYTES
+        known = self._tiles.pop((tile_level, tile), None)
+        if known is None or len(known[height]) < end:
             known = self._read(tile_level, tile, (place + 1) << height)
-        return known[height][place]
+        self._tiles[tile_level, tile] = known  # behind all others: whatever is asked for seldom goes first
+        if len(self._tiles) > TILES_REMEMBERED:
+            del self._tiles[next(iter(self._tiles))]
+        return known[height][end - HASH_BYTES : end]
 
     def _read(self, level: int, index: int, width: int) -> Levels:
         """A tile that has as many hashes, at least."""
@@ -43,11 +52,11 @@ class StoredNodes:
                 f"tile {level}/{index} of the tree has {len(stored)} bytes; {width * HASH_BYTES} are needed",
                 position=index * TILE_WIDTH ** (level + 1) + 1,
             )
-        levels = [split(stored)]
-        for _ in range(1, TILE_HEIGHT):  # all of them: a proof needs one of each, and the next proof another
-            pairs = iter(levels[-1])
-            levels.append([node_hash(left, right) for left, right in zip(pairs, pairs, strict=False)])
-        if len(self._tiles) >= TILES_REMEMBERED:
-            self._tiles.clear()
-        self._tiles[level, index] = levels
+        # All of them: a proof needs one of each level, and the next proof another. Nearly all that a proof costs is
+        # spent here, so two neighbours are taken as they lie there, without a call and a slice for each.
+        levels = [stored]
+        while len(levels) < TILE_HEIGHT:
+            below = levels[-1]
+            pairs = _pairs(below[: len(below) // _PAIR_BYTES * _PAIR_BYTES])
+            levels.append(b"".join([sha256(b"\x01" + pair).digest() for (pair,) in pairs]))
         return levels

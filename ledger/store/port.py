@@ -6,6 +6,7 @@ from typing import Protocol, TypeAlias
 from msgspec import Struct
 
 from tallystick.ledger.events import Event
+from tallystick.ledger.payloads import Payloads
 from tallystick.ledger.store.tree import Edge
 
 
@@ -59,7 +60,13 @@ class TreeHead(Struct, frozen=True):
 
 
 NO_CLAIMS: Mapping[bytes, bytes] = {}
+NOBODY = b""
+"""In place of a stream: a claim that nobody has any more."""
 NO_NOTES: Mapping[bytes, bytes] = {}
+NO_PAYLOADS: Mapping[int, Payloads] = {}
+
+Row: TypeAlias = tuple[int, str, bytes]
+"""A position, the name of a field, and what is kept of it beside the record there."""
 
 
 class Outline(Struct, frozen=True, kw_only=True):
@@ -112,12 +119,17 @@ class EventLog(Protocol):
         events: Sequence[Event],
         claims: Mapping[bytes, bytes] = NO_CLAIMS,
         notes: Mapping[bytes, bytes] = NO_NOTES,
+        payloads: Mapping[int, Payloads] = NO_PAYLOADS,
     ) -> None:
         """Write the events, of any number of streams, in one transaction with one fsync; all or none of them.
 
         They MUST be durable when this returns, and their leaves be in the tree. `claims` maps the digest of an
-        identity (a run, an idempotency key) to the stream that has it, written in the same transaction; so are the
-        `notes`, small values by name that are no part of what is hashed: a later note replaces one of its name.
+        identity (a run, an idempotency key) to the stream that has it from now on, or to `NOBODY`, written in the same
+        transaction; so are the `notes`, small values by name that are no part of what is hashed: a later note replaces
+        one of its name.
+        `payloads` are kept beside the records, by position: what an event says under `aside` MUST be their digests, and
+        its record is written without these fields. Where an event is an erasure, what is kept of the events of its
+        stream before it is deleted in the same transaction.
         Raises `WrongVersion` when an event is not the next of its stream (its version tells what was expected),
         `Corrupt` when the positions do not follow the head, `Full` when there is no space, `Closed`.
         """
@@ -127,6 +139,7 @@ class EventLog(Protocol):
         """Yield the log in order: the records at positions `after` + 1 … `until` (the head when it began).
 
         Damaged records come as `Damaged`, in their place, and those that were deleted with their archive as `Deleted`.
+        Events come with what is kept beside them; what was erased is blank.
         Reads in slices: no transaction outlives a step.
         """
         ...
@@ -167,6 +180,10 @@ class EventLog(Protocol):
 
     def records(self, first: int, last: int) -> list[Body]:
         """Return the stored bytes at positions `first` … `last`, wherever they are; None where there are none."""
+        ...
+
+    def payloads(self, first: int, last: int) -> list[Row]:
+        """Return what is kept beside the records at positions `first` … `last`, in their order."""
         ...
 
     def tile(self, level: int, index: int) -> bytes:

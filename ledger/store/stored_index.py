@@ -9,7 +9,7 @@ from tallystick.ledger.errors import Corrupt, WrongVersion
 from tallystick.ledger.events import Event
 from tallystick.ledger.ids import ID_BYTES, id_text
 from tallystick.ledger.store import keys
-from tallystick.ledger.store.batch import Index
+from tallystick.ledger.store.batch import Index, Items
 from tallystick.ledger.store.mapping import Database, Transaction
 
 _ROW = Struct(f">{ID_BYTES}sQ")  # a stream, and a position as `keys.event_key` has it
@@ -50,6 +50,11 @@ class StoredIndex:
                 raise WrongVersion(id_text(event.stream), expected=event.version - 1, actual=actual)
             versions[event.stream] = event.version
         raise Corrupt("the index of the streams contradicts the head", position=events[0].position)
+
+    def newest(self, txn: Transaction, streams: Sequence[bytes]) -> Items:
+        """The places of the newest events of these streams; those that have none are left out."""
+        cursor = txn.cursor(self._streams)
+        return [(stream, cursor.value()) for stream in streams if cursor.set_key(stream) and cursor.last_dup()]
 
     def positions(self, txn: Transaction, streams: Sequence[bytes]) -> Mapping[bytes, Sequence[int]]:
         """All that these streams have; those that have none are left out."""

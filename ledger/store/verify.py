@@ -1,7 +1,8 @@
 """Verification: the whole log recomputed from its records, and the first of them that is not what was written.
 
 The records are held to the leaf hashes that were stored with them, these to the tree, and the tree to its edge; the
-index of the streams and the claims to what the records say. What is wrong is named, and the rest is looked at too.
+index of the streams, the claims and what is kept beside the log to what the records say. What is wrong is named, and
+the rest is looked at too.
 Whoever can write to the folder can write a whole history anew: only a checkpoint that is kept elsewhere shows that.
 """
 
@@ -18,6 +19,7 @@ from tallystick.ledger.store.codec import MISSING, decode, read_events, read_rec
 from tallystick.ledger.store.findings import Findings, Kind, Problem, Standing, Verdict
 from tallystick.ledger.store.index_check import IndexCheck
 from tallystick.ledger.store.misplaced import Misplaced
+from tallystick.ledger.store.payload_check import PayloadCheck
 from tallystick.ledger.store.port import Body, Damaged, EventLog, Lost, Outline, Stored, TreeHead
 from tallystick.ledger.store.tree import TILE_WIDTH, leaf_hash, leaf_hashes
 from tallystick.ledger.store.tree_check import TreeCheck
@@ -81,6 +83,7 @@ class _Audit:
         self.tree = TreeCheck(log, outline, self.findings, checkpoints)
         self.index = IndexCheck(log, self.end, outline.index_rows)
         self.claims = ClaimCheck(log, self.findings)
+        self.payloads = PayloadCheck(log, self.findings)
         self.misplaced = Misplaced(self.findings, self.size, min(self.end, outline.last))
         self.sound = 0
         self.missing = 0  # of those that should be in the log itself
@@ -106,6 +109,8 @@ class _Audit:
         for position, detail in self.index.differences():
             self.findings.add(position, Kind.INDEX, detail)
         self.claims.strangers()
+        self.payloads.beyond(self.end)
+        self.payloads.missing()
         return Verification(
             ok=not self.findings.count,
             events=self.sound,
@@ -139,7 +144,7 @@ class _Audit:
             self._read(first, bodies, set())
         else:
             self.sound += len(events)
-            self._hold(last, events)
+            self._hold(first, bodies, events)
 
     def _tile(self, first: int, bodies: Sequence[Body], stored: bytes, changed: set[int]) -> None:
         """Go on with a tile whose records are not all as they were written."""
@@ -166,11 +171,11 @@ class _Audit:
             else:
                 self.sound += 1
         events = [record for record in records if isinstance(record, Event) and record.position not in changed]
-        self._hold(first + len(bodies) - 1, events)  # what was changed says nothing of the index
+        self._hold(first, bodies, events)  # what was changed says nothing of the index
 
-    def _hold(self, last: int, events: Sequence[Event]) -> None:
-        self.index.add(last, events)
-        self.claims.add(events)
+    def _hold(self, first: int, bodies: Sequence[Body], events: Sequence[Event]) -> None:
+        self.index.add(first + len(bodies) - 1, events)
+        self.claims.add(self.payloads.add(first, bodies, events))
 
     def _lost(self, position: int, body: Lost) -> None:
         """Say once of records that are lost together that they are."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from tallystick.ledger.events import OF_FLOWS, Event
-from tallystick.ledger.facts.flows import FlowNoted, FlowPruned
+from tallystick.ledger.facts.flows import FlowErased, FlowNoted, FlowPruned
 from tallystick.ledger.facts.resources import TaskResourceClosed, TaskResourceOpened
 from tallystick.ledger.facts.tasks import (
     TaskAmended,
@@ -49,7 +49,7 @@ WORDS: frozenset[type] = frozenset(
         TaskSucceeded,
         TaskTimedOut,
     }
-) | (OF_FLOWS - {FlowNoted, FlowPruned})
+) | (OF_FLOWS - {FlowErased, FlowNoted, FlowPruned})
 """The facts with which something is heard of the work: those that move `last_event_at` of a task, `updated_at` of a
 flow. What becomes of messages, and what somebody notes, is none of them."""
 

@@ -13,6 +13,7 @@ from msgspec import Struct
 from tallystick.channels.speech import Speech
 from tallystick.ledger.delivery import Permanent, Retryable, Unconfirmed
 from tallystick.ledger.limits import PATIENCE_MS_MAX
+from tallystick.ledger.unreadable import UNREADABLE
 
 # The server says that it did not look at the request, or not at all of it.
 _NOT_TAKEN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
@@ -33,7 +34,7 @@ class Answer(Struct, frozen=True):
         """Return the object in the body; an empty one for whatever else it is."""
         try:
             said = msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        except UNREADABLE:
             return {}
         return said if isinstance(said, dict) else {}
 
@@ -82,6 +83,6 @@ def retry_after_ms(value: str | None, now_s: Callable[[], float]) -> int | None:
         return None if value is None else after
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (OverflowError, ValueError):
         return None
     return seconds_ms(max(0.0, moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() - now_s()))

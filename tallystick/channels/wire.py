@@ -4,12 +4,14 @@ What went wrong before the whole question was out did not arrive, whatever it wa
 connection, a certificate, a connection that broke half way. What went wrong afterwards leaves nobody who could tell.
 """
 
+import io
+import socket
 import ssl
 import time
 from collections import deque
 from collections.abc import Mapping
 from functools import cache
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPS_PORT, HTTPConnection, HTTPException, HTTPResponse
 from importlib.metadata import version
 from select import POLLIN, poll
 from typing import Any
@@ -24,6 +26,62 @@ REST_S_MAX = 1.0  # a connection that has rested longer may have been closed at 
 ANSWER_BYTES_MAX = 1 << 20
 CONNECTIONS_MAX = 8  # kept open, as many as threads that send
 _PIECE_BYTES = 65_536
+_LEFT_S_MIN = 0.001  # none would be no time limit at all
+
+
+class _Timely(io.RawIOBase):
+    """What comes over a socket until a moment of the monotonic clock: each wait is for what is left of the time.
+
+    The socket's own time limit begins again with every byte, and who sends them slowly enough would be heard for ever.
+    """
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, until: float) -> None:
+        self._raw, self._sock, self._until = raw, sock, until
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left_s = self._until - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("the answer did not come in time")
+        self._sock.settimeout(left_s)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _TimelyResponse(HTTPResponse):
+    """An answer that must be there, all of it, at a moment of the monotonic clock."""
+
+    def __init__(self, sock: socket.socket, *given: Any, until: float, **more: Any) -> None:
+        super().__init__(sock, *given, **more)
+        raw: Any = self.fp
+        self.fp = io.BufferedReader(_Timely(raw.detach(), sock, until))
+
+
+def _connected(host: str, port: int, until: float) -> socket.socket:
+    """Return a connection to one of the addresses that a name has, made before a moment of the monotonic clock.
+
+    How long it takes to find them is up to the system. Raises `OSError`.
+    """
+    failed: OSError | None = None
+    for family, kind, protocol, _, place in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        left_s = until - time.monotonic()
+        if left_s <= 0:
+            break
+        made = socket.socket(family, kind, protocol)
+        try:
+            made.settimeout(left_s)
+            made.connect(place)
+        except OSError as error:
+            made.close()
+            failed = failed or error
+        else:
+            return made
+    raise failed or TimeoutError("the name was not found in time")
 
 
 class _Connection(HTTPConnection):
@@ -32,18 +90,35 @@ class _Connection(HTTPConnection):
     is_asked = False
     _pieces: list[bytes] | None = None
     _rests_since = 0.0
+    _until = 0.0
 
-    def __init__(self, host: str, port: int, *, answer_s: float, **more: Any) -> None:
-        super().__init__(host, port, timeout=min(answer_s, CONNECT_S_MAX), **more)
+    def __init__(self, host: str, port: int, *, answer_s: float) -> None:
+        super().__init__(host, port)
         self._answer_s = answer_s
 
     def connect(self) -> None:
-        """Connect; from then on there is more time."""
-        super().connect()
-        self.sock.settimeout(self._answer_s)
+        """Connect, to whichever address answers, within `CONNECT_S_MAX` and no more time than an answer has."""
+        until = time.monotonic() + min(self._answer_s, CONNECT_S_MAX)
+        self.sock = _connected(self.host, self.port, until)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._secure(max(until - time.monotonic(), _LEFT_S_MIN))
+
+    def _secure(self, left_s: float) -> None:
+        """Do what makes the connection private, within so many seconds."""
+
+    def response_class(self, *given: Any, **more: Any) -> HTTPResponse:  # type: ignore[override] # it makes one
+        """Return the answer that is to come."""
+        return _TimelyResponse(*given, until=self._until, **more)
 
     def ask(self, target: str, body: bytes, headers: Mapping[str, str]) -> HTTPResponse:
-        """Post this and return what is answered; `is_asked` says how far it got."""
+        """Post this and return what is answered; `is_asked` says how far it got.
+
+        Once it is connected there is so much time for the question and the answer together.
+        """
+        if self.sock is None:
+            self.connect()
+        self.sock.settimeout(self._answer_s)
+        self._until = time.monotonic() + self._answer_s
         self.is_asked, self._pieces = False, []
         self.putrequest("POST", target)
         for name, value in headers.items():
@@ -81,11 +156,14 @@ def _trust() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-class _TlsConnection(_Connection, HTTPSConnection):
+class _TlsConnection(_Connection):
     """The same, encrypted, with one who can prove who it is."""
 
-    def __init__(self, host: str, port: int, *, answer_s: float) -> None:
-        super().__init__(host, port, answer_s=answer_s, context=_trust())
+    default_port = HTTPS_PORT
+
+    def _secure(self, left_s: float) -> None:
+        self.sock.settimeout(left_s)  # of the whole handshake
+        self.sock = _trust().wrap_socket(self.sock, server_hostname=self.host)
 
 
 class Wire:
@@ -106,12 +184,11 @@ class Wire:
         `target` is the path below the address, and a query if there is one, spelled as it goes over the wire.
         """
         given = {"content-type": "application/json", "user-agent": self._agent, **(headers or {})}
-        until = time.monotonic() + self._timeout_s
         connection = self._rested() or self._kind(self._host, self._port, answer_s=self._timeout_s)
         is_whole = False
         try:
             response = connection.ask(f"{self._prefix}{target}", body, given)
-            said, is_whole = _body(response, until)
+            said, is_whole = _body(response)
         except (HTTPException, OSError, ValueError) as error:
             raise self._broken(error, is_asked=connection.is_asked) from None  # inside is what must not be shown
         finally:
@@ -144,7 +221,7 @@ class Wire:
         return Retryable(self._speech(f"not sent to {host}: {why}"))
 
 
-def _body(response: HTTPResponse, until: float) -> tuple[bytes, bool]:
+def _body(response: HTTPResponse) -> tuple[bytes, bool]:
     """Return what comes of a body in time, and whether that is all of it: then the connection can be used again.
 
     What is missing is no error: the status has been said, and who needs the body sees that it makes no sense.
@@ -153,7 +230,7 @@ def _body(response: HTTPResponse, until: float) -> tuple[bytes, bool]:
     try:
         while response.length != 0 and (piece := response.read1(_PIECE_BYTES)):
             said += piece
-            if len(said) > ANSWER_BYTES_MAX or time.monotonic() > until:
+            if len(said) > ANSWER_BYTES_MAX:
                 return bytes(said), False
         is_whole = response.length == 0 or response.isclosed()
     except (HTTPException, OSError, ValueError):

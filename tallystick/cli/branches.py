@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 
 from tallystick.cli.screen import Screen
-from tallystick.cli.summary import ID_TAIL, WHOLE_IDS_FROM, WORK_MOST, lasted
+from tallystick.cli.summary import ID_TAIL, WHOLE_IDS_FROM, WORK_MOST, lasted, name_of
 from tallystick.cli.table import Column, table
 from tallystick.cli.times import took
 from tallystick.ledger.lifecycle import Status
@@ -57,7 +57,7 @@ def _rows(top: Branch) -> Iterator[_Row]:
     while waiting:
         branch, level, lines, knot = waiting.pop()
         before = _before(level, lines, knot)
-        yield _Row(f"{before}{plain(branch.record.label or branch.record.task)}", branch.record)
+        yield _Row(f"{before}{name_of(branch.record)}", branch.record)
         if knot:
             lines += "   " if knot == _LAST else "│  "
         if branch.folded:

@@ -13,6 +13,7 @@ from tallystick.cli.answer import Answer
 from tallystick.cli.call import Call
 from tallystick.cli.lookup import task_id_of
 from tallystick.cli.screen import Screen
+from tallystick.cli.summary import first_line, text_of
 from tallystick.cli.times import now_ms
 from tallystick.ledger.record import TaskRecord
 from tallystick.plain import plain
@@ -68,7 +69,7 @@ def _say_who_is_waited_for(folder: Path) -> None:
 
 def changed(call: Call, record: TaskRecord, words: Callable[[str], str]) -> Answer:
     """Return the answer of a command that changed a task: the record, and for people what happened to it, in words."""
-    named = f"{record.label or record.task}".splitlines()[0]
+    named = text_of(first_line(record.label or record.task), record.erased)
     data: dict[str, Any] = {}
     if call.json:  # nobody else looks at it
         from tallystick.messages import Messages
@@ -79,6 +80,6 @@ def changed(call: Call, record: TaskRecord, words: Callable[[str], str]) -> Answ
 
     def lines(screen: Screen) -> Iterator[str]:
         yield words(record.task_id)
-        yield screen.dim(plain(named))
+        yield screen.dim(named)
 
     return Answer(data, lines)

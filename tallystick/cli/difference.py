@@ -9,9 +9,9 @@ from tallystick.cli.answer import present
 from tallystick.cli.cells import cut
 from tallystick.cli.facts import value_words, words
 from tallystick.cli.screen import Screen
+from tallystick.cli.summary import name_of, text_of
 from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.folding import Record
-from tallystick.plain import plain
 
 Changed: TypeAlias = tuple[Record | None, Record]
 """A task or a flow before, None if there was none yet, and after."""
@@ -40,7 +40,7 @@ def changed_lines(screen: Screen, changed: Sequence[Changed]) -> Iterator[str]:
         was = "new" if before is None else _status(before)
         kind = "flow " if isinstance(after, FlowRecord) else ""
         yield ""
-        yield f"{kind}{_id(after)}  {was} → {screen.status(_status(after))}  {plain(_name(after))}"
+        yield f"{kind}{_id(after)}  {was} → {screen.status(_status(after))}  {_name(after)}"
         if before is not None:
             yield from changes_words(screen, before, after)
 
@@ -72,4 +72,4 @@ def _status(record: Record) -> str:
 
 
 def _name(record: Record) -> str:
-    return record.goal if isinstance(record, FlowRecord) else record.label or record.task
+    return text_of(record.goal, record.erased) if isinstance(record, FlowRecord) else name_of(record)

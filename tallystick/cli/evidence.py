@@ -13,8 +13,8 @@ from tallystick.plain import plain
 if TYPE_CHECKING:
     from tallystick.exports.evidence import Evidence
 
-SHAPE = """{ok, verdict, origin, size, rootHash, keys, events, damaged, deleted, first, last, unbroken, partial,
-    attested, seenBy: [{name, at}]}"""
+SHAPE = """{ok, verdict, origin, size, rootHash, keys, events, damaged, deleted, erased, absent, first, last,
+    unbroken, partial, attested, seenBy: [{name, at}]}"""
 
 
 def verified(bundle: Path, trusted: tuple[str, ...], witnesses: tuple[str, ...], authority: Path | None) -> Answer:
@@ -34,6 +34,8 @@ def verified(bundle: Path, trusted: tuple[str, ...], witnesses: tuple[str, ...],
         events=found.events,
         damaged=found.damaged,
         deleted=found.deleted,
+        erased=found.erased,
+        absent=found.absent,
         first=found.first,
         last=found.last,
         unbroken=found.is_unbroken,
@@ -59,6 +61,12 @@ def _lines(screen: Screen, found: "Evidence", seen: list[tuple[str, int]]) -> It
     if found.damaged or found.deleted:
         gone = f"{found.damaged:,} damaged and {found.deleted:,} deleted records: only their hashes are proved"
         yield from screen.named("not here", gone)
+    if found.erased:
+        said = f"{found.erased:,} fields, as events here say; their records have only digests"
+        yield from screen.named("erased", said)
+    if found.absent:
+        said = f"{found.absent:,} fields: erased later, or left out; their records have only digests"
+        yield from screen.named("not shown", said)
     yield from screen.named("root hash", found.root_hash.hex())
     for key in found.keys:
         yield from screen.named("signed by", plain(key))

@@ -1,6 +1,6 @@
 """Facts in words: what an event says, on one line, with nothing of it left out."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -8,6 +8,7 @@ import msgspec
 from tallystick.cli.times import stamp, took
 from tallystick.ledger.events import NAMES
 from tallystick.ledger.facts.fact import Fact
+from tallystick.ledger.payloads import lacking
 from tallystick.plain import plain
 
 TYPE = "type"
@@ -27,6 +28,7 @@ _FIRST: Mapping[str, tuple[str, ...]] = {
     "task-notify-changed.1": ("policy",),
     "task-settled.1": ("status", "reason"),
     "task-pruned.1": ("reason",),
+    "task-erased.1": ("reason",),
     "task-held.1": ("reason",),
     "task-released.1": ("reason",),
     "task-noted.1": ("reason",),
@@ -42,6 +44,7 @@ _FIRST: Mapping[str, tuple[str, ...]] = {
     "flow-settled.1": ("status", "reason"),
     "flow-noted.1": ("reason",),
     "flow-pruned.1": ("reason",),
+    "flow-erased.1": ("reason",),
     "delivery-queued.1": ("text",),
     "delivery-withheld.1": ("text",),
     "delivery-released.1": ("reason", "output"),
@@ -66,6 +69,8 @@ _VERBS: Mapping[str, str] = {
     "delivery-dismissed": "message dismissed",
     "delivery-imported": "message imported",
 }
+KEPT, ERASED = "kept beside the log", "erased"
+MARKED = ("aside", "redacted")
 _MOMENTS = frozenset({"until", "cleanupAfter"})  # beside the names that end in "At"
 
 
@@ -83,10 +88,30 @@ def fact_data(fact: Fact) -> dict[str, Any]:
 
 
 def fact_words(fact: Fact) -> str:
-    """Return what a fact says: first what matters, then the rest by name."""
+    """Return what a fact says: first what matters, then the rest by name. What was erased is said by `marks`."""
     data = fact_data(fact)
+    spelled = dict(zip(fact.__struct_fields__, fact.__struct_encode_fields__, strict=True))
+    for name in (*MARKED, *map(spelled.__getitem__, lacking(fact))):
+        data.pop(name, None)
     first = [plain(str(data.pop(name))) for name in _FIRST.get(NAMES[type(fact)], ()) if data.get(name)]
     return "; ".join([*([": ".join(first)] if first else []), *pairs(data)])
+
+
+def marks(fact: Fact) -> dict[str, str]:
+    """Return what is to be known of fields besides what they say: kept beside the log, erased, redacted: a, b.
+
+    Only what there is.
+    """
+    return marked(fact.aside or (), lacking(fact), fact.redacted)
+
+
+def marked(aside: Iterable[str], erased: Container[str], redacted: Iterable[str]) -> dict[str, str]:
+    """Return the same of the fields that were put aside, those of them that were erased, and those with redactions."""
+    there = [name for name in aside if name not in erased]
+    gone = [name for name in aside if name in erased]
+    told: dict[str, Iterable[str]] = {KEPT: there, ERASED: gone, "redacted": redacted}
+    said = {what: ", ".join(plain(name.replace("_", " ")) for name in names) for what, names in told.items()}
+    return {what: names for what, names in said.items() if names}
 
 
 def pairs(data: Mapping[str, Any]) -> Iterator[str]:

@@ -8,7 +8,16 @@ import msgspec
 from tallystick.cli.answer import as_json
 from tallystick.cli.facts import value_words, words
 from tallystick.cli.screen import Screen
-from tallystick.cli.summary import ID_TAIL, OWNER_MOST, OWNERS_FROM, WHOLE_IDS_FROM, WORK_MOST
+from tallystick.cli.summary import (
+    ERASED,
+    ID_TAIL,
+    OWNER_MOST,
+    OWNERS_FROM,
+    WHOLE_IDS_FROM,
+    WORK_MOST,
+    erased_words,
+    text_of,
+)
 from tallystick.cli.table import Column, table
 from tallystick.cli.times import age, relative, stamp
 from tallystick.ledger.flows.record import Claim, FlowRecord
@@ -22,6 +31,7 @@ if TYPE_CHECKING:
 
 # The order in which people ask; what is not named here follows in the record's own.
 _FIRST = (
+    "erased",
     "goal",
     "ownerKey",
     "controllerId",
@@ -97,7 +107,8 @@ def _goal(flow: FlowRecord) -> str:
         parts.append("cancel requested")
     parts.append(flow.error or flow.summary or flow.blocked_summary or (flow.is_active and flow.current_step) or "")
     said = " ".join(plain(part) for part in parts if part)
-    return f"{plain(flow.goal)}: {said}" if said else plain(flow.goal)
+    goal = text_of(flow.goal, flow.erased)
+    return f"{goal}: {said}" if said else goal
 
 
 def flow_lines(screen: Screen, record: FlowRecord, now: int) -> Iterator[str]:
@@ -115,7 +126,11 @@ def flow_lines(screen: Screen, record: FlowRecord, now: int) -> Iterator[str]:
 
 
 def _value_lines(name: str, value: Any, record: FlowRecord, now: int) -> Iterator[str]:
-    if name == "claims":
+    if name == "erased" and record.erased is not None:
+        yield erased_words(record.erased, now)
+    elif name == "goal" and not value and record.erased is not None:
+        yield ERASED
+    elif name == "claims":
         yield from (_claim_words(claim, now) for claim in record.claims)
     elif name in _JSON:
         yield as_json(value, indent=0)

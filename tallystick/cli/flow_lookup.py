@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from tallystick.cli.call import Call
 from tallystick.cli.lookup import COMPLETIONS, PAGE_TASKS, RECENT_TASKS, Ambiguous, is_part, missing_or_id_of
+from tallystick.cli.summary import text_of
 from tallystick.cli.times import age, now_ms
 from tallystick.flow_readings import FlowReadings
 from tallystick.ledger.errors import NotFound, Pruned, TallystickError
 from tallystick.ledger.flows.record import FlowRecord, no_flow
 from tallystick.ledger.ids import id_bytes_or_none
-from tallystick.plain import plain
 from tallystick.projections.flow_history import is_flow
 
 if TYPE_CHECKING:
@@ -103,7 +103,10 @@ def completions(call: Call, incomplete: str) -> "list[CompletionItem]":
         return []
     now = now_ms()
     return [
-        CompletionItem(flow.flow_id, help=f"{flow.status.value}, {age(now - flow.created_at)}: {plain(flow.goal)[:40]}")
+        CompletionItem(
+            flow.flow_id,
+            help=f"{flow.status.value}, {age(now - flow.created_at)}: {text_of(flow.goal, flow.erased)[:40]}",
+        )
         for flow in flows
         if flow.flow_id.startswith(incomplete)
     ]

@@ -25,6 +25,7 @@ def tiles(call: Call, out: Path) -> Answer:
     """Write the whole log as files for a static web server, or what is new of it."""
     from tallystick.config import load
     from tallystick.ledger.store.disk import DiskLog
+    from tallystick.projections.attested import cosigned
     from tallystick.proving import beside
     from tallystick.tiles import write_tiles
 
@@ -32,7 +33,8 @@ def tiles(call: Call, out: Path) -> Answer:
     with call.readings() as readings, bar("Exporting") as told:
         if not isinstance(readings.log, DiskLog):
             raise InvalidInput("ledger", str(call.folder), "a ledger on disk")
-        written = write_tiles(readings.log, out, beside(readings.log, settings), progress=told)
+        checkpoint = cosigned(readings.log, beside(readings.log, settings))
+        written = write_tiles(readings.log, out, checkpoint, progress=told)
     data = {
         "ok": True,
         "format": "tiles",

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tallystick.cli.call import Call
+from tallystick.cli.summary import name_of
 from tallystick.cli.times import age, now_ms
 from tallystick.ledger.errors import NotFound, Pruned, TallystickError
 from tallystick.ledger.record import TaskRecord
-from tallystick.plain import plain
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -113,7 +113,7 @@ def completions(call: Call, incomplete: str) -> "list[CompletionItem]":
     return [
         CompletionItem(
             record.task_id,
-            help=f"{record.shown_status}, {age(now - record.created_at)}: {plain(record.label or record.task)[:40]}",
+            help=f"{record.shown_status}, {age(now - record.created_at)}: {name_of(record)[:40]}",
         )
         for record in tasks
         if record.task_id.startswith(incomplete)

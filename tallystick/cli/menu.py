@@ -42,6 +42,7 @@ CHAPTERS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "maintenance": "Show what upkeep would do; with --apply, do it.",
             "hold": "Keep a task from being pruned.",
             "release": "End the hold of a task.",
+            "erase": "Erase what a task or flow says.",
             "projections": "List, rebuild or check the read models.",
             "archive": "List or delete sealed ranges of the log.",
             "backup": "Copy the whole ledger, as of one moment.",

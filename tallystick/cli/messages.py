@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tallystick.cli.screen import Screen
-from tallystick.cli.summary import ID_TAIL, WHOLE_IDS_FROM
+from tallystick.cli.summary import ERASED, ID_TAIL, WHOLE_IDS_FROM
 from tallystick.cli.table import Column, table
 from tallystick.cli.times import age, relative
 from tallystick.ledger.facts.fact import Origin
@@ -100,7 +100,7 @@ def message_table(screen: Screen, records: Sequence[DeliveryRecord], now: int) -
         Column("Tries", [f"{record.attempts:,}" for record in records], 6, right=True),
         Column("When", [when(record, now) for record in records], 10),
         Column("Error", [plain(record.error or "-") for record in records], 48),
-        Column("Message", [plain(record.text) for record in records], TEXT_MOST),
+        Column("Message", [_text(record) for record in records], TEXT_MOST),
     ]
     if not wide or all(record.error is None for record in records):
         columns = [column for column in columns if column.title != "Error"]
@@ -120,7 +120,11 @@ def message_lines(screen: Screen, record: DeliveryRecord, now: int) -> Iterator[
     yield from screen.named("message", head, colour=_COLOURS.get(record.status))
     if record.error is not None:
         yield from screen.named("", plain(record.error), colour="red")
-    yield from screen.named("", plain(record.text))
+    yield from screen.named("", _text(record))
+
+
+def _text(record: DeliveryRecord) -> str:
+    return ERASED if "text" in record.erased else plain(record.text)
 
 
 def _when_words(record: DeliveryRecord, now: int) -> str:

@@ -3,18 +3,20 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from tallystick.cli.answer import present
 from tallystick.cli.facts import fact_words, verb
 from tallystick.cli.screen import Screen
 from tallystick.cli.stream import event_data, whose
-from tallystick.cli.times import stamp
+from tallystick.cli.times import MS_PER_S, stamp
 from tallystick.plain import plain
 
 if TYPE_CHECKING:
     from tallystick.ledger.events import Event
     from tallystick.proofs import Proved
 
-SHAPE = """{ok, verdict, origin, size, rootHash, keys, old} or for an event
-    {ok, verdict, origin, size, rootHash, keys, position, index, taskId or flowId, event: {…}, recordSha256}"""
+SHAPE = """{ok, verdict, origin, size, rootHash, keys, seenBy: [{name, at}], old} or for an event
+    {ok, verdict, origin, size, rootHash, keys, seenBy, position, index, taskId or flowId, event: {…}, beside,
+    recordSha256}"""
 
 
 def verdict(proved: "Proved") -> str:
@@ -36,12 +38,16 @@ def proved_data(proved: "Proved") -> dict[str, Any]:
         "rootHash": proved.root_hash.hex(),
         "keys": list(proved.keys),
     }
+    if proved.seen:
+        data["seenBy"] = [{"name": each.name, "at": each.at * MS_PER_S} for each in proved.seen]
     if proved.position is None:
         return {**data, "old": proved.old}
     data |= {"position": proved.position, "index": proved.position - 1}
     event = proved.event
     if event is not None:
-        data |= {whose(event.is_of_flow): event.task_id, "event": event_data(event)}
+        told = event_data(event)
+        told.pop("erased", None)  # of what is kept beside the log a record has nothing, whether it was erased or not
+        data |= {whose(event.is_of_flow): event.task_id, "event": told, **present(beside=list(proved.beside) or None)}
     if proved.record is not None:
         from hashlib import sha256
 
@@ -54,11 +60,17 @@ def proved_lines(screen: Screen, proved: "Proved") -> Iterator[str]:
     yield screen.colour(plain(verdict(proved)), "green")
     if proved.event is not None:
         yield from event_lines(screen, proved.event)
+        if proved.beside:
+            names = ", ".join(proved.beside)
+            said = f"{names}: kept beside the log, and not in this proof; the record has digests of them"
+            yield from screen.named("beside", said)
     elif proved.position is not None:
         yield from screen.named("event", "this version of tallystick cannot read the record")
     yield from screen.named("root hash", proved.root_hash.hex())
     for key in proved.keys:
         yield from screen.named("signed by", plain(key))
+    for each in proved.seen:
+        yield from screen.named("seen by", f"{plain(each.name or '')} at {stamp(each.at * MS_PER_S)}")
 
 
 def event_lines(screen: Screen, event: "Event") -> Iterator[str]:

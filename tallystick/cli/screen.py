@@ -11,6 +11,7 @@ from tallystick.cli.cells import fill, wrap
 
 PIPED_COLUMNS = 160  # what is piped is read by programs, and by people with wide windows: ids stay whole
 COLUMNS_MIN = 40
+_DIGITS_MAX = 6  # of a width that anybody means
 INDENT = 16  # of what stands beside a name
 
 STATUS_COLOURS: Mapping[str, str] = {
@@ -69,7 +70,7 @@ def screen_of(stream: IO[str]) -> Screen:
 
 def _columns(stream: IO[str]) -> int:
     named = os.environ.get("COLUMNS", "")
-    if named.isdecimal() and int(named):
+    if named.isdecimal() and len(named) <= _DIGITS_MAX and int(named):
         return int(named)
     try:
         return os.get_terminal_size(stream.fileno()).columns

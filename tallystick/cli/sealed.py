@@ -11,34 +11,47 @@ from tallystick.plain import plain
 from tallystick.readings import Readings
 
 CHECK = "checkpoint"
+KEY = "signing key"
 ATTESTED = "attestation"
 BEHIND_MANY = 100_000  # events without a checkpoint: at one a second they come only of a busy ledger, or of no signer
 
 
 def checkpoint_findings(settings: Integrity, readings: Readings, folder: Path) -> Iterator[Finding]:
-    """Look at the keys, and hold the log to the newest checkpoint that it keeps."""
+    """Look at the keys, and hold the log to every checkpoint that it keeps."""
     if settings.key:
-        yield _keys(settings, folder)
+        yield _keys(settings, readings, folder)
     yield from _kept(settings, readings)
     if settings.has_others:
         yield from _attested(settings, readings)
 
 
-def _keys(settings: Integrity, folder: Path) -> Finding:
+def _keys(settings: Integrity, readings: Readings, folder: Path) -> Finding:
+    """Say which keys there are, and whether they would sign this log."""
     from tallystick.keyring import Keyring
+    from tallystick.ledger.store.nodes import StoredNodes
+    from tallystick.projections.checkpoint import tree_of
 
+    ring, nodes, origin = Keyring(settings, folder), StoredNodes(readings.log), settings.origin or ""
     try:
-        keys = Keyring(settings, folder).keys()
+        keys = ring.keys()
+        ring.check_next(lambda: tree_of(readings.log, origin, nodes), nodes)
     except InvalidInput as error:
-        return Finding("signing key", Level.BAD, plain(str(error)), "nothing is signed until it can be read")
-    return Finding("signing key", Level.OK, plain(", ".join(f"{key.name}+{key.verifier.key_id.hex()}" for key in keys)))
+        return Finding(KEY, Level.BAD, plain(str(error)), "nothing is signed until it can be read and kept")
+    except NotProved as error:
+        return Finding(KEY, Level.BAD, plain(error.reason), "nothing is signed until then")
+    except Corrupt as error:
+        return Finding(KEY, Level.DAMAGED, plain(str(error)), 'nothing is signed; "tally verify" says what is damaged')
+    return Finding(KEY, Level.OK, plain(", ".join(f"{key.name}+{key.verifier.key_id.hex()}" for key in keys)))
 
 
 def _kept(settings: Integrity, readings: Readings) -> Iterator[Finding]:
     from tallystick.ledger.proofs.checkpoint import parse_checkpoint
-    from tallystick.projections.checkpoint import hold, kept, kept_of
+    from tallystick.projections.checkpoint import hold, kept, set_aside
 
     try:
+        for each in set_aside(readings.log):  # while the log had another name
+            if each is not None:
+                hold(readings.log, each)
         note = kept(readings.log)
         if note is None:
             if settings.origin is not None:
@@ -46,8 +59,6 @@ def _kept(settings: Integrity, readings: Readings) -> Iterator[Finding]:
             return
         checkpoint = parse_checkpoint(note.text)
         hold(readings.log, checkpoint)
-        if settings.origin is not None:
-            kept_of(readings.log, settings.origin)  # which was set aside while the log had another name
     except (NotProved, Corrupt) as error:
         remedy = "nothing is signed any more; keep the folder as it is, and compare it with a backup"
         yield Finding(CHECK, Level.DAMAGED, plain(str(error)), remedy)

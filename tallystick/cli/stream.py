@@ -3,18 +3,20 @@
 from typing import Any
 
 from tallystick.cli.cells import cut
-from tallystick.cli.facts import fact_data, fact_words, verb
+from tallystick.cli.facts import KEPT, fact_data, fact_words, marks, verb
 from tallystick.cli.screen import Screen
 from tallystick.cli.summary import ID_TAIL
 from tallystick.cli.times import stamp
 from tallystick.ledger.events import Event
+from tallystick.ledger.payloads import lacking
 from tallystick.plain import plain
 
 CLOCK = slice(11, 23)  # of a stamp: hours to milliseconds
 
 
 def event_data(event: Event) -> dict[str, Any]:
-    """Return an event of one task or flow as data."""
+    """Return an event of one task or flow as data; `erased` are the fields that were."""
+    erased = lacking(event.data)
     return {
         "position": event.position,
         "version": event.version,
@@ -23,6 +25,7 @@ def event_data(event: Event) -> dict[str, Any]:
         "recordedAt": event.recorded_at,
         "actor": event.actor,
         "data": fact_data(event.data),
+        **({"erased": list(erased)} if erased else {}),
     }
 
 
@@ -40,7 +43,9 @@ def event_line(screen: Screen, event: Event) -> str:
     """Return an event on one line: position, time, task or flow, what, by whom."""
     said = fact_words(event.data)
     head = f"{event.position:>8}  {stamp(event.recorded_at)[CLOCK]}  {event.task_id[-ID_TAIL:]}  "
+    marked = "; ".join(f"{what}: {names}" for what, names in marks(event.data).items() if what != KEPT)
     what = f"{verb(event.type)}: {said}" if said else verb(event.type)
+    what = f"{what} ({marked})" if marked else what
     by = f"  by {plain(event.actor)}"
     room = max(screen.columns - len(head) - len(by), 20)
     return f"{head}{cut(what, room)}{screen.dim(by)}"

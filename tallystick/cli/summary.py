@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from tallystick.cli.screen import Screen
 from tallystick.cli.table import Column, table
-from tallystick.cli.times import age, took
+from tallystick.cli.times import age, relative, stamp, took
+from tallystick.ledger.erasure import Erased
 from tallystick.ledger.lifecycle import Status
 from tallystick.ledger.record import TaskRecord
 from tallystick.plain import plain
@@ -20,6 +21,9 @@ OWNERS_FROM = 100
 OWNER_MOST = 28
 WORK_MOST = 200
 
+ERASED = "(erased)"
+"""Stands where a text would be that was erased; who looks for it in data finds `erased` in the record."""
+
 
 def pressure(counts: Counts) -> str:
     """Return how much there is to do and to worry about: 3 queued · 2 running · 1 issue."""
@@ -27,9 +31,29 @@ def pressure(counts: Counts) -> str:
     return f"{counts.by_status[Status.QUEUED]:,} queued · {counts.by_status[Status.RUNNING]:,} running · {issues}"
 
 
+def name_of(record: TaskRecord) -> str:
+    """Return what a task is called: its label, else its text."""
+    return text_of(record.label or record.task, record.erased)
+
+
+def text_of(text: str, erased: Erased | None) -> str:
+    """Return a text that everything of its kind has, on one line; or what stands for it when it was erased."""
+    return plain(text) or ("-" if erased is None else ERASED)
+
+
+def erased_words(erased: Erased, now: int) -> str:
+    """Return when content was erased, by whom and why."""
+    return f"{stamp(erased.at)} ({relative(erased.at, now)}) by {plain(erased.by)}: {plain(erased.reason)}"
+
+
+def first_line(text: str) -> str:
+    """Return the first line of a text."""
+    return next(iter(text.splitlines()), "")
+
+
 def work(record: TaskRecord) -> str:
     """Return what a task is about and how it stands, on one line: its label, else its text, then the news."""
-    name = plain(record.label or record.task)
+    name = name_of(record)
     said = news(record)
     return f"{name}: {said}" if said else name
 

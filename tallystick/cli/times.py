@@ -15,6 +15,7 @@ MOMENT_ALLOWED = (
     'a moment such as "2026-09-21T14:15" (local time unless it says otherwise), a duration until now such as "2h", '
     "or milliseconds since 1970"
 )
+_DIGITS_MAX = len(str(TIME_MS_MAX))
 _DURATION_FORMS = f"{DURATION_ALLOWED}; a bare number is milliseconds"
 
 
@@ -76,7 +77,7 @@ def moment(name: str, value: str, now: int) -> int:
     """
     text = value.strip()
     if text.isascii() and text.isdecimal():
-        at = int(text)
+        at = _whole(text, name, value, MOMENT_ALLOWED)
     elif text[:4].isdecimal() and text[4:5] == "-":
         from datetime import datetime
 
@@ -98,8 +99,15 @@ def duration(name: str, value: str) -> int:
     """Return a duration such as "5m" in milliseconds; a bare number is milliseconds. Raises `InvalidInput`."""
     text = value.strip()
     if text.isascii() and text.isdecimal():
-        return int(text)
+        return _whole(text, name, value, _DURATION_FORMS)
     try:
         return duration_ms(name, text)
     except InvalidInput as error:
         raise InvalidInput(name, value, _DURATION_FORMS) from error
+
+
+def _whole(text: str, name: str, value: str, allowed: str) -> int:
+    """The number that a text of digits is. Python reads no number of any length."""
+    if len(text) > _DIGITS_MAX:
+        raise InvalidInput(name, value, allowed)
+    return int(text)

@@ -18,6 +18,7 @@ from tallystick.exports.selection import Selection
 from tallystick.exports.source import Entry, Source, Told, nobody
 from tallystick.ledger.errors import Corrupt, InvalidInput, NotFound
 from tallystick.ledger.events import Event
+from tallystick.ledger.fitting import NOTHING_KEPT
 from tallystick.ledger.limits import BUNDLE_EVENTS_MAX, BUNDLE_RECORD_BYTES_MAX
 from tallystick.ledger.proofs.checkpoint import Checkpoint, parse_checkpoint
 from tallystick.ledger.proofs.note import parse_note
@@ -56,9 +57,9 @@ class _Held(Source):
         self.bodies: list[bytes | None] = []
         total = 0
         for entry in super().entries():
-            stored, body = self._held(entry)
+            stored, body, payloads = self._held(entry)
             known = body if isinstance(stored, Event) and isinstance(body, bytes) else None
-            total += len(known or b"")
+            total += len(known or b"") + sum(map(len, payloads.values()))
             if len(self.records) == BUNDLE_EVENTS_MAX or total > BUNDLE_RECORD_BYTES_MAX:
                 allowed = (
                     f"at most {BUNDLE_EVENTS_MAX} events with {BUNDLE_RECORD_BYTES_MAX} bytes:"
@@ -67,14 +68,14 @@ class _Held(Source):
                 raise InvalidInput("selection", "more events", allowed)
             self.records.append(stored)
             self.bodies.append(known)
-            yield stored, body
+            yield stored, body, payloads
 
     def _held(self, entry: Entry) -> Entry:
-        stored, body = entry
+        stored, body, _ = entry
         if isinstance(stored, Event) and isinstance(body, bytes) and leaf_hash(body) != self.leaf_at(stored.position):
             self.event_count -= 1
             self.damaged += 1
-            return Damaged(stored.position, CHANGED), body
+            return Damaged(stored.position, CHANGED), body, NOTHING_KEPT
         return entry
 
 
@@ -122,7 +123,12 @@ def write_bundle(
         with parcel.file(manifest.PAGE) as stream:
             for piece in page(about, checkpoint, attested, source.records):
                 stream.write(piece.encode())
-        made = Manifest(format=manifest.FORMAT, version=manifest.VERSION, about=about, files=dict(parcel.files))
+        made = Manifest(
+            format=manifest.FORMAT,
+            version=manifest.version_for(source.records),
+            about=about,
+            files=dict(parcel.files),
+        )
         parcel.put(manifest.MANIFEST, made.to_bytes())
     return Bundled(
         path=str(out.absolute()),

@@ -12,6 +12,7 @@ from msgspec import Raw, Struct
 from tallystick.exports.shape import fact_json, rfc3339
 from tallystick.exports.source import Source
 from tallystick.ledger.events import Event
+from tallystick.ledger.payloads import lacking
 from tallystick.ledger.store.port import Deleted, Stored
 
 TYPES = "io.tallystick."
@@ -41,6 +42,7 @@ class CloudEvent(Struct, kw_only=True, omit_defaults=True):
     entityversion: str | None = None
     recordedtime: str | None = None
     actor: str | None = None
+    erased: str | None = None
     datacontenttype: str
     data: Raw
 
@@ -76,6 +78,7 @@ def _of(stored: Stored, identity: str) -> CloudEvent:
         entityversion=str(stored.version),
         recordedtime=rfc3339(stored.recorded_at),
         actor=stored.actor or None,
+        erased=None if stored.data.aside is None else ",".join(lacking(stored.data)) or None,
         datacontenttype=_JSON,
         data=Raw(fact_json(stored.data)),
     )

@@ -6,10 +6,11 @@ from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
-from msgspec import MsgspecError, Struct
+from msgspec import Struct
 
 from tallystick.exports import manifest
-from tallystick.exports.lines import End, Header, Line, NoLine, body_of, read_header, read_line
+from tallystick.exports.absent import absent_of, streams_of
+from tallystick.exports.lines import End, Header, Line, NoLine, read_header, read_line, restored
 from tallystick.exports.manifest import Manifest, parse_manifest, proof_path
 from tallystick.exports.page import attested_of, is_from_its_beginning, page
 from tallystick.exports.unpacking import Unpacked, unlike, unpacked
@@ -23,6 +24,7 @@ from tallystick.ledger.limits import (
     PROOF_BYTES_MAX,
     TOKEN_BYTES_MAX,
 )
+from tallystick.ledger.payloads import filled
 from tallystick.ledger.proofs.checkpoint import Checkpoint, Opened, open_checkpoint
 from tallystick.ledger.proofs.keys import VerifierKey
 from tallystick.ledger.proofs.proving import verify_consistency, verify_leaf
@@ -30,6 +32,7 @@ from tallystick.ledger.proofs.tlog_proof import parse_consistency_proof, parse_i
 from tallystick.ledger.store.codec import decode
 from tallystick.ledger.store.port import Damaged, Deleted, Stored
 from tallystick.ledger.store.tree import leaf_hash
+from tallystick.ledger.unreadable import UNREADABLE
 from tallystick.proofs import Seen, trusted_keys, verify_seen
 
 _MANIFEST_BYTES_MAX = (BUNDLE_EVENTS_MAX + 16) * 256
@@ -39,7 +42,9 @@ class Evidence(Struct, frozen=True, kw_only=True):
     """What a bundle was proved to show: `events` records of the log `origin`, at the positions `first` to `last`.
 
     `size` and `root_hash` are those of the checkpoint, `keys` those of the trusted ones that signed it, as name+id. Of
-    `damaged` and `deleted` records only the hashes are proved. `is_unbroken` when no position between the first and the
+    `damaged` and `deleted` records only the hashes are proved. Of what is kept beside the log what is here was held to
+    the digests in the records; of the fields that are not, `erased` counts those that an event here erased, `absent`
+    those that were erased later, or left out. `is_unbroken` when no position between the first and the
     last is left out; `partial` are the tasks and flows whose history is not here from its beginning without a gap.
     `seen` is who saw how many records (`attested`), of those that were asked for.
     """
@@ -51,6 +56,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
     events: int
     damaged: int
     deleted: int
+    erased: int
+    absent: int
     first: int
     last: int
     is_unbroken: bool
@@ -95,6 +102,7 @@ class _Verifying:
         self._page()
         positions = [record.position for record in self.records]
         seen = self._seen(positions[-1], attested, witnesses, authority)
+        absent = [each for events in streams_of(self.records).values() for each in absent_of(events).values()]
         return Evidence(
             origin=self.tree.origin,
             size=self.tree.size,
@@ -103,6 +111,8 @@ class _Verifying:
             events=about.events,
             damaged=about.damaged,
             deleted=about.deleted,
+            erased=sum(len(each.fields) for each in absent if each.erasure is not None),
+            absent=sum(len(each.fields) for each in absent if each.erasure is None),
             first=positions[0],
             last=positions[-1],
             is_unbroken=positions[-1] - positions[0] + 1 == len(positions),
@@ -117,7 +127,7 @@ class _Verifying:
         data = self.files.content(manifest.MANIFEST, _MANIFEST_BYTES_MAX)
         try:
             found = parse_manifest(data)
-        except (MsgspecError, ValueError, RecursionError) as error:
+        except UNREADABLE as error:
             raise unlike(manifest.MANIFEST, f"it is no manifest of a bundle ({str(error)[:200]})") from error
         named = {*found.files, manifest.MANIFEST}
         for path in sorted(self.files.paths - named):
@@ -208,10 +218,11 @@ class _Verifying:
     def _event(self, path: str, line: Line, record: bytes | None) -> bytes:
         if record is None:
             raise unlike(path, "it does not carry the record")
-        if body_of(line) != record:
+        found = restored(line)
+        if found.body != record:
             raise unlike(manifest.EVENTS, f"the line of position {line.position} says something else than its record")
         try:
-            event = decode(record)
+            event = filled(decode(record), found.payloads)
         except Corrupt as error:
             raise unlike(path, f"this version cannot read its record ({error})") from error
         self.records.append(event)
@@ -283,6 +294,8 @@ class _Verifying:
 
     def _page(self) -> None:
         """Make the page anew: it MUST say what the proofs say, and nothing else."""
+        if self.manifest.version != manifest.version_for(self.records):
+            raise unlike(manifest.MANIFEST, f"a bundle with these events is no version {self.manifest.version}")
         attested = None
         if manifest.ATTESTED in self.files.paths:
             data = self._content(manifest.ATTESTED, NOTE_BYTES_MAX)
@@ -300,11 +313,8 @@ class _Verifying:
             pass
 
     def _partial(self) -> tuple[str, ...]:
-        streams: dict[bytes, list[Event]] = {}
-        for record in self.records:
-            if isinstance(record, Event):
-                streams.setdefault(record.stream, []).append(record)
-        return tuple(id_text(stream) for stream, events in streams.items() if not is_from_its_beginning(events))
+        streams = streams_of(self.records).items()
+        return tuple(id_text(stream) for stream, events in streams if not is_from_its_beginning(events))
 
 
 @contextmanager

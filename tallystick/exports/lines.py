@@ -1,11 +1,12 @@
 """The lines of an NDJSON export, both ways: what is written of an event, and the bytes that a line stands for. Pure.
 
 header   what the file is: format, version, when and by whom it was made, which ledger, its size and root
-event    an event as `tally timeline --json` has it, and whose it is
+event    an event as `tally timeline --json` has it, whose it is, and the salts of what of it is kept beside the log
 gap      a record that could not be had: damaged, or deleted with its archive
 end      how many lines there were, so that a file that was cut off is known
 """
 
+from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -13,15 +14,20 @@ from msgspec import Raw, Struct
 
 from tallystick.exports.shape import fact_json
 from tallystick.ledger.errors import TallystickError
-from tallystick.ledger.events import BY_NAME, OF_FLOWS, AnyFact, Event
-from tallystick.ledger.ids import id_bytes, id_text
+from tallystick.ledger.events import BY_NAME, OF_FLOWS, AnyFact, Event, Position, Version
+from tallystick.ledger.fitting import NOTHING_KEPT, strange
+from tallystick.ledger.ids import ID_CHARACTERS, id_bytes_or_none, id_text
+from tallystick.ledger.limits import SALT_BYTES
+from tallystick.ledger.payloads import Payloads, filled, kept, lacking, payload_of, put, salt_of, stripped
 from tallystick.ledger.store.codec import decode, encode
+from tallystick.ledger.unreadable import UNREADABLE
 
 FORMAT = "tallystick.ndjson"
-VERSION = 1
+FIRST = 1
+VERSION = 2
+"""Of a file whose lines have salts, which older programs know nothing of; one without any is still of the `FIRST`."""
 
 _NO_DATA = Raw(b"")
-_UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)  # what may be said of bytes that may be anything
 _DETAIL_CHARACTERS_MAX = 200  # of what a decoder says about bytes that may be anything
 
 
@@ -52,21 +58,29 @@ class Gone(_Shape):
 
 
 class Line(_Shape):
-    """An event, or a gap. `body` are the bytes that are stored, where the rest of the line does not lead to them."""
+    """An event, or a gap. `body` are the bytes that are stored, where the rest of the line does not lead to them.
 
-    position: int
+    Of a field that is kept beside the log `data` has the value and `salts` the salt: both lead to the digest that the
+    record has instead of it. Of a field that was `erased` there is no salt, and the value is blank. Beside a `body`
+    stand `payloads`, which are salt and value as they are stored.
+    """
+
+    position: Position
     task_id: str | None = None
     flow_id: str | None = None
-    version: int | None = None
+    version: Version | None = None
     type: str | None = None
     occurred_at: int | None = None
     recorded_at: int | None = None
     actor: str | None = None
     data: Raw = _NO_DATA
+    erased: list[str] | None = None
+    salts: dict[str, bytes] | None = None
     damaged: str | None = None
     deleted: Gone | None = None
     leaf_hash: bytes | None = None
     body: bytes | None = None
+    payloads: dict[str, bytes] | None = None
 
     @property
     def is_gap(self) -> bool:
@@ -87,6 +101,13 @@ class End(_Shape):
 AnyLine: TypeAlias = Header | Line | End
 
 
+class Restored(Struct, frozen=True):
+    """What a line of an event stands for: the bytes of its record, and what is kept beside that."""
+
+    body: bytes
+    payloads: Payloads
+
+
 _encode = msgspec.json.Encoder().encode
 _read_line = msgspec.json.Decoder(Line).decode
 _read_header = msgspec.json.Decoder(Header).decode
@@ -104,17 +125,23 @@ def written(line: AnyLine) -> bytes:
     return _encode(line)
 
 
-def event_line(event: Event, body: bytes) -> bytes:
-    """Return the line of an event. It leads back to `body`, which is in it only where nothing else would."""
+def event_line(event: Event, body: bytes, payloads: Payloads = NOTHING_KEPT) -> bytes:
+    """Return the line of an event. It leads back to `body` and to what is kept beside that.
+
+    Both are in it as they are only where nothing else would lead to them.
+    """
     line = _told(event)
+    if payloads:
+        line.salts = {name: salt_of(payload) for name, payload in payloads.items()}
     plain = _encode(line)
     try:
-        is_enough = body_of(_read_line(plain)) == body
-    except (NoLine, *_UNREADABLE):
+        found = restored(_read_line(plain))
+        is_enough = found.body == body and found.payloads == payloads
+    except (NoLine, *UNREADABLE):
         is_enough = False
     if is_enough:
         return plain
-    line.body = body
+    line.salts, line.body, line.payloads = None, body, dict(payloads) or None
     return _encode(line)
 
 
@@ -128,6 +155,7 @@ def _told(event: Event) -> Line:
         actor=event.actor,
         data=Raw(fact_json(event.data)),
     )
+    line.erased = _erased(event.data)
     if event.is_of_flow:
         line.flow_id = id_text(event.stream)
     else:
@@ -139,7 +167,7 @@ def read_header(raw: bytes) -> Header:
     """Read the first line. Raises `NoLine`."""
     try:
         return _read_header(raw)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise NoLine(_words(error)) from error
 
 
@@ -147,23 +175,59 @@ def read_line(raw: bytes) -> Line | End:
     """Read any other line. Raises `NoLine`."""
     try:
         return _read_line(raw)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         reason = error
     try:
         return _read_end(raw)
-    except _UNREADABLE:
+    except UNREADABLE:
         raise NoLine(_words(reason)) from reason
 
 
-def body_of(line: Line) -> bytes:
-    """Return the bytes of the record that a line of an event stands for. Raises `NoLine`."""
+def restored(line: Line) -> Restored:
+    """Return what a line of an event stands for; its payloads are what its record names. Raises `NoLine`."""
     if line.body is not None:
-        _check_said(line, line.body)
-        return line.body
+        return Restored(line.body, _held(line, line.body))
+    if line.payloads is not None:
+        raise NoLine("payloads stand beside a body alone; beside data stand salts")
+    event = _event_of(line)
+    if line.erased != _erased(event.data):
+        raise NoLine("it names other fields as erased than those that are")
+    is_inline = event.data.aside is None and line.salts is None  # as in most lines
+    payloads = NOTHING_KEPT if is_inline else _salted(event.data, line.salts or {})
     try:
-        return encode(_event_of(line))
+        return Restored(encode(stripped(event)), payloads)
     except TallystickError as error:
         raise NoLine(str(error)[:_DETAIL_CHARACTERS_MAX]) from error
+
+
+def _erased(fact: AnyFact) -> list[str] | None:
+    """Return what of a fact was erased, None where nothing was."""
+    return None if fact.aside is None else list(lacking(fact)) or None
+
+
+def _salted(fact: AnyFact, salts: Mapping[str, bytes]) -> Payloads:
+    """Return what of a fact is kept beside the log, by its values and their salts."""
+    payloads: dict[str, bytes] = {}
+    for name, salt in salts.items():
+        if name not in put(fact):
+            raise NoLine(f"it has a salt of {name}, which its record does not name")
+        if len(salt) != SALT_BYTES:
+            raise NoLine(f"the salt of {name} has {len(salt)} bytes, and not {SALT_BYTES}")
+        try:
+            payloads[name] = payload_of(getattr(fact, name), salt)
+        except (OverflowError, TypeError, ValueError) as error:
+            raise NoLine(f"{name}: {_words(error)}") from error
+    for name in kept(fact):
+        if name not in salts:
+            raise NoLine(f"it says {name}, which is kept beside the log, and has no salt of it")
+    return _fitting(fact, payloads)
+
+
+def _fitting(fact: AnyFact, payloads: Payloads) -> Payloads:
+    """Return payloads that have the digests of their record."""
+    for name in strange(fact, payloads):
+        raise NoLine(f"{name} and its salt have not the digest that the record has")
+    return payloads
 
 
 def _event_of(line: Line) -> Event:
@@ -183,8 +247,11 @@ def _event_of(line: Line) -> Event:
     )
     if version is None or occurred_at is None or recorded_at is None or actor is None or data is _NO_DATA:
         raise NoLine("it lacks one of version, occurredAt, recordedAt, actor and data")
+    stream = id_bytes_or_none(whose)
+    if stream is None:
+        raise NoLine(f"{whose[:ID_CHARACTERS]!r} is no id")
     fact = _fact_of(str(line.type), bytes(data))
-    return Event(line.position, id_bytes(whose), version, occurred_at, recorded_at, actor, fact)
+    return Event(line.position, stream, version, occurred_at, recorded_at, actor, fact)
 
 
 def _fact_of(name: str, data: bytes) -> AnyFact:
@@ -196,21 +263,26 @@ def _fact_of(name: str, data: bytes) -> AnyFact:
     typed = b'{"type":' + _encode(name) + (b"" if rest.startswith(b"}") else b",") + rest
     try:
         fact: AnyFact = _read_fact(typed)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise NoLine(f"its data: {_words(error)}") from error
     return fact
 
 
-def _check_said(line: Line, body: bytes) -> None:
-    """Raise `NoLine` unless a line says what its bytes say: people read the one, and programs the other."""
+def _held(line: Line, body: bytes) -> Payloads:
+    """Return what is kept beside a record that a line has as it is; the line MUST say what that says."""
+    if line.salts is not None:
+        raise NoLine("salts stand beside data alone; beside a body stand payloads")
+    payloads = line.payloads or NOTHING_KEPT
     try:
         event = decode(body)
+        event = filled(event, _fitting(event.data, payloads)) if payloads else event
     except TallystickError as error:
         raise NoLine(f"its body: {error}"[:_DETAIL_CHARACTERS_MAX]) from error
     told = _told(event)
-    told.body = body
-    if _read_any(_encode(told)) != _read_any(_encode(line)):
+    told.body, told.payloads = body, line.payloads
+    if _read_any(_encode(told)) != _read_any(_encode(line)):  # people read the one, and programs the other
         raise NoLine("its body says something else than the line")
+    return payloads
 
 
 def _words(error: BaseException) -> str:

@@ -10,16 +10,23 @@ index.html                  the page for people, which follows from all of these
 manifest.json               this
 """
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
+from tallystick.ledger.events import Event
 from tallystick.ledger.proofs.tlog_proof import SUFFIX
+from tallystick.ledger.store.port import Stored
 
 FORMAT: Final = "tallystick.bundle"
-VERSION: Final = 1
-"""Of the layout and of the page: one that is made anew from a bundle of this version has the same bytes."""
+FIRST: Final = 1
+VERSION: Final = 2
+"""Of the layout and of the page: one that is made anew from a bundle of this version has the same bytes.
+
+The second is of a bundle with events of which something is kept beside the log, or was taken out before it was stored.
+"""
 
 CHECKPOINT: Final = "checkpoint"
 EVENTS: Final = "events.ndjson"
@@ -79,10 +86,16 @@ def proof_path(position: int) -> str:
     return f"proofs/{position}{SUFFIX}"
 
 
+def version_for(records: Iterable[Stored]) -> int:
+    """Return the version of a bundle that has these records."""
+    facts = (record.data for record in records if isinstance(record, Event))
+    return VERSION if any(fact.aside is not None or fact.redacted for fact in facts) else FIRST
+
+
 def parse_manifest(data: bytes) -> Manifest:
     """Read a manifest. Raises `ValueError` with what is wrong; what is returned has these bytes again."""
     found = msgspec.json.decode(data, type=Manifest)
-    if (found.format, found.version) != (FORMAT, VERSION):
+    if found.format != FORMAT or not FIRST <= found.version <= VERSION:
         raise ValueError(f"it is {found.format[:80]} version {found.version}, and this program knows version {VERSION}")
     if found.to_bytes() != data:
         raise ValueError("it is written in another way than this program writes it")

@@ -3,10 +3,11 @@
 from importlib.metadata import version
 from typing import BinaryIO
 
-from tallystick.exports.lines import FORMAT, VERSION, End, Gone, Header, Line, event_line, written
+from tallystick.exports.lines import FIRST, FORMAT, VERSION, End, Gone, Header, Line, event_line, written
 from tallystick.exports.source import Source
 from tallystick.ledger.events import Event
 from tallystick.ledger.limits import EXPORT_SLICE_EVENTS
+from tallystick.ledger.payloads import Payloads
 from tallystick.ledger.store.port import Body, Deleted, Stored
 from tallystick.ledger.store.tree import HASH_BYTES, Tree, leaf_hash
 
@@ -18,7 +19,7 @@ def write(source: Source, out: BinaryIO) -> None:
     is_whole = source.selection.is_whole
     header = Header(
         format=FORMAT,
-        version=VERSION,
+        version=VERSION if source.has_payloads else FIRST,
         made_at=source.made_at,
         made_by=f"tallystick {version('tallystick')}",
         ledger=source.identity,
@@ -29,11 +30,11 @@ def write(source: Source, out: BinaryIO) -> None:
     )
     out.write(written(header) + b"\n")
     tree, leaves, lines = Tree(), [], []
-    for stored, body in source.entries():
+    for stored, body, payloads in source.entries():
         leaf = leaf_hash(body) if isinstance(stored, Event) and isinstance(body, bytes) else None
         if leaf is None:
             leaf = source.leaf_at(stored.position)
-        lines.append(_line(stored, body, leaf))
+        lines.append(_line(stored, body, leaf, payloads))
         leaves.append(_NO_HASH if leaf is None else leaf)
         if len(lines) == EXPORT_SLICE_EVENTS:
             out.write(b"\n".join(lines) + b"\n")
@@ -51,10 +52,10 @@ def write(source: Source, out: BinaryIO) -> None:
     source.computed_root = end.root_hash
 
 
-def _line(stored: Stored, body: Body, leaf: bytes | None) -> bytes:
+def _line(stored: Stored, body: Body, leaf: bytes | None, payloads: Payloads) -> bytes:
     if isinstance(stored, Event):
         assert isinstance(body, bytes), "what can be read has bytes"
-        return event_line(stored, body)
+        return event_line(stored, body, payloads)
     if isinstance(stored, Deleted):
         gone = Gone(by=stored.by, at=stored.at, reason=stored.reason)
         return written(Line(position=stored.position, deleted=gone, leaf_hash=leaf))

@@ -37,6 +37,7 @@ from tallystick.ledger.facts.tasks import (
     TaskCancelRequested,
     TaskCleanupStamped,
     TaskCreated,
+    TaskErased,
     TaskFailed,
     TaskHeld,
     TaskLateSignal,
@@ -180,6 +181,8 @@ def _keeping() -> Iterator[Transition]:
     for status in (Status.LOST, Status.SUCCEEDED):
         takes = (*_with_side(status), "free", "clean", KNOWN)
         yield _visible(plain(TaskPruned), takes, tuple(map(_done, ("status", "free", "clean", KNOWN))))
+    for known in (KNOWN, _done(KNOWN)):  # what was pruned can be erased
+        yield _visible(plain(TaskErased), (known,), (known,))
 
 
 def _stops() -> Iterator[Transition]:
@@ -211,6 +214,7 @@ _KNOWN_FACTS = {
     TaskHeld,
     TaskReleased,
     TaskPruned,
+    TaskErased,
     TaskCleanupBegun,
     TaskCleanedUp,
 }

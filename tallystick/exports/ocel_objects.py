@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from tallystick.exports.ocel_types import AGENT, FLOW, MESSAGE, SESSION, STATUS, TASK, Of
 from tallystick.exports.unfolding import Step, moment
-from tallystick.exports.values import as_json
+from tallystick.exports.values import ERASED, as_json
 from tallystick.ledger.events import Event
 from tallystick.ledger.facts.deliveries import (
     DeliveryAttempted,
@@ -115,19 +115,21 @@ class Cast:
     def mirror(self, record: TaskRecord) -> None:
         """Take in the flow that only mirrors a task: nothing else tells of it, and its status is that of its task."""
         flow = self.objects[mirror_of(record.task_id)] = Object(mirror_of(record.task_id), FLOW, [], [])
-        self._say(flow, mode=FlowMode.MIRRORED, goal=record.label or record.task)
+        self._say(flow, mode=FlowMode.MIRRORED, goal=record.label or record.task, erased=_json(record.erased))
         self._relate_to(flow, SESSION, record.owner_key, "owned by")
 
     def _status(self, record: TaskRecord, at: int) -> None:
         self._note(self.main, STATUS, record.shown_status, at)
         self._note(self.main, "deliveryStatus", record.delivery_status, at)
         self._note(self.main, "notifyPolicy", record.notify_policy, at)
+        self._note(self.main, ERASED.name, _json(record.erased), at)
 
     def _state(self, record: FlowRecord, at: int) -> None:
         """What a flow is. One that mirrors tasks has the status of the newest of them, and none of its own."""
         if record.is_managed:
             self._note(self.main, STATUS, record.status, at)
             self._note(self.main, "step", record.current_step, at)
+        self._note(self.main, ERASED.name, _json(record.erased), at)
 
     def _of_task(self, record: TaskRecord) -> None:
         self._say(
@@ -141,7 +143,7 @@ class Cast:
             runId=record.run_id,
             parent=record.parent_task_id,
             root=record.root_task_id,
-            metadata=None if record.metadata is None else as_json(record.metadata),
+            metadata=_json(record.metadata),
         )
         if record.parent_flow_id is not None:
             self._relate(self.main, record.parent_flow_id, "part of")
@@ -228,11 +230,15 @@ class Cast:
 
     @staticmethod
     def _say(of: Object, **said: str | None) -> None:
-        """Say what an object always was."""
-        of.attributes.extend(Attribute(name, value) for name, value in said.items() if value is not None)
+        """Say what an object always was; what is blank was erased, and is left out."""
+        of.attributes.extend(Attribute(name, value) for name, value in said.items() if value)
 
     @staticmethod
     def _relate(of: Object, id: str, qualifier: str) -> None:
         related = Related(id, qualifier)
         if related not in of.relationships:
             of.relationships.append(related)
+
+
+def _json(value: object) -> str | None:
+    return None if value is None else as_json(value)

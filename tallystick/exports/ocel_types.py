@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from tallystick.exports.activities import DAMAGED, DELETED, activities_of
-from tallystick.exports.values import fields_of
+from tallystick.exports.values import ERASED, fields_of
 from tallystick.ledger.events import FACT_TYPES
 
 Of: TypeAlias = Literal["task", "flow", "session", "agent", "message"]
@@ -50,9 +50,9 @@ _EVERY_FACT = (
 _OF_OBJECTS: dict[Of, tuple[str, ...]] = {
     TASK: (
         *("runtime", "scope", "task", "label", "kind", "sourceId", "runId", "parent", "root", "metadata"),
-        *(STATUS, "deliveryStatus", "notifyPolicy"),
+        *(STATUS, "deliveryStatus", "notifyPolicy", ERASED.name),
     ),
-    FLOW: ("mode", "goal", "controller", STATUS, "step"),
+    FLOW: ("mode", "goal", "controller", STATUS, "step", ERASED.name),
     SESSION: ("name",),
     AGENT: ("name",),
     MESSAGE: ("name", "kind", "text", "channel", STATUS),
@@ -73,7 +73,7 @@ def event_types() -> tuple[Type, ...]:
 
 def _event_types() -> Iterator[Type]:
     for kind in FACT_TYPES:
-        said = (Declared(field.name, field.kind) for field in fields_of(kind))
+        said = (Declared(field.name, field.kind) for field in (*fields_of(kind), ERASED))
         attributes = (*_EVERY_FACT, *said)
         for activity in activities_of(kind):
             yield Type(activity, attributes)

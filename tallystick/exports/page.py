@@ -11,12 +11,15 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from tallystick.exports.absent import Absent, absent_of, on_disk, streams_of
 from tallystick.exports.activities import activity
-from tallystick.exports.manifest import About
+from tallystick.exports.manifest import FIRST, About, version_for
 from tallystick.exports.shape import rfc3339
 from tallystick.ledger.errors import Corrupt
 from tallystick.ledger.events import Event
+from tallystick.ledger.facts.fact import Fact
 from tallystick.ledger.ids import id_text
+from tallystick.ledger.payloads import kept, lacking
 from tallystick.ledger.proofs.checkpoint import Checkpoint, parse_checkpoint
 from tallystick.ledger.proofs.keys import cosigned_at
 from tallystick.ledger.proofs.note import parse_note
@@ -83,20 +86,12 @@ def page(about: About, checkpoint: Checkpoint, attested: Attested | None, record
         )
     )
     yield "<p>This page is for reading. It proves nothing until the bundle is verified as the last section says.</p>\n"
-    for stream, events in _streams(records).items():
+    for stream, events in streams_of(records).items():
         yield from _history(stream, events)
     yield from _gaps(records)
-    yield from _what_is_proved(about, attested)
+    yield from _what_is_proved(about, attested, is_marked=version_for(records) > FIRST)
     yield from _how_to_check()
     yield "</body>\n</html>\n"
-
-
-def _streams(records: Iterable[Stored]) -> Mapping[bytes, list[Event]]:
-    found: dict[bytes, list[Event]] = {}
-    for record in records:
-        if isinstance(record, Event):
-            found.setdefault(record.stream, []).append(record)
-    return found
 
 
 def is_from_its_beginning(events: Sequence[Event]) -> bool:
@@ -112,13 +107,14 @@ def _history(stream: bytes, events: Sequence[Event]) -> Iterator[str]:
         yield f"<p>Only a part of its history is here: the events with the versions {versions}.</p>\n"
     elif not events[0].is_of_flow:
         yield from _story(events)
+    absent = absent_of(events)
     yield "<h3>Timeline</h3>\n<table>\n<tr><th>Position</th><th>Recorded</th><th>What</th><th>By</th></tr>\n"
     for event in events:
         late = "" if event.occurred_at == event.recorded_at else f"<br><small>happened {_at(event.occurred_at)}</small>"
         said = "".join(f"<br><b>{_text(name)}</b> {_text(_json(value))}" for name, value in _fields(event).items())
         yield (
             f"<tr><td>{event.position}</td><td>{_at(event.recorded_at)}{late}</td>"
-            f"<td>{_text(activity(event))}{said}</td><td>{_text(event.actor)}</td></tr>\n"
+            f"<td>{_text(activity(event))}{said}{_marks(event, absent)}</td><td>{_text(event.actor)}</td></tr>\n"
         )
     yield "</table>\n"
 
@@ -133,6 +129,7 @@ def _story(events: Sequence[Event]) -> Iterator[str]:
         return
     record = steps[-1].after
     assert isinstance(record, TaskRecord), "every event of a task leaves a record"
+    gone = record.erased
     yield from _table(
         (
             ("task", record.task),
@@ -140,16 +137,17 @@ def _story(events: Sequence[Event]) -> Iterator[str]:
             ("asked for by", record.owner_key or ""),
             ("runtime", record.runtime.value),
             ("status", f"{record.shown_status}, as of position {events[-1].position}"),
+            ("erased", "" if gone is None else f"{_at(gone.at)} by {gone.by}: {gone.reason}"),
         )
     )
     yield "<h3>Why</h3>\n<ol>\n"
     yield from map(_because, reasons)
     yield "</ol>\n<h3>Who was told</h3>\n"
-    told = deliveries_of(events)
+    told, absent = deliveries_of(events), absent_of(events)
     why_not = silence(record, told)
     if told:
         yield "<ul>\n"
-        yield from map(_message, told)
+        yield from (_message(message, absent.get(message.position)) for message in told)
         yield "</ul>\n"
     elif why_not is None:
         yield "<p>Nobody, by these events.</p>\n"
@@ -167,11 +165,12 @@ def _because(reason: Reason) -> str:
     )
 
 
-def _message(message: DeliveryRecord) -> str:
+def _message(message: DeliveryRecord, absent: Absent | None) -> str:
     route = message.route
     to = f"session {message.session}" if route is None else _json(msgspec.to_builtins(route))
     error = "" if message.error is None else f" {message.error}"
-    return f"<li>{_text(message.status.value)}: {_text(to)}<br>{_text(message.text)}{_text(error)}</li>\n"
+    text = _text(message.text) if absent is None else f"{_text(message.text)}{_not_here(absent, ('its text',))}"
+    return f"<li>{_text(message.status.value)}: {_text(to)}<br>{text}{_text(error)}</li>\n"
 
 
 def _gaps(records: Iterable[Stored]) -> Iterator[str]:
@@ -185,7 +184,7 @@ def _gaps(records: Iterable[Stored]) -> Iterator[str]:
     yield "</ul>\n"
 
 
-def _what_is_proved(about: About, attested: Attested | None) -> Iterator[str]:
+def _what_is_proved(about: About, attested: Attested | None, *, is_marked: bool) -> Iterator[str]:
     yield "<h2>What is proved, and what is not</h2>\n<ul>\n"
     yield (
         "<li>Proved, once verified: each event above is, to the byte, in the log whose checkpoint the key signed, at"
@@ -193,6 +192,12 @@ def _what_is_proved(about: About, attested: Attested | None) -> Iterator[str]:
         "<li>Not proved by that alone: that the log was not written anew before it was signed. Whoever has the signing"
         " key can do that.</li>\n"
     )
+    if is_marked:
+        yield (
+            "<li>Proved likewise: what is kept beside the log is what was written then, for its record has a digest of"
+            " it. What was erased, or is not here, is not shown by anything; nor is what was taken out before it was"
+            " stored. What stands in italics is of this page, and no text of a task.</li>\n"
+        )
     if attested is None:
         yield "<li>Nobody else is known to have seen a checkpoint: there is only the ledger's own signature.</li>\n"
     else:
@@ -224,9 +229,30 @@ def _how_to_check() -> Iterator[str]:
 
 
 def _fields(event: Event) -> dict[str, Any]:
+    """What a fact says; what it says of how it is kept are marks."""
     said: dict[str, Any] = msgspec.to_builtins(event.data)
-    said.pop("type")
+    for name in ("type", *Fact.__struct_fields__, *on_disk(event.data, lacking(event.data))):
+        said.pop(name, None)
     return said
+
+
+def _marks(event: Event, absent: Mapping[int, Absent]) -> str:
+    """What is to be known of how an event is kept."""
+    marks = ""
+    if here := ", ".join(on_disk(event.data, kept(event.data))):
+        marks += f"<br><em>kept beside the log: {here}</em>"
+    if (gone := absent.get(event.position)) is not None:
+        marks += f"<br>{_not_here(gone, on_disk(event.data, gone.fields))}"
+    if redacted := ", ".join(event.data.redacted):
+        marks += f"<br><em>something was taken out of it before it was stored: {_text(redacted)}</em>"
+    return marks
+
+
+def _not_here(absent: Absent, names: Iterable[str]) -> str:
+    what, erasure = ", ".join(names), absent.erasure
+    if erasure is None:
+        return f"<em>not here: {what}. It was erased later, or left out.</em>"
+    return f"<em>erased by {_text(erasure.actor)} at position {erasure.position}: {what}</em>"
 
 
 def _table(rows: Iterable[tuple[str, str]]) -> Iterator[str]:

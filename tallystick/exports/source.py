@@ -1,8 +1,9 @@
 """The source: a ledger as of one moment, as the writers of formats read it."""
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from itertools import repeat
 from operator import attrgetter
 from typing import TypeAlias
 
@@ -11,11 +12,14 @@ from tallystick.exports.selection import TASKS, Selection
 from tallystick.flow_readings import FlowReadings
 from tallystick.ledger.errors import Corrupt, NotFound
 from tallystick.ledger.events import Event
+from tallystick.ledger.fitting import NOTHING_KEPT, strange
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.limits import EXPORT_PAGE_ROWS, EXPORT_SLICE_EVENTS
+from tallystick.ledger.payloads import Payloads
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.codec import read_records
-from tallystick.ledger.store.port import Body, Deleted, Stored
+from tallystick.ledger.store.payloads import by_position, whole
+from tallystick.ledger.store.port import Body, Damaged, Deleted, Stored
 from tallystick.ledger.store.tree import HASH_BYTES, TILE_WIDTH, split
 from tallystick.projections import flow_history
 from tallystick.projections.overdue import quarantined
@@ -25,8 +29,8 @@ from tallystick.readings import Readings
 Told: TypeAlias = Callable[[int, int], None]
 """Told how much is done, of how much."""
 
-Entry: TypeAlias = tuple[Stored, Body]
-"""What is stored at a position, and its bytes."""
+Entry: TypeAlias = tuple[Stored, Body, Payloads]
+"""What is stored at a position, its bytes, and what is kept beside these."""
 
 IDENTITY_BYTES = 16
 
@@ -73,15 +77,16 @@ class Source:
 
     def events(self) -> Iterator[Stored]:
         """Yield the selected events in the order of the log; what cannot be had comes as `Damaged` or `Deleted`."""
-        return (stored for stored, _ in self.entries())
+        return (stored for stored, _, _ in self.entries())
 
     def entries(self) -> Iterator[Entry]:
-        """Yield the same, each with its bytes."""
-        for stored, body in self._all() if self._named is None else self._of_streams(*self._named):
+        """Yield the same, each with its bytes and what is kept beside them."""
+        for entry in self._all() if self._named is None else self._of_streams(*self._named):
+            stored = entry[0]
             if isinstance(stored, Event) and not self.selection.has(stored):
                 continue
             self._count(stored)
-            yield stored, body
+            yield entry
 
     def _count(self, stored: Stored) -> None:
         if isinstance(stored, Event):
@@ -91,28 +96,59 @@ class Source:
         else:
             self.damaged += 1
 
-    def _all(self) -> Iterator[Entry]:
-        """The log from one position to another: of what cannot be read nobody knows when it was recorded."""
-        end = self.size if self.selection.until_position is None else min(self.selection.until_position, self.size)
-        after = self.selection.after or 0
+    def _span(self) -> tuple[int, int]:
+        """Behind which position the selected ones begin, and where they end."""
+        until = self.selection.until_position
+        return self.selection.after or 0, self.size if until is None else min(until, self.size)
+
+    def _slices(self) -> Iterator[tuple[int, int]]:
+        """From which position to which the log is read at a time."""
+        after, end = self._span()
         first = after + 1
         while first <= end:  # whole slices behind the first one: then no block of the archive is unpacked twice
             last = min(first + EXPORT_SLICE_EVENTS - 1 - (first - 1) % EXPORT_SLICE_EVENTS, end)
-            bodies = self._log.records(first, last)
-            yield from zip(read_records(first, bodies), bodies, strict=True)
-            self._told(last - after, end - after)
+            yield first, last
             first = last + 1
+
+    def _all(self) -> Iterator[Entry]:
+        """The log from one position to another: of what cannot be read nobody knows when it was recorded."""
+        after, end = self._span()
+        for first, last in self._slices():
+            yield from self._between(first, last)
+            self._told(last - after, end - after)
+
+    def _between(self, first: int, last: int) -> Iterable[Entry]:
+        """What is stored from one position to another; a payload that its record does not name is damage."""
+        bodies = self._log.records(first, last)
+        rows = self._log.payloads(first, last)
+        records = read_records(first, bodies)
+        if not rows:
+            return zip(records, bodies, repeat(NOTHING_KEPT), strict=False)
+        kept = by_position(rows)
+        payloads = [kept.get(stored.position, NOTHING_KEPT) for stored in records]
+        return zip(map(_whole, records, payloads), bodies, payloads, strict=True)
 
     def _of_streams(self, stream: bytes, is_flow: bool) -> Iterator[Entry]:  # noqa: FBT001 - as it was found
         """The events of a task or a flow; of one that mirrors tasks, theirs are among them."""
-        streams = {stream: None}
-        if is_flow:
-            streams |= dict.fromkeys(event.stream for event in flow_history.timeline(self._log, stream))
-        until = self.size if self.selection.until_position is None else self.selection.until_position
+        streams = self._told_by(stream, is_flow)
+        after, end = self._span()
         for stored in heapq.merge(*map(self._log.stream, streams), key=attrgetter("position")):
-            if (self.selection.after or 0) < stored.position <= min(until, self.size):
-                [body] = self._log.records(stored.position, stored.position)
-                yield stored, body
+            if after < stored.position <= end:
+                [(found, body, payloads)] = self._between(stored.position, stored.position)
+                yield (found, body, payloads) if isinstance(stored, Event) else (stored, body, NOTHING_KEPT)
+
+    def _told_by(self, stream: bytes, is_flow: bool) -> list[bytes]:  # noqa: FBT001 - as it was found
+        others = (event.stream for event in flow_history.timeline(self._log, stream)) if is_flow else ()
+        return list(dict.fromkeys((stream, *others)))
+
+    @property
+    def has_payloads(self) -> bool:
+        """Whether anything is kept beside the events in question; their span of time is not looked at."""
+        places = self._slices()
+        if self._named is not None:
+            found = self._log.positions(self._told_by(*self._named)).values()
+            places = ((position, position) for positions in found for position in positions)
+        return any(self._log.payloads(first, last) for first, last in places)
 
     def leaf_at(self, position: int) -> bytes | None:
         """Return the leaf hash that was stored with a record, also of one that cannot be had; None if it is gone."""
@@ -184,3 +220,12 @@ class Source:
     def is_sound(self) -> bool:
         """Whether nothing that went through was damaged, nor other than what the tree was built from."""
         return not self.damaged and self.computed_root in (None, self.root_hash)
+
+
+def _whole(stored: Stored, payloads: Payloads) -> Stored:
+    """Return what is stored with what is kept of it, if that is what the record names."""
+    if not payloads or not isinstance(stored, Event):
+        return stored
+    for name in strange(stored.data, payloads):
+        return Damaged(stored.position, f"what is kept of {name} has not the digest that the record has")
+    return whole(stored, payloads)

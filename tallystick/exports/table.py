@@ -14,6 +14,7 @@ from tallystick.exports.source import Source
 from tallystick.ledger.events import Event
 from tallystick.ledger.facts.fact import Usage
 from tallystick.ledger.ids import id_text
+from tallystick.ledger.payloads import lacking
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import Stored
 
@@ -79,6 +80,7 @@ OF_EVENTS: tuple[Column, ...] = (
     Column("recordedAt", Kind.MOMENT),
     Column("actor", Kind.TEXT),
     Column("data", Kind.JSON),
+    Column("erased", Kind.TEXTS),
     DAMAGED,
 )
 _TASK_ID = next(place for place, column in enumerate(OF_TASKS) if column.name == "taskId")
@@ -129,7 +131,7 @@ def _value(column: Column, value: Any) -> Any:
 def event_row(stored: Stored) -> Row:
     """Return the values of an event."""
     if not isinstance(stored, Event):
-        return (stored.position, None, None, None, None, None, None, None, None, stored.detail)
+        return (stored.position, *[None] * (len(OF_EVENTS) - 2), stored.detail)
     whose = (None, stored.task_id) if stored.is_of_flow else (stored.task_id, None)
     return (
         stored.position,
@@ -140,5 +142,6 @@ def event_row(stored: Stored) -> Row:
         stored.recorded_at,
         stored.actor,
         fact_json(stored.data).decode(),
+        None if stored.data.aside is None else list(lacking(stored.data)) or None,
         None,
     )

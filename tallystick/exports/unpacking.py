@@ -21,6 +21,7 @@ BESIDE_PROOFS = 7
 _FILES_MAX = BUNDLE_EVENTS_MAX + BESIDE_PROOFS
 _DIRECTORY_BYTES_MAX = (_FILES_MAX + len(FOLDERS)) * 256  # of a zip: names are short, and have some fields beside
 _END = struct.Struct("<4s4H2LH")
+_LARGE, _LARGE_BYTES = b"PK\x06\x07", 20  # what says, before the end, where another directory is (ZIP64)
 _IS_ENCRYPTED = 1
 _WRONG = (BadZipFile, EOFError, NotImplementedError, OSError, RuntimeError, UnicodeError, ValueError, zlib.error)
 
@@ -119,8 +120,11 @@ def _folder(bundle: Path) -> Unpacked:
 def _zip_of(bundle: Path, file: BinaryIO) -> Iterator[ZipFile]:
     """Open a zip whose directory was found to be small enough to be read."""
     size = file.seek(0, os.SEEK_END)
-    file.seek(max(size - _END.size, 0))
-    tail = file.read(_END.size)
+    file.seek(max(size - _END.size - _LARGE_BYTES, 0))
+    last = file.read()
+    before, tail = last[: -_END.size], last[-_END.size :]
+    if before.startswith(_LARGE):  # whoever reads zips believes that one
+        raise unlike(bundle.name, "it has two directories, one of them for large zips, which no bundle is")
     if len(tail) < _END.size or not tail.startswith(b"PK\x05\x06"):
         raise unlike(bundle.name, "it is no whole zip: its end is missing, or it was cut")
     *_, count, directory, _, _ = _END.unpack(tail)
@@ -138,6 +142,8 @@ def _zip(archive: ZipFile) -> Unpacked:
     paths: set[str] = set()
     total = 0
     for info in archive.infolist():
+        if not info.filename:
+            raise unlike(f"entry {len(paths) + 1}", "it has no name")
         kind = S_IFMT(info.external_attr >> 16)
         if info.filename.rstrip("/") in FOLDERS and info.is_dir():
             continue

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from tallystick.ledger.facts.fact import Fact
+from tallystick.ledger.payloads import lacking
 
 Kind: TypeAlias = Literal["string", "integer", "boolean"]
 Value: TypeAlias = str | int | bool
@@ -42,12 +43,19 @@ def fields_of(kind: type[Fact]) -> tuple[Field, ...]:
     )
 
 
+ERASED = Field("erased", "string", "", (), is_json=True)
+"""What no fact has, and formats add: the names of the fields that were kept beside the log and are not there."""
+
+
 def said(data: Fact) -> Iterator[tuple[Field, Value]]:
-    """Yield what a fact says. What has its default is left out, as on disk."""
+    """Yield what a fact says. What has its default is left out, as on disk, and what was erased is only named."""
+    gone = () if data.aside is None else lacking(data)
     for field in fields_of(data.__class__):
         value = getattr(data, field.attribute)
-        if value != field.default:
+        if value != field.default and field.attribute not in gone:
             yield field, as_json(value) if field.is_json else value
+    if gone:
+        yield ERASED, as_json(gone)
 
 
 def text_of(value: Value) -> str:

@@ -91,9 +91,10 @@ def _of_task(record: TaskRecord) -> Iterator[str]:
         "deliveryStatus": record.delivery_status,
         "metadata": None if record.metadata is None else as_json(record.metadata),
         "usage": None if record.usage is None else as_json(record.usage),
+        "erased": None if record.erased is None else as_json(record.erased),
     }
     for name, text in texts.items():
-        if text is not None:
+        if text:
             yield _string(f"tally:{name}", text, 2)
 
 

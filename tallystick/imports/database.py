@@ -95,6 +95,7 @@ NEEDED: Mapping[str, frozenset[str]] = MappingProxyType(
 
 _ALLOWED = "the state database of OpenClaw 2026.9, which has task_runs, task_delivery_state and flow_runs"
 _COPY = "a database that can be read: copy it with its -wal file beside it, while OpenClaw does not run"
+_VIEW = "SELECT 1 FROM sqlite_master WHERE type = 'view' AND lower(name) = ?"
 _WAL_BYTE = 18  # of the header: 2 when the database is in WAL mode
 _WAL = 2
 _TRIES = 3
@@ -130,7 +131,7 @@ def read(path: Path) -> Tables:
                 tables = Tables(*(tuple(_rows(connection, path, table)) for table in (TASKS, DELIVERIES, FLOWS)))
             if not _is_quiet(path) or _mark(path) == mark:
                 return tables
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeError) as error:  # what it says of a damaged one has parts of that
         raise _unfit(path, _COPY, str(error)) from error
     except OSError as error:
         raise _unfit(path, _COPY, error.strerror or str(error)) from error
@@ -162,11 +163,14 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         # Half a character is told as it is, so that only its row is refused.
         connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
         connection.execute("PRAGMA query_only = 1")
+        connection.execute("PRAGMA trusted_schema = 0")
         connection.execute("BEGIN")
         yield connection
 
 
 def _rows(connection: sqlite3.Connection, path: Path, table: str) -> Iterator[Row]:
+    if connection.execute(_VIEW, (table,)).fetchone():  # a program, which may never end
+        raise _unfit(path, _ALLOWED, f"{table} is a view")
     there = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
     if not there and table != TASKS:
         return  # a version that has none

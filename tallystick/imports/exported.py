@@ -8,10 +8,22 @@ from typing import BinaryIO, Self
 
 from msgspec import Struct
 
-from tallystick.exports.lines import FORMAT, VERSION, End, Header, Line, NoLine, body_of, read_header, read_line
+from tallystick.exports.lines import (
+    FORMAT,
+    VERSION,
+    End,
+    Header,
+    Line,
+    NoLine,
+    Restored,
+    read_header,
+    read_line,
+    restored,
+)
 from tallystick.exports.source import Told, nobody
 from tallystick.ledger.errors import InvalidInput, NewerFormat, Shown
 from tallystick.ledger.limits import EXPORT_SLICE_EVENTS, IMPORT_LINE_BYTES_MAX
+from tallystick.ledger.payloads import Payloads
 from tallystick.ledger.store.tree import Tree, leaf_hashes
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -21,6 +33,13 @@ _AS_WRITTEN = f"{_FILE}, as it was written"
 _WHOLE = "an export of a whole log: without LOOKUP, --since, --until, --after and --until-position"
 _NO_GAPS = "an export of a log that can be read as a whole; a backup carries what is damaged or deleted as it is"
 _WINDOW_BYTES_MAX = 1 << 27
+
+
+class Slice(Struct, frozen=True):
+    """Some records of an export, one behind the other, and what is kept beside them, by position."""
+
+    bodies: list[bytes]
+    payloads: dict[int, Payloads]
 
 
 class ExportFile(Struct, frozen=True):
@@ -44,16 +63,16 @@ class ExportFile(Struct, frozen=True):
     def verify(self, told: Told = nobody) -> None:
         """Read all of it, and compute its tree. Raises `InvalidInput`, with the line, unless it is what it says."""
         tree = Tree()
-        for bodies in self.slices(told):
-            tree = tree.extend(leaf_hashes(bodies)).tree
+        for some in self.slices(told):
+            tree = tree.extend(leaf_hashes(some.bodies)).tree
         root = tree.edge.root()
         if root != self.header.root_hash:
             said = (self.header.root_hash or b"").hex()
             raise unfit(self.path, _AS_WRITTEN, f"its events have the root {root.hex()}, and not {said}")
 
-    def slices(self, told: Told = nobody) -> Iterator[list[bytes]]:
+    def slices(self, told: Told = nobody) -> Iterator[Slice]:
         """Yield the records, so many at a time. Raises `InvalidInput` for a line that cannot be one, or is missing."""
-        bodies: list[bytes] = []
+        some = Slice([], {})
         position, size, end = 0, self.header.size, False
         with _lines_of(self.path) as lines:
             next(lines, None)
@@ -66,25 +85,28 @@ class ExportFile(Struct, frozen=True):
                     end = True
                     continue
                 position += 1
-                bodies.append(self._body(number, line, position))
-                if len(bodies) == EXPORT_SLICE_EVENTS:
-                    yield bodies
+                found = self._restored(number, line, position)
+                some.bodies.append(found.body)
+                if found.payloads:
+                    some.payloads[position] = found.payloads
+                if len(some.bodies) == EXPORT_SLICE_EVENTS:
+                    yield some
                     told(position, max(size, position))
-                    bodies = []
+                    some = Slice([], {})
         if not end:
             raise unfit(self.path, _AS_WRITTEN, f"it was cut off behind event {position:,} of {size:,}")
-        if bodies:
-            yield bodies
+        if some.bodies:
+            yield some
             told(position, max(size, position))
 
-    def _body(self, number: int, line: Line, position: int) -> bytes:
+    def _restored(self, number: int, line: Line, position: int) -> Restored:
         if line.position != position:
             raise _wrong(self.path, number, f"position {line.position:,} stands where {position:,} should")
         if line.is_gap:
             why = line.damaged if line.deleted is None else f"deleted by {line.deleted.by}: {line.deleted.reason}"
             raise unfit(self.path, _NO_GAPS, f"line {number:,}, position {position:,}: {why}")
         try:
-            return body_of(line)
+            return restored(line)
         except NoLine as error:
             raise _wrong(self.path, number, str(error)) from error
 

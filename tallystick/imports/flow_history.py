@@ -14,6 +14,7 @@ from tallystick.ledger.facts.fact import Evidence
 from tallystick.ledger.facts.flows import FlowCreated, FlowSettled, FlowWaitingSet
 from tallystick.ledger.flows import intake
 from tallystick.ledger.lifecycle import FLOW_ACTIVE, FlowStatus
+from tallystick.ledger.unreadable import UNREADABLE
 
 
 class FlowHistory(Struct, frozen=True, kw_only=True):
@@ -119,5 +120,5 @@ def _json(at: Columns, name: str) -> Any:
         return None
     try:
         return msgspec.json.decode(said)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Contradiction(name, said, f"it is no JSON: {error}") from error

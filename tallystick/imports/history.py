@@ -25,6 +25,7 @@ from tallystick.ledger.lifecycle import (
     Status,
     lets_end_through,
 )
+from tallystick.ledger.unreadable import UNREADABLE
 
 RULE = "imported"
 """The rule of a loss that another ledger inferred."""
@@ -205,7 +206,7 @@ def origin_of(row: Row) -> tuple[Origin | None, Evidence]:
         return None, more
     try:
         parts = msgspec.json.decode(said)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Contradiction("requester_origin_json", said, f"it is no JSON: {error}") from error
     if parts is None:
         return None, more

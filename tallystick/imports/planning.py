@@ -1,7 +1,8 @@
 """Planning: what an import of OpenClaw's tables records, in which order, and which rows are left out. Pure."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -12,8 +13,17 @@ from tallystick.imports.flow_history import FlowHistory, FlowMirror, flow_histor
 from tallystick.imports.history import TaskHistory, origin_of, task_history
 from tallystick.ledger.claims import claims_of
 from tallystick.ledger.facts.fact import Evidence, Origin
+from tallystick.ledger.facts.tasks import TaskCreated
 from tallystick.ledger.flows.mirror import is_detached, mirror_status
 from tallystick.ledger.lifecycle import Scope
+
+Recorded: TypeAlias = Callable[[TaskCreated], TaskCreated]
+"""Returns a creation as it will be recorded."""
+
+
+def as_it_is(created: TaskCreated) -> TaskCreated:
+    """Return a creation as it was read: where nobody takes anything out of it."""
+    return created
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -30,16 +40,19 @@ class Plan(Struct, frozen=True, kw_only=True):
     quarantined: tuple[Quarantined, ...]
 
 
-def plan(tables: Tables) -> Plan:
-    """Return what an import of these tables records."""
-    return _Planning(tables).plan()
+def plan(tables: Tables, recorded: Recorded = as_it_is) -> Plan:
+    """Return what an import of these tables records. `recorded` says what a creation is when it has been recorded.
+
+    Two rows are the same run when the same is recorded of them: of their secrets nothing may be.
+    """
+    return _Planning(tables, recorded).plan()
 
 
 class _Planning:
     """One plan under way. A row that is left out may take others with it: those that refer to it."""
 
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
+    def __init__(self, tables: Tables, recorded: Recorded) -> None:
+        self._tables, self._recorded = tables, recorded
         self._left_out: list[Quarantined] = []
         self._tasks: dict[str, TaskHistory] = {}
         self._flows: dict[str, FlowHistory] = {}
@@ -104,7 +117,8 @@ class _Planning:
             try:
                 if key in self._tasks:
                     raise Contradiction("task_id", key, "another row has the same")
-                self._tasks[key] = task_history(row, origin, more)
+                history = task_history(row, origin, more)
+                self._tasks[key] = replace(history, created=self._recorded(history.created))
             except Contradiction as error:
                 self._leave_out(TASKS, key, error)
 

@@ -8,11 +8,13 @@ from msgspec import Struct
 
 from tallystick.exports.source import Told, nobody
 from tallystick.imports.exported import ExportFile, unfit
-from tallystick.ledger.claims import claims_given_in
+from tallystick.ledger.claims import claims_given_in, claims_left_in
 from tallystick.ledger.errors import InvalidInput, WrongVersion
 from tallystick.ledger.events import Event
+from tallystick.ledger.facts.fact import Fact
 from tallystick.ledger.facts.tasks import TaskCreated
 from tallystick.ledger.guard import guards_of
+from tallystick.ledger.payloads import lacking
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.store.folder import make_folder, remove_folder
 from tallystick.owner import OwnerLock, this_process
@@ -101,8 +103,8 @@ def _check_empty(ledger: Path) -> None:
 def _write(export: ExportFile, place: Path, told: Told) -> None:
     """Write the records, and what is known by them: who has which run, which key, which request."""
     with DiskLog.open(place) as log:
-        for bodies in export.slices(told):
-            log.restore(bodies, _claims)
+        for some in export.slices(told):
+            log.restore(some.bodies, _claims, some.payloads)
         head = log.tree_head()
     if (head.size, head.root_hash) != (export.header.size, export.header.root_hash):
         raise unfit(export.path, "a file that nobody changes while it is imported", "it has changed")
@@ -112,7 +114,13 @@ def _claims(events: Sequence[Event]) -> dict[bytes, bytes]:
     """What is claimed by events: runs, keys, requests for generations. Who came later has what it took over."""
     claims: dict[bytes, bytes] = {}
     for event in events:
-        claims.update(dict.fromkeys(claims_given_in(event.data), event.stream))
-        if isinstance(event.data, TaskCreated):
-            claims.update(dict.fromkeys(guards_of(event.data), event.stream))
+        claims.update(dict.fromkeys(_claimed_in(event.data), event.stream))
     return claims
+
+
+def _claimed_in(fact: Fact) -> tuple[bytes, ...]:
+    """What a fact claims, as far as it still says so: whose texts were erased, of that nobody can find these again."""
+    if not isinstance(fact, TaskCreated):
+        return claims_given_in(fact)
+    guards = () if "task" in lacking(fact) else guards_of(fact)
+    return (*claims_left_in(fact), *guards)

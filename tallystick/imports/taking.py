@@ -15,7 +15,7 @@ from tallystick.facts import Addressee
 from tallystick.house import House
 from tallystick.imports.columns import Contradiction, Quarantined
 from tallystick.imports.database import FLOWS, TASKS, read
-from tallystick.imports.facts import SOURCE
+from tallystick.imports.facts import SOURCE, Move
 from tallystick.imports.flow_history import FlowHistory
 from tallystick.imports.history import TaskHistory
 from tallystick.imports.planning import Plan, plan
@@ -61,8 +61,10 @@ class Taken(Struct, frozen=True, kw_only=True):
     dry_run: bool = False
 
 
-def take(house: House, path: Path, *, dry_run: bool = False, told: Told = nobody) -> Taken:
+def take(house: House, path: Path, *, dry_run: bool = False, told: Told | None = None) -> Taken:
     """Take over what OpenClaw has recorded in a database; durable on return, and told to nobody.
+
+    `told` hears how many rows were looked at and written, of how many: each is both, unless it is a `dry_run`.
 
     A row that contradicts itself, or the ledger, is left out and listed. A second import of the same rows adds nothing.
     Raises `InvalidInput` for what is no such database, `NotOwner` for a ledger that only reads, `Full`, `Closed`.
@@ -70,8 +72,8 @@ def take(house: House, path: Path, *, dry_run: bool = False, told: Told = nobody
     began = time.monotonic()
     if not dry_run:
         house.facts()
-    planned = plan(read(path))
-    taking = _Taking(house, planned, told)
+    planned = plan(read(path), house.outlets.recorded)
+    taking = _Taking(house, planned, told or nobody)
     if dry_run:
         taking.look()
     else:
@@ -92,6 +94,7 @@ class _Taking:
 
     def __init__(self, house: House, planned: Plan, told: Told) -> None:
         self._house, self._plan, self._told = house, planned, told
+        self._steps, self._done = len(planned.tasks) + len(planned.flows), 0
         self._speaker = _speaker(house)
         self._places: dict[str, _Place] = {}
         self._firsts = {row: rows[0] for rows in planned.mirrors.values() for row in rows[1:]}
@@ -104,6 +107,7 @@ class _Taking:
         """Find out which rows are known already, and which the ledger would not take."""
         for flow in self._plan.flows:
             self._places[flow.row] = self._place(flow_claims_of(flow.created)[-1])
+            self._step()
         for task in self._plan.tasks:
             *run, key = claims_of(task.created)
             place = self._places[task.row] = self._place(key)
@@ -113,24 +117,22 @@ class _Taking:
                     "run_id", task.created.run_id, f"this run is task {id_text(holder)} of the ledger already"
                 )
                 self._leave_out(TASKS, task.row, why)
+            self._step()
 
     def run(self) -> None:
         """Send all that is new: the flows, then the tasks, each as a whole, then what became of the flows."""
+        self._steps *= 2
         self.look()
-        total, done = len(self._plan.tasks) + len(self._plan.flows), 0
         try:
             with Batch(self._house) as batch:
                 for flow in self._plan.flows:
                     self._create_flow(batch, flow)
                 for task in self._ordered():
                     self._record(batch, task)
-                    done += 1
-                    self._told(done, total)
                 for flow in self._plan.flows:
                     actor = self._flow_actors.get(flow.row) or self._house.facts().flow(self._places[flow.row].stream)
                     self._send_all(batch, (FLOWS, flow.row), actor, self._of_flow(flow))
-                    done += 1
-                    self._told(done, total)
+                    self._step()
         except BatchFailed as failed:
             self._refused(failed)
 
@@ -161,6 +163,10 @@ class _Taking:
             seconds=seconds,
             dry_run=dry_run,
         )
+
+    def _step(self) -> None:
+        self._done += 1
+        self._told(self._done, self._steps)
 
     # What is known already.
 
@@ -195,6 +201,7 @@ class _Taking:
                     self._leave_out(TASKS, task.row, Contradiction(name, row, "no task that is imported has this id"))
             if (TASKS, task.row) not in self._left_out:
                 yield task
+            self._step()
 
     def _create_flow(self, batch: Batch, flow: FlowHistory) -> None:
         place = self._places[flow.row]
@@ -227,7 +234,7 @@ class _Taking:
         if record is not None and record.pruned_at is not None:
             return
         for move in task.moves:
-            if record is None or _is_news(record, move.fact, task):
+            if record is None or _is_news(record, move, task):
                 yield move.fact, move.at
         is_told = record is not None and not record.is_active and place.has_deliveries
         if task.delivery is not None and not is_told and (record is None or record.status in (task.status, *_OPEN)):
@@ -262,12 +269,14 @@ class _Taking:
 _OPEN = (Status.QUEUED, Status.RUNNING, Status.LOST)
 
 
-def _is_news(record: TaskRecord, fact: AnyFact, task: TaskHistory) -> bool:
-    """Whether a task that was imported before does not know this yet."""
+def _is_news(record: TaskRecord, move: Move, task: TaskHistory) -> bool:
+    """Whether a task that was imported before does not know this yet; what was erased of it is none."""
+    fact = move.fact
     if isinstance(fact, TaskStarted):
         return record.status is Status.QUEUED
     if isinstance(fact, TaskProgressed):
-        return record.is_active and fact.message != record.progress_summary
+        is_later = record.erased is None or move.at > record.erased.at
+        return record.is_active and is_later and fact.message != record.progress_summary
     return record.is_active or record.status is not task.status
 
 

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from tallystick.ledger.errors import InvalidInput
+from tallystick.ledger.unreadable import UNREADABLE
 from tallystick.ledger.verdict import Verdict
 
 FILE_NAME = "runs.ndjson"
@@ -133,7 +134,7 @@ def _read(path: Path) -> dict[str, RunEnd]:
     for line in lines:
         try:
             end = decoder.decode(line)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             continue
         found[end.run_id] = end
     return found

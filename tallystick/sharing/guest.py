@@ -4,9 +4,12 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from tallystick.actors.discretion import Discretion
 from tallystick.actors.envelope import Reply
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import StoreError, TallystickError
@@ -21,11 +24,18 @@ NOT_KNOWN = "Whether the command was recorded is not known: read the task, then 
 
 
 class Sending(Struct, frozen=True):
-    """A command on its way, and where its answer goes."""
+    """A command on its way, and where its answer goes; `is_discreet` when secrets were taken out of it."""
 
     stream: bytes
     command: Command
     reply: Reply
+    is_discreet: bool = False
+
+    def discreet(self, discretion: Discretion) -> Self:
+        """Return it without secrets in its command."""
+        if self.is_discreet:
+            return self
+        return replace(self, command=discretion.said(self.command, self.stream), is_discreet=True)
 
 
 class Guest:

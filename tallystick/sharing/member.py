@@ -9,6 +9,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from tallystick.actors.discretion import Discretion
 from tallystick.actors.envelope import Reply
 from tallystick.actors.log import logger
 from tallystick.actors.stream import AwaitEnd
@@ -59,11 +60,12 @@ class Member:
         own: Callable[[Callable[[], None]], Ownership],
         *,
         clock: Clock,
+        discretion: Discretion,
         reach: Callable[[int, float], None],
         at_end: Callable[[], None],
     ) -> None:
         self._folder, self._own, self._reach_elsewhere, self._at_end = folder, own, reach, at_end
-        self._guest, self._clock = Guest(folder), clock
+        self._guest, self._clock, self._discretion = Guest(folder), clock, discretion
         self._lock = threading.RLock()  # who is answered within may send again
         self._queue: deque[Sending] = deque()
         self._house: Ownership | None = None
@@ -287,6 +289,8 @@ class Member:
         """Put what is to be sent into the inbox of whoever owns the ledger."""
         with self._lock:
             sendings = list(self._queue)
+        if self._discretion.hooks:
+            sendings = self._discreet(sendings)
         try:
             sent = self._guest.send(sendings)
         except Busy as error:
@@ -309,6 +313,14 @@ class Member:
                 self._look_at = max(self._look_at, time.monotonic() + _LOOK_S)
             else:
                 self._look_at = 0.0
+
+    def _discreet(self, sendings: list[Sending]) -> list[Sending]:
+        """Take secrets out of what is to be sent, for the inbox is on disk: once, also of what finds no room now."""
+        sendings = [sending.discreet(self._discretion) for sending in sendings]  # hooks may take their time: no lock
+        with self._lock:
+            for place, sending in enumerate(sendings):  # only this thread takes any away; new ones come behind
+                self._queue[place] = sending
+        return sendings
 
     def _is_stuck(self) -> bool:
         now = time.monotonic()

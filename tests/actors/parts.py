@@ -23,9 +23,10 @@ from tallystick.ledger.events import AnyFact, Event
 from tallystick.ledger.evolve import fold
 from tallystick.ledger.facts.tasks import TaskProgressed
 from tallystick.ledger.limits import BATCH_EVENTS_MAX
+from tallystick.ledger.payloads import Payloads
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.memory import MemoryLog
-from tallystick.ledger.store.port import NO_CLAIMS, NO_NOTES, EventLog
+from tallystick.ledger.store.port import NO_CLAIMS, NO_NOTES, NO_PAYLOADS, EventLog
 from tests.story import BEGIN_MS
 
 PATIENCE_S = 20.0
@@ -70,10 +71,11 @@ class FullLog(MemoryLog):
         events: Sequence[Event],
         claims: Mapping[bytes, bytes] = NO_CLAIMS,
         notes: Mapping[bytes, bytes] = NO_NOTES,
+        payloads: Mapping[int, Payloads] = NO_PAYLOADS,
     ) -> None:
         if self.failures:
             raise self.failures.popleft()
-        super().append(events, claims, notes)
+        super().append(events, claims, notes, payloads)
         self.appended.append(len(events))
 
 
@@ -90,10 +92,11 @@ class GatedLog(FullLog):
         events: Sequence[Event],
         claims: Mapping[bytes, bytes] = NO_CLAIMS,
         notes: Mapping[bytes, bytes] = NO_NOTES,
+        payloads: Mapping[int, Payloads] = NO_PAYLOADS,
     ) -> None:
         self.arrived.put(len(events))
         assert self.gate.wait(PATIENCE_S)
-        super().append(events, claims, notes)
+        super().append(events, claims, notes, payloads)
 
 
 def full() -> Full:

@@ -19,9 +19,10 @@ from tallystick.ledger.events import AnyFact, Event
 from tallystick.ledger.evolve import evolve
 from tallystick.ledger.facts.tasks import TaskCreated
 from tallystick.ledger.ids import id_text
+from tallystick.ledger.payloads import Payloads
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.refusal import Refusal
-from tallystick.ledger.store.port import NO_CLAIMS, NO_NOTES
+from tallystick.ledger.store.port import NO_CLAIMS, NO_NOTES, NO_PAYLOADS
 from tests.actors.parts import (
     PATIENCE_S,
     STREAMS,
@@ -95,11 +96,12 @@ class TroubledLog(FullLog):
         events: Sequence[Event],
         claims: Mapping[bytes, bytes] = NO_CLAIMS,
         notes: Mapping[bytes, bytes] = NO_NOTES,
+        payloads: Mapping[int, Payloads] = NO_PAYLOADS,
     ) -> None:
         if self._appends in self._troubles:
             self.failures.append(full())
         self._appends += 1
-        super().append(events, claims, notes)
+        super().append(events, claims, notes, payloads)
 
 
 @contextmanager

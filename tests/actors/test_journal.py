@@ -16,10 +16,11 @@ from tallystick.ledger.events import Event
 from tallystick.ledger.facts.tasks import TaskNotifyChanged, TaskProgressed, TaskStarted, TaskSucceeded
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.lifecycle import NotifyPolicy, Status
+from tallystick.ledger.payloads import Payloads
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.store.environment import Environment
-from tallystick.ledger.store.port import NO_CLAIMS, NO_NOTES
+from tallystick.ledger.store.port import NO_CLAIMS, NO_NOTES, NO_PAYLOADS
 from tallystick.projections.change import Change, Changes
 from tests.actors.parts import (
     PATIENCE_S,
@@ -280,15 +281,14 @@ def test_what_was_written_although_the_append_failed_is_not_written_over(desk: D
             events: Sequence[Event],
             claims: Mapping[bytes, bytes] = NO_CLAIMS,
             notes: Mapping[bytes, bytes] = NO_NOTES,
+            payloads: Mapping[int, Payloads] = NO_PAYLOADS,
         ) -> None:
-            failing = bool(self.failures)
-            failure = self.failures.popleft() if failing else None
-            super().append(events, claims, notes)
+            failure = self.failures.popleft() if self.failures else None
+            super().append(events, claims, notes, payloads)
             if failure is not None:
                 raise failure
 
-    log = Ambiguous()
-    desk = Desk(log)
+    desk = Desk(log := Ambiguous())
     desk.create(STREAMS[0], created())
     log.failures.append(OSError("the disk says no after it has written"))
     future = desk.send(STREAMS[0], START)

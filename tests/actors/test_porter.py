@@ -15,10 +15,11 @@ from tallystick.ledger.errors import Corrupt, Full, NotFound, Refused, StoreErro
 from tallystick.ledger.events import AnyFact, Event
 from tallystick.ledger.facts.tasks import TaskProgressed, TaskStarted, TaskSucceeded
 from tallystick.ledger.ids import id_text
+from tallystick.ledger.payloads import Payloads
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.answers import Answer
 from tallystick.ledger.store.inbox import CommandInbox
-from tallystick.ledger.store.port import NO_CLAIMS, NO_NOTES, Stored
+from tallystick.ledger.store.port import NO_CLAIMS, NO_NOTES, NO_PAYLOADS, Stored
 from tests.actors.parts import PATIENCE_S, STREAMS, FullLog, HandClock, facts, full
 from tests.story import created
 
@@ -210,8 +211,9 @@ def test_an_append_that_failed_after_it_had_written_is_answered_as_what_was_writ
             events: Sequence[Event],
             claims: Mapping[bytes, bytes] = NO_CLAIMS,
             notes: Mapping[bytes, bytes] = NO_NOTES,
+            payloads: Mapping[int, Payloads] = NO_PAYLOADS,
         ) -> None:
-            super().append(events, claims, notes)
+            super().append(events, claims, notes, payloads)
             if self.head() == 1:
                 raise StoreError("the disk says no after it has written")
 

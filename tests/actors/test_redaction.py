@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallystick.actors.redaction import REDACTED
 from tallystick.ledger.events import AnyFact
 from tallystick.ledger.facts.deliveries import DeliveryFailed
 from tallystick.ledger.facts.tasks import TaskFailed, TaskProgressed, TaskStarted, TaskSucceeded
 from tallystick.ledger.lifecycle import DeliveryStatus
 from tallystick.ledger.limits import ARTIFACTS_BYTES_MAX, DELIVERY_TEXT_BYTES_MAX
+from tallystick.ledger.redaction import REDACTED
 from tallystick.ledger.routing import Monitor
-from tests.actors.parts import folded
+from tests.actors.parts import STREAMS, folded
 from tests.actors.telling import STREAM, messages, telling_desk
 from tests.announced import CHAT, MONITORS, OPS, asked
 
@@ -62,6 +62,31 @@ def test_secrets_are_named_to_the_letter_and_the_longest_goes_first(named: Itera
     desk.tell(STREAM, TaskSucceeded(summary="the key is hunter2, the user hunter"))
 
     assert [f"Background task done: Count the tallies. {expected}"] == [each.text for each in messages(desk)]
+
+
+def test_marks_say_which_part_of_a_message_had_a_secret() -> None:
+    desk = telling_desk()
+    desk.directory.telling.redaction.add(lambda text: [SECRET] if SECRET in text else [])
+    for stream, fact in (
+        (STREAM, TaskSucceeded(summary=f"with {SECRET}", artifacts=("file:///out",))),
+        (STREAMS[1], TaskSucceeded(summary="with none", artifacts=(f"file:///{SECRET}",))),
+        (STREAMS[2], TaskSucceeded(summary="with none", artifacts=("file:///out",))),
+    ):
+        desk.create(stream, asked())
+        desk.tell(stream, fact)
+
+    assert [("text",), ("artifacts",), ()] == [messages(desk, stream)[0].redacted for stream in STREAMS[:3]]
+
+
+def test_hooks_of_all_that_is_stored_hear_each_text_alone() -> None:
+    """What runs over the end of one text into the next would stand in neither, and be told."""
+    desk = telling_desk()
+    desk.create(STREAM, asked(label=f"key={SECRET}", task="Count"))
+    desk.directory.telling.redaction.stored.add(lambda text: text.partition("key=")[2:])
+    desk.tell(STREAM, TaskSucceeded(summary="done"))
+
+    [message] = messages(desk)
+    assert ("Background task done: key=[redacted]. done", ("text",)) == (message.text, message.redacted)
 
 
 def test_every_hook_hears_all_that_a_message_may_have_a_part_of() -> None:
@@ -147,6 +172,7 @@ def test_a_hook_that_fails_withholds_the_text_and_the_message_goes_out(
     [message] = messages(desk)
     assert f"Background task failed: {actor.actor_urn}. Its text is withheld: redaction failed." == message.text
     assert ("terminal:failed:default", CHAT, ()) == (message.delivery, message.route, message.artifacts)
+    assert ("text", "artifacts") == message.redacted
     assert DeliveryStatus.PENDING == record.delivery_status
     assert "redaction_failed" in caplog.text
 

@@ -95,6 +95,7 @@ def test_who_forgot_what_a_witness_saw_proves_from_where_that_is(place: Place, w
 def rewritten(place: Place, until: int) -> None:
     """Make the ledger anew with another history, which is signed with the real key."""
     shutil.rmtree(place.ledger)
+    place.forget()
     with place.open(0, clock=HandClock(1_780_000_000_000)) as ledger:
         write(ledger, until)
 
@@ -133,6 +134,7 @@ def test_a_log_whose_end_was_cut_off_is_refused_loudly(place: Place, witness: Wi
         ledger.attest()
     shutil.rmtree(place.ledger)
     before.rename(place.ledger)
+    place.forget()
     with (
         place.open(0, clock=HandClock(), witness=witness.configured) as ledger,
         pytest.raises(NotProved, match="the end was cut off"),

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -26,6 +27,11 @@ BROKEN_OFF = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok"
 LARGE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (2 * ANSWER_BYTES_MAX) + b"x" * 2 * ANSWER_BYTES_MAX
 
 
+SLOW = b"HTTP/1.1 200 OK\r\nX: " + b"slowly " * 1_000 + b"\r\nContent-Length: 2\r\n\r\nok"
+CONTINUED_FOR_EVER = b"HTTP/1.1 100 Continue\r\n\r\n" * 1_000
+SLOW_BODY = b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n" + b"slowly " * 1_000
+
+
 class Listener:
     """Answers questions with bytes, the last for good; notes what it read at once, by connection."""
 
@@ -35,6 +41,8 @@ class Listener:
         self.heard: list[list[bytes]] = []
         """The pieces that came over each connection."""
         self.has_closed = threading.Event()
+        self.pause_s = 0.0
+        """Between two bytes of an answer."""
 
     def says(self, *answers: bytes, then_closes: bool = False) -> None:
         self.answers = deque((answer, then_closes) for answer in answers)
@@ -54,10 +62,20 @@ class Listener:
             while piece := connection.recv(1 << 16):
                 pieces.append(piece)
                 answer, then_closes = self.answers.popleft() if len(self.answers) > 1 else self.answers[0]
-                connection.sendall(answer)
+                self._say(connection, answer)
                 if then_closes:
                     break
         self.has_closed.set()
+
+    def _say(self, connection: socket.socket, answer: bytes) -> None:
+        if not self.pause_s:
+            connection.sendall(answer)
+            return
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        never = threading.Event()
+        for byte in answer:
+            connection.sendall(bytes([byte]))
+            never.wait(self.pause_s)
 
 
 @contextmanager
@@ -74,8 +92,8 @@ def listening(family: socket.AddressFamily = socket.AF_INET, host: str = "127.0.
 
 
 @contextmanager
-def wire_to(listener: Listener, host: str = "127.0.0.1", path: str = "") -> Iterator[Wire]:
-    wire = Wire(f"http://{host}:{listener.port}{path}", Speech("ops", "webhook"), timeout_ms=10_000)
+def wire_to(listener: Listener, host: str = "127.0.0.1", path: str = "", timeout_ms: int = 10_000) -> Iterator[Wire]:
+    wire = Wire(f"http://{host}:{listener.port}{path}", Speech("ops", "webhook"), timeout_ms=timeout_ms)
     try:
         yield wire
     finally:
@@ -145,6 +163,50 @@ def test_a_closed_wire_lets_go_of_what_rests_and_keeps_nothing_open(listener: Li
         listener.has_closed.clear()
         assert wire.post("/", BODY).is_success
         assert listener.has_closed.wait(PATIENCE_S)
+
+
+@pytest.mark.parametrize("answer", [SLOW, CONTINUED_FOR_EVER], ids=["headers", "continued"])
+def test_who_answers_a_byte_at_a_time_is_given_up_when_the_time_is_over(listener: Listener, answer: bytes) -> None:
+    listener.says(answer)
+    listener.pause_s = 0.01
+    began = time.monotonic()
+    with wire_to(listener, timeout_ms=200) as wire, pytest.raises(Unconfirmed, match="no answer from 127"):
+        wire.post("/", BODY)
+
+    assert 0.2 <= time.monotonic() - began < 2.0  # all of it would take a minute and more
+    assert listener.has_closed.wait(PATIENCE_S)
+
+
+def test_no_single_wait_is_longer_than_what_is_left_of_the_time(listener: Listener) -> None:
+    listener.says(SLOW)
+    listener.pause_s = 0.5
+    began = time.monotonic()
+    with wire_to(listener, timeout_ms=600) as wire, pytest.raises(Unconfirmed):
+        wire.post("/", BODY)
+
+    assert time.monotonic() - began < 0.9  # the third byte comes after a second
+
+
+def test_of_a_body_that_comes_too_slowly_there_is_what_came_in_time(listener: Listener) -> None:
+    listener.says(SLOW_BODY)
+    listener.pause_s = 0.001
+    began = time.monotonic()
+    with wire_to(listener, timeout_ms=500) as wire:
+        answer = wire.post("/", BODY)
+
+    assert time.monotonic() - began < 2.0
+    assert 200 == answer.status
+    assert len(answer.body) < 7_000
+
+
+def test_the_time_of_an_answer_begins_with_each_question(listener: Listener) -> None:
+    with wire_to(listener, timeout_ms=500) as wire:
+        wire.post("/", BODY)
+        threading.Event().wait(0.4)
+        listener.pause_s = 0.005  # 40 bytes
+        assert wire.post("/", BODY).is_success
+
+    assert [2] == [len(pieces) for pieces in listener.heard]
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="the machine has no IPv6")

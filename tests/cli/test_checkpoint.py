@@ -1,12 +1,15 @@
 """`tally checkpoint` and `tally keys sign`: made here, kept by the ledger, or signed where the key is."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 import tallystick
-from tests.cli.support import COMMAND, make_stories, process, tally
+from tallystick.ledger.proofs.checkpoint import Checkpoint
+from tallystick.ledger.store.tree import EMPTY_ROOT
+from tests.cli.support import COMMAND, Said, make_stories, process, tally
 from tests.notary.parts import Place, said
 
 EVENTS = 31
@@ -76,6 +79,66 @@ def test_what_was_signed_before_is_not_contradicted_where_the_key_is(place: Plac
         refused = tally("keys", "sign", "--file", str(place.files[0]), "--old", str(before), str(text))
         assert (4, True) == (refused.code, "do not go on" in refused.err)
     assert root == said(before.read_bytes()).root_hash
+
+
+def signed(place: Place, size: int, root: bytes, *words: str) -> Said:
+    """What `tally keys sign` says to a text, which is all that it is given."""
+    text = place.beside / "text"
+    text.write_text(Checkpoint(place.origin, size, root).text, "utf-8")
+    return tally("keys", "sign", "--file", str(place.files[0]), *words, str(text))
+
+
+def test_where_the_key_is_it_remembers_size_and_root_and_takes_a_larger_tree_at_its_word(place: Place) -> None:
+    one, other = bytes([1]) * 32, bytes([2]) * 32
+    assert 0 == signed(place, 7, one).code
+    kept = place.signed().read_bytes()
+    for size, root, part in ((6, one, "size"), (7, other, "root"), (0, EMPTY_ROOT, "size")):
+        refused = signed(place, size, root)
+        assert (4, "", True) == (refused.code, refused.out, f"({part})" in refused.err)
+        assert f"the 7 with the root {one.hex()}" in refused.err
+        assert f"move {place.signed()} away" in refused.err
+        assert kept == place.signed().read_bytes()
+    again = signed(place, 7, one)
+    assert (0, kept.decode()) == (again.code, again.out)
+
+    larger = signed(place, 8, other)
+    assert (0, larger.out.encode()) == (larger.code, place.signed().read_bytes())
+    assert 4 == signed(place, 7, one).code
+
+
+def test_a_given_older_checkpoint_does_not_stand_for_what_the_key_remembers(place: Place) -> None:
+    root = bytes([1]) * 32
+    old = place.beside / "old"
+    old.write_text(signed(place, 5, root).out, "utf-8")
+    assert 0 == signed(place, 9, root, "--old", str(old)).code
+
+    assert 4 == signed(place, 7, root, "--old", str(old)).code
+    place.signed().unlink()
+    assert 4 == signed(place, 4, root, "--old", str(old)).code
+    assert not place.signed().exists()
+
+
+def test_what_the_key_signed_last_says_which_of_two_copies_goes_on_from_it(place: Place) -> None:
+    place.written(0)
+    copy = place.beside / "copy"
+    shutil.copytree(place.ledger, copy)
+    with place.open(0) as opened:
+        opened.create(runtime="cli", task="Cut a tally", owner="agent:main:main")
+    with tallystick.open(copy, config=tallystick.Config()) as opened:
+        opened.create(runtime="cli", task="Cut another", owner="agent:main:main")
+    refused = tally("checkpoint", "--ledger", str(copy))
+    assert (4, True) == (refused.code, "another copy of this ledger has the key" in refused.err)
+    levels = {
+        folder.name: [each["level"] for each in doctor["findings"] if each["check"] == "signing key"]
+        for folder in (place.ledger, copy)
+        for doctor in [tally("doctor", "--ledger", str(folder), "--json").data]
+    }
+    assert {"ledger": ["ok"], "copy": ["bad"]} == levels
+
+    words = refused.err.partition('"tally ')[2].partition('"')[0].split()
+    assert [0, 4] == [
+        tally(*(str(folder) if word == "COPY" else word for word in words)).code for folder in (place.ledger, copy)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 import tallystick
+from tallystick.config import Config, Payloads
 from tallystick.ledger.store.codec import decode, encode
 from tallystick.testing import HandClock
 from tests.cli.damage import change_record
@@ -54,6 +55,26 @@ def test_a_ledger_that_went_on_since_its_backup_begins_as_that_does(two: tuple[s
     assert "The same as far as other goes: this goes on with 1 more behind 3." in said.out
     assert ("prefix", "other", 4) == (data["relation"], data["shorter"], data["next"]["position"])
     assert "this" == tally("compare", here, "--ledger", there, "--json").data["shorter"]
+
+
+def test_a_ledger_that_erased_what_its_backup_still_has_is_told_from_one_that_lost_it(tmp_path: Path) -> None:
+    here, there = str(tmp_path / "here"), str(tmp_path / "there")
+    config = Config(payloads=Payloads(aside="content"))
+    with tallystick.open(here, clock=HandClock(BEGIN_MS), actor="teller", config=config) as ledger:
+        task = ledger.create(task="Xylophone", label="Xylophone", **TASK)  # type: ignore[arg-type]
+        ledger.backup(there)
+        task.erase("the customer asked for it")
+
+    said = tally("compare", there, "--ledger", here)
+    back = tally("compare", here, "--ledger", there)
+    data = tally("compare", there, "--ledger", here, "--json").data
+
+    assert (0, 0) == (said.code, back.code)
+    assert "The same as far as other goes: this goes on with 1 more behind 1." in said.out
+    assert "this has erased what was kept beside 1 event of these, and other still has it" in said.out
+    assert "other has erased what was kept beside 1 event of these, and this still has it" in back.out
+    assert ([{"side": "this", "events": 1, "fields": 2}], []) == (data["lacks"], data["faults"])
+    assert [] == tally("compare", there, "--ledger", here, "--trees", "--json").data["lacks"]
 
 
 def test_two_that_went_on_apart_differ_from_there_on(two: tuple[str, str]) -> None:

@@ -18,9 +18,12 @@ from tallystick.cli.command import LedgerCommand
 from tallystick.cli.failure import failure_of
 from tallystick.cli.group import LedgerGroup
 from tallystick.cli.program import program
+from tallystick.imports.database import TASKS
 from tallystick.ledger.store.layout import FORMAT
 from tests.cli.damage import set_format
 from tests.cli.support import COMMAND, OWNER, make_stories, process, tally
+from tests.exports.parts import fill, make_openclaw
+from tests.exports.parts import task as openclaw_task
 
 GROUPS = {"archive": menu.ARCHIVE, "flow": menu.FLOW, "keys": menu.KEYS}
 """The commands that are several."""
@@ -286,6 +289,18 @@ def test_long_work_shows_a_bar_on_a_terminal(ledger: str, words: list[str]) -> N
 
     assert "ing " in said
     assert "\x1b[" in said  # the bar clears itself
+
+
+@pytest.mark.parametrize(("more", "steps"), [([], 2), (["--dry-run"], 1)], ids=["imported", "looked at"])
+def test_the_import_of_a_database_shows_a_bar_on_a_terminal(tmp_path: Path, more: list[str], steps: int) -> None:
+    make_openclaw(tmp_path / "openclaw.sqlite")
+    fill(tmp_path / "openclaw.sqlite", TASKS, openclaw_task("a"))
+
+    said = on_terminal(
+        ["import", "--ledger", str(tmp_path / "ledger"), str(tmp_path / "openclaw.sqlite"), *more], NO_COLOR="1"
+    )
+
+    assert f"{steps}/{steps}" in said
 
 
 def test_a_width_that_is_named_is_used(ledger: str) -> None:

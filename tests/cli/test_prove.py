@@ -1,5 +1,6 @@
 """`tally prove` writes proofs, and `tally verify --proof` says without a ledger what they prove."""
 
+from base64 import b64decode
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def named(place: Place) -> str:
 
 
 def files(place: Place) -> list[str]:
-    known = {"ledger", "kept", "pin", "elsewhere"}
+    known = {"ledger", "kept", "pin", "elsewhere", "signing-0.key.signed"}
     return sorted(path.name for path in place.beside.iterdir() if path.name not in known)
 
 
@@ -284,6 +285,7 @@ def test_a_ledger_that_went_on_is_held_to_what_was_kept(place: Place) -> None:
 def test_a_history_that_was_made_anew_is_seen_although_it_fits_itself_and_is_signed(place: Place) -> None:
     place.ledger.rename(place.beside / "true")
     (place.beside / "elsewhere").rename(place.files[0])
+    place.forget()
     make_stories(place.ledger)
     place.written(0)
     assert 0 == tally("checkpoint").code
@@ -352,3 +354,32 @@ def test_a_named_log_without_a_checkpoint_is_a_warning(tmp_path: Path) -> None:
     tallystick.open(place.ledger).close()
 
     assert ["warn"] == levels(tally("doctor", "--json", "--ledger", str(place.ledger)).data, "checkpoint")
+
+
+def test_a_proof_names_what_is_kept_beside_the_log_and_does_not_say_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(tmp_path)
+    place.new_key()
+    place.written(0)
+    file = place.ledger / "tallystick.toml"
+    file.write_text(f'{file.read_text("utf-8")}[payloads]\naside = "content"\n', "utf-8")
+    monkeypatch.chdir(tmp_path)
+    where = ("--ledger", str(place.ledger))
+    assert 0 == tally("run", *where, "--owner", "agent:main", "--label", "Xylophone", "--", "true").code
+
+    assert 0 == tally("prove", *where, "1").code
+    proof = Path("event-1.tlog-proof").read_bytes()
+    words = tally("verify", "--proof", "event-1.tlog-proof", "--key", place.verifiers[0]).out
+    told = tally("verify", "--proof", "event-1.tlog-proof", "--key", place.verifiers[0], "--json").data
+
+    beside = "beside task, label: kept beside the log, and not in this proof; the record has digests of them"
+    assert beside in " ".join(words.split())
+    assert ["task", "label"] == told["beside"]
+    assert {"task", "label"} == told["event"]["data"]["aside"].keys()
+    assert "erased" not in told["event"]
+    for said in (words, str(told), str(b64decode(proof.split(b"extra ")[1].split(b"\n")[0]))):
+        assert "Xylophone" not in said
+    plainly = tally("prove", *where, "2", "--out", "-").out
+    Path("two").write_text(plainly, "utf-8")
+    assert "beside" not in tally("verify", "--proof", "two", "--key", place.verifiers[0], "--json").data

@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 
 import tallystick
+from tallystick.config import Config, Payloads
+from tallystick.ledger.store import keys
 from tests.cli.damage import change_record
-from tests.cli.support import make_stories, process, tally
+from tests.cli.support import OWNER, make_stories, process, tally
+from tests.ledger.store import raw
 
 
 @pytest.fixture
@@ -74,3 +77,36 @@ def test_an_empty_ledger_is_as_it_was_written(tmp_path: Path) -> None:
         said.data["ok"],
         said.data["head"],
     )
+
+
+def test_what_is_kept_beside_the_log_is_verified_and_what_was_erased_is_not_missed(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    config = Config(payloads=Payloads(aside="content"))
+    with tallystick.open(tmp_path, config=config) as ledger:
+        for name in ("one", "two"):
+            ledger.create(runtime="cli", task=f"task {name}", run_id=name, owner=OWNER)
+        task = ledger.create(runtime="cli", task="task three", run_id="three", owner=OWNER)
+        task.start()
+        task.erase("the customer asked for it")
+    assert (0, True, []) == (
+        (said := tally("verify", "--json", "--ledger", str(tmp_path))).code,
+        said.data["ok"],
+        said.data["problems"],
+    )
+
+    with raw.opened(log) as database:
+        payloads = database(keys.PAYLOADS)
+        del payloads[keys.payload_key(1, "task")]
+        payloads[keys.payload_key(2, "task")] = b"forged"
+        payloads[keys.payload_key(3, "task")] = b"forged"
+    said = tally("verify", "--ledger", str(tmp_path))
+
+    assert 4 == said.code
+    assert "the first at position 1." in said.out
+    for line in (
+        "task is not kept any more, and no later event says that it was erased",
+        "task is kept otherwise than the record names it: it was changed",
+        "task is still kept, though the event at 5 erased it",
+    ):
+        assert line in said.out
+    assert "task three" not in said.out

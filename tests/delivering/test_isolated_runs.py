@@ -286,6 +286,9 @@ def test_secrets_in_the_output_of_others_are_stripped_before_it_is_stored(ledger
     [text] = chat.texts
     assert "the password is [redacted]" in text
     assert "hunter2" not in (released(ledger, task)[0].output or "")
+    assert [("output",), ("text",)] == [
+        event.data.redacted for event in ledger.timeline(task.id) if event.data.redacted
+    ]
 
 
 def test_a_session_that_was_used_before_and_is_used_again_has_the_work_of_each_run_apart(

@@ -17,7 +17,8 @@ from tallystick.ledger.events import Event
 from tallystick.ledger.facts.deliveries import DeliveryDelivered
 from tallystick.ledger.lifecycle import DeliveryStatus
 from tallystick.ledger.limits import DELIVERIES_AT_ONCE, ENDPOINT_FAILURES_MAX, OUTCOMES_AT_ONCE
-from tallystick.ledger.store.port import NO_CLAIMS, NO_NOTES
+from tallystick.ledger.payloads import Payloads
+from tallystick.ledger.store.port import NO_CLAIMS, NO_NOTES, NO_PAYLOADS
 from tallystick.readings import Readings, due_rules
 from tallystick.sync import Ledger
 from tallystick.testing import HandClock
@@ -308,10 +309,11 @@ class BrokenDisk(FullLog):
         events: Sequence[Event],
         claims: Mapping[bytes, bytes] = NO_CLAIMS,
         notes: Mapping[bytes, bytes] = NO_NOTES,
+        payloads: Mapping[int, Payloads] = NO_PAYLOADS,
     ) -> None:
         if self.is_broken and any(isinstance(event.data, DeliveryDelivered) for event in events):
             raise full()
-        super().append(events, claims, notes)
+        super().append(events, claims, notes, payloads)
 
 
 @pytest.mark.slow

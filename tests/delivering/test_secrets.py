@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import tallystick
 from tallystick import InvalidInput
-from tallystick.actors.redaction import REDACTED
 from tallystick.ledger.delivery import Permanent, Retryable
+from tallystick.ledger.redaction import REDACTED
 from tallystick.ledger.store.memory import MemoryLog
 from tallystick.probes.process import backing_of
 from tallystick.sync import Ledger

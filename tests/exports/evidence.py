@@ -28,7 +28,8 @@ EVENTS = told()
 
 
 def bundled(log: EventLog, place: Place, out: Path, **selected: Any) -> Bundled:
-    """Write a bundle of a log, signed with the first key of a place."""
+    """Write a bundle of a log, signed with the first key of a place, whatever that signed before."""
+    place.forget()
     settings = Integrity(place.origin, (str(place.files[0]),))
     return write_bundle(read(log), out, Selection(**selected), settings, now=NOW_MS, by=BY)
 

@@ -3,7 +3,7 @@
 import io
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from tallystick.imports.database import COLUMNS
 from tallystick.ledger.events import Event
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.store.memory import MemoryLog
-from tallystick.ledger.store.port import EventLog
+from tallystick.ledger.store.port import Body, EventLog
 from tallystick.projections.due import DueRules
 from tallystick.readings import Readings
 from tests.story import BEGIN_MS
@@ -31,6 +31,23 @@ def logged(events: Sequence[Event]) -> MemoryLog:
     log = MemoryLog()
     log.append(events)
     return log
+
+
+class Spoiled(MemoryLog):
+    """A log of which one record has other bytes than those that were written."""
+
+    def __init__(self, events: Sequence[Event], position: int, body: bytes) -> None:
+        super().__init__()
+        self.append(events)
+        self._spoiled, self._body = position, body
+
+    def records(self, first: int, last: int) -> list[Body]:
+        found = enumerate(super().records(first, last), first)
+        return [self._body if position == self._spoiled else body for position, body in found]
+
+    def bodies(self, after: int = 0, until: int | None = None) -> Iterator[tuple[int, bytes]]:
+        for position, body in super().bodies(after, until):
+            yield position, self._body if position == self._spoiled else body
 
 
 def exported(readings: Readings, form: str = "ndjson", **selected: Any) -> tuple[bytes, Exported]:

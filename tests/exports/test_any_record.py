@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections.abc import Iterator
 
 import msgspec
 import pyarrow.parquet as pq
@@ -12,29 +11,10 @@ from hypothesis import strategies as st
 
 from tallystick.ledger.events import Event
 from tallystick.ledger.store import codec
-from tallystick.ledger.store.memory import MemoryLog
-from tallystick.ledger.store.port import Body
-from tests.exports.parts import exported, lines, read
+from tests.exports.parts import Spoiled, exported, lines, read
 from tests.projections.histories import told
 
 EVENTS = told()
-
-
-class Spoiled(MemoryLog):
-    """A log of which one record has other bytes than those that were written."""
-
-    def __init__(self, position: int, body: bytes) -> None:
-        super().__init__()
-        self.append(EVENTS)
-        self._spoiled, self._body = position, body
-
-    def records(self, first: int, last: int) -> list[Body]:
-        found = enumerate(super().records(first, last), first)
-        return [self._body if position == self._spoiled else body for position, body in found]
-
-    def bodies(self, after: int = 0, until: int | None = None) -> Iterator[tuple[int, bytes]]:
-        for position, body in super().bodies(after, until):
-            yield position, self._body if position == self._spoiled else body
 
 
 def altered(event: Event) -> st.SearchStrategy[bytes]:
@@ -56,7 +36,7 @@ def altered(event: Event) -> st.SearchStrategy[bytes]:
 def test_whatever_bytes_a_record_has_the_export_has_as_many_entries_as_the_log(data: st.DataObject) -> None:
     position = data.draw(st.integers(1, len(EVENTS)))
     body = data.draw(st.binary(max_size=40) | altered(EVENTS[position - 1]))
-    readings = read(Spoiled(position, body))
+    readings = read(Spoiled(EVENTS, position, body))
 
     ndjson, said = exported(readings)
     clouds, _ = exported(readings, "cloudevents")

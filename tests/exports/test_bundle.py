@@ -24,8 +24,8 @@ from tallystick.ledger.store.tree import leaf_hash
 from tests.cli.support import make_stories, process, tally
 from tests.cli.test_start import loaded
 from tests.exports.evidence import bundled, contents, listed, paged, refused, verified
-from tests.exports.parts import logged
-from tests.exports.test_any_record import EVENTS, Spoiled
+from tests.exports.parts import Spoiled, logged
+from tests.exports.test_any_record import EVENTS
 from tests.ledger.archive import test_deletion as deletion
 from tests.ledger.archive.shelves import SEGMENT
 from tests.notary.parts import Place
@@ -75,6 +75,7 @@ def test_a_zip_of_the_same_events_at_the_same_time_has_the_same_bytes(place: Pla
 
 def test_a_bundle_is_there_as_a_whole_or_not_at_all_and_replaces_nothing(place: Place, tmp_path: Path) -> None:
     for name in ("out", "out.zip"):
+        bundled(logged(EVENTS), place, tmp_path / f"first-{name}")
         before = sorted(tmp_path.iterdir())
         with pytest.raises(NotFound, match="no events"):
             bundled(logged(EVENTS), place, tmp_path / name, since=BEGIN_MS * 2)
@@ -115,7 +116,7 @@ def test_a_checkpoint_that_is_older_than_the_events_is_refused(place: Place, tmp
 def test_a_changed_record_is_a_damaged_one_and_only_its_hash_is_proved(place: Place, tmp_path: Path) -> None:
     changed = encode(Event(2, STREAM, 2, 5, 5, "somebody else", TaskStarted()))
 
-    made = bundled(Spoiled(2, changed), place, tmp_path / "out")
+    made = bundled(Spoiled(EVENTS, 2, changed), place, tmp_path / "out")
 
     assert (1, len(EVENTS) - 1) == (made.about.damaged, made.about.events)
     assert 1 == verified(place, tmp_path / "out").damaged
@@ -277,7 +278,7 @@ def test_something_behind_the_end_and_an_end_that_is_missing_are_caught(place: P
 def test_a_hash_that_stands_elsewhere_in_the_log_does_not_pass_for_that_of_a_damaged_record(
     place: Place, tmp_path: Path
 ) -> None:
-    bundled(Spoiled(2, b"spoiled"), place, tmp_path / "out")
+    bundled(Spoiled(EVENTS, 2, b"spoiled"), place, tmp_path / "out")
     sound = parse_inclusion_proof((tmp_path / "out" / proof_path(3)).read_bytes())
     assert sound.extra is not None
     moved = type(sound)(sound.index, sound.hashes, sound.checkpoint)

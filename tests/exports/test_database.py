@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import tallystick
 from tallystick import InvalidInput, NotOwner
-from tallystick.imports.database import FLOWS, TASKS
+from tallystick.imports.database import COLUMNS, FLOWS, TASKS
 from tallystick.testing import HandClock, memory_ledger
 from tests.exports.parts import FLOW, everything, fill, make_openclaw, task
 from tests.story import BEGIN_MS
@@ -56,6 +56,20 @@ def test_a_database_without_tasks_is_refused_and_says_what_is_missing(tmp_path: 
         connection.execute("CREATE TABLE task_runs (task_id, runtime)")
 
     with memory_ledger() as ledger, pytest.raises(InvalidInput, match="task_runs has no created_at, status, task"):
+        ledger.import_openclaw(path)
+
+
+@pytest.mark.parametrize("table", [TASKS, FLOWS])
+def test_a_view_in_the_place_of_a_table_is_a_program_and_is_not_run(tmp_path: Path, table: str) -> None:
+    path = tmp_path / "other.sqlite"
+    make_openclaw(path)
+    columns = ", ".join(f"n AS {name}" for name in COLUMNS[table])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"DROP TABLE {table}")
+        endless = "WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x) SELECT"
+        connection.execute(f"CREATE VIEW {table} AS {endless} {columns} FROM x")
+
+    with memory_ledger() as ledger, pytest.raises(InvalidInput, match=f"{table} is a view"):
         ledger.import_openclaw(path)
 
 

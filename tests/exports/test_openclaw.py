@@ -44,6 +44,21 @@ def silent(ledger: Ledger) -> bool:
     return not ledger.deliveries() and not any(task.outbox for task in ledger.list(limit=1_000).tasks)
 
 
+def test_whoever_waits_hears_how_far_it_is_until_all_is_done(database: Path, clock: HandClock) -> None:
+    fill(database, TASKS, task("a", task="x", owner_key="o", requester_session_key="o"), task("b"))
+    fill(database, FLOWS, FLOW)
+    heard: list[tuple[int, int]] = []
+    with memory_ledger(clock=clock) as ledger:
+        ledger.create(runtime="subagent", task="x", owner="o", run_id="run-a")
+        ledger.import_openclaw(database, dry_run=True, told=lambda done, total: heard.append((done, total)))
+        looked, heard = heard, []
+        taken = ledger.import_openclaw(database, told=lambda done, total: heard.append((done, total)))
+
+    assert ["a"] == [row.row for row in taken.quarantined]
+    assert [(1, 3), (2, 3), (3, 3)] == looked
+    assert [(done, 6) for done in range(1, 7)] == heard
+
+
 # All rows of the sample.
 
 

@@ -15,14 +15,16 @@ from tallystick.exports.page import Attested, page
 from tallystick.ledger.events import Event
 from tallystick.ledger.facts.deliveries import DeliveryQueued
 from tallystick.ledger.facts.fact import Origin
-from tallystick.ledger.facts.tasks import TaskFailed, TaskStarted
+from tallystick.ledger.facts.tasks import TaskErased, TaskFailed, TaskStarted
 from tallystick.ledger.lifecycle import DeliveryKind
 from tallystick.ledger.proofs.checkpoint import Checkpoint
 from tallystick.ledger.store.port import Damaged, Deleted, Stored
+from tests.aside import kept_log
 from tests.exports.evidence import EVENTS
 from tests.story import STREAM, created
 
 DIGEST = "45b6dffe9d1e162b0d72a4648fb90dbba2877fae0b675cf6b02aec1fd30a20ea"
+DIGEST_OF_KEPT = "647c822dec269cfb6e23f0c0b020a7f077cc5f74bccc1426421ec94847e1e32d"
 
 
 class Tags(HTMLParser):
@@ -104,7 +106,30 @@ def test_a_page_of_this_version_always_has_the_same_bytes() -> None:
     several = page(about, Checkpoint("c", 9, bytes(32)), None, EVENTS)
     digest = sha256("".join([paper([f"text {number}" for number in range(9)]), *several]).encode()).hexdigest()
 
-    assert (1, DIGEST) == (manifest.VERSION, digest)
+    assert (1, DIGEST) == (manifest.FIRST, digest)
+
+
+def test_so_has_a_page_about_what_is_kept_beside_the_log_or_erased_or_redacted() -> None:
+    log = kept_log(EVENTS)
+    last = [event for event in EVENTS if event.stream == EVENTS[0].stream][-1]
+    erasure = TaskErased(reason="asked for", fields=("task",), count=3)
+    redacted = msgspec.structs.replace(created(), redacted=("task",))
+    log.append(
+        [
+            Event(len(EVENTS) + 1, last.stream, last.version + 1, 9, 9, "ops", erasure),
+            Event(len(EVENTS) + 2, b"\x01" * 16, 1, 9, 9, "ops", redacted),
+        ]
+    )
+    about = About(
+        made_at=1, made_by="a", by="b", ledger="c", size=9, root_hash="00", events=9, damaged=0, deleted=0
+    )  # fmt: skip
+    records = list(log.read())
+    text = "".join(page(about, Checkpoint("c", 9, bytes(32)), None, records))
+
+    assert (2, 2) == (manifest.VERSION, manifest.version_for(records))
+    for said in ("kept beside the log: ", "erased by ops at position 13: ", "something was taken out of it"):
+        assert f"<em>{said}" in text
+    assert DIGEST_OF_KEPT == sha256(text.encode()).hexdigest()
 
 
 def test_the_page_loads_nothing_and_runs_nothing(bundle: Path) -> None:

@@ -170,9 +170,9 @@ def test_a_line_without_an_end_is_not_read_for_ever(tmp_path: Path) -> None:
 
 
 def test_an_export_of_a_newer_version_is_left_alone(export: Path, tmp_path: Path) -> None:
-    export.write_bytes(export.read_bytes().replace(b'"version":1,"madeAt"', b'"version":2,"madeAt"'))
+    export.write_bytes(export.read_bytes().replace(b'"version":1,"madeAt"', b'"version":3,"madeAt"'))
 
-    with pytest.raises(NewerFormat, match="has format 2, this version knows 1"):
+    with pytest.raises(NewerFormat, match="has format 3, this version knows 2"):
         rebuild(export, tmp_path / "ledger", now=NOW_MS)
 
 
@@ -208,6 +208,18 @@ def test_a_file_with_a_root_of_its_own_whose_events_do_not_follow_each_other_lea
         rebuild(path, ledger, now=NOW_MS)
 
     assert [] == [each.name for each in ledger.iterdir() if each.name.startswith("log")]
+
+
+@pytest.mark.parametrize("said", ['"version":0', '"version":4294967296'])
+def test_an_event_with_a_version_that_none_can_have_is_refused_with_its_line(
+    export: Path, tmp_path: Path, said: str
+) -> None:
+    content = export.read_bytes().replace(b'"version":2,"type"', f'{said},"type"'.encode(), 1)
+
+    verdict = refused(export, content, tmp_path / "ledger")
+
+    assert "line " in verdict
+    assert "Expected `int`" in verdict
 
 
 def test_a_ledger_that_has_events_stays_as_it_is_and_the_error_says_what_to_do(export: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import random
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from zipfile import ZIP_BZIP2, ZIP_LZMA, ZIP_STORED, ZipFile, ZipInfo
@@ -74,6 +75,21 @@ def test_paths_that_lead_elsewhere_are_refused_and_nothing_is_written(
     assert not (tmp_path.parent / "outside").exists()
 
 
+@pytest.mark.parametrize("name", ["", "\0checkpoint"])
+def test_an_entry_without_a_name_is_refused(place: Place, bundle: Path, tmp_path: Path, name: str) -> None:
+    zipped(bundle, tmp_path / "a.zip", ("x" * max(len(name), 1), b"x"))
+    whole = (tmp_path / "a.zip").read_bytes()
+    start = whole.rindex(b"PK\x01\x02")  # of the last entry of the directory, 46 bytes before its name
+    changed = bytearray(whole)
+    if name:
+        changed[start + 46 : start + 46 + len(name)] = name.encode()
+    else:
+        changed[start + 28 : start + 32] = b"\0\0\1\0"  # its name is the first of its other fields
+    (tmp_path / "a.zip").write_bytes(changed)
+
+    assert "has no name" in refused(place, tmp_path / "a.zip")
+
+
 def test_links_in_a_zip_and_names_that_stand_there_twice_are_refused(
     place: Place, bundle: Path, tmp_path: Path
 ) -> None:
@@ -121,6 +137,21 @@ def test_a_zip_with_more_files_than_a_bundle_may_have_is_refused_before_they_are
             archive.writestr(f"proofs/{number}", b"")
 
     assert f"it has {BUNDLE_EVENTS_MAX + 10} entries" in refused(place, tmp_path / "many.zip")
+
+
+def test_a_zip_whose_large_directory_stands_beside_a_small_one_is_refused(
+    place: Place, bundle: Path, tmp_path: Path
+) -> None:
+    zipped(bundle, tmp_path / "a.zip")
+    whole = (tmp_path / "a.zip").read_bytes()
+    end = len(whole) - 22  # of the directory, as zips end that are not large
+    count, size, start = struct.unpack("<10xHLL2x", whole[end:])
+    large = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, start)
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, end, 1)
+    small = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, 46, start, 0)
+    (tmp_path / "a.zip").write_bytes(whole[:end] + large + locator + small)
+
+    assert "it has two directories" in refused(place, tmp_path / "a.zip")
 
 
 @pytest.mark.parametrize("compression", [ZIP_BZIP2, ZIP_LZMA])

@@ -9,6 +9,7 @@ import pytest
 
 import tallystick
 from tallystick.backup import copy_all, make, restore
+from tallystick.config import Config, Payloads
 from tallystick.ledger.archive import deletion, files, manifest
 from tallystick.ledger.archive.sealing import Sealing
 from tallystick.ledger.store.disk import DiskLog
@@ -22,10 +23,11 @@ SEGMENT = 256
 EVENTS = 1_200
 
 
-@pytest.fixture
-def told(folder: Path) -> Path:
-    """A ledger of which the first segments are in the archive."""
-    with tallystick.open(folder) as ledger, ledger.batch() as batch:
+@pytest.fixture(params=["inline", "aside"])
+def told(folder: Path, request: pytest.FixtureRequest) -> Path:
+    """A ledger of which the first segments are in the archive; what its events say is kept beside them, or not."""
+    config = Config(payloads=Payloads(aside="content")) if request.param == "aside" else Config()
+    with tallystick.open(folder, config=config) as ledger, ledger.batch() as batch:
         for _ in range(EVENTS // 2):
             batch.create(**ORDINARY).start()
     with DiskLog.open(folder / LOG_FOLDER) as log:

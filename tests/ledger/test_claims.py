@@ -1,15 +1,20 @@
 """Claims: what makes two creations the same, and bytes that are on disk for ever."""
 
 from hashlib import blake2b
+from typing import Any
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tallystick.ledger.claims import CLAIM_BYTES, claims_of
+from tallystick.ledger.claims import CLAIM_BYTES, claims_in, claims_left_in, claims_of, with_texts_of
+from tallystick.ledger.content import without
 from tallystick.ledger.facts.tasks import TaskCreated
 from tallystick.ledger.lifecycle import Runtime
+from tallystick.ledger.payloads import put, put_aside
+from tests.aside import EVERYTHING, salt
+from tests.ledger.flows import some
 from tests.story import created
 from tests.strategies import creations, keys
 
@@ -92,3 +97,36 @@ def test_another_run_makes_another_claim(one: TaskCreated, other: TaskCreated) -
 )
 def test_no_two_identities_run_into_each_other(one: dict[str, str], other: dict[str, str]) -> None:
     assert claims_of(created(**one)) != claims_of(created(**other))
+
+
+# What is left of them when texts were erased.
+
+
+@given(st.one_of(creations(), some.beginnings), st.booleans())
+def test_as_long_as_all_is_there_all_claims_can_be_made_again(created: Any, is_aside: bool) -> None:  # noqa: FBT001
+    kept = put_aside(created, EVERYTHING, lambda: salt(1))[0] if is_aside else created
+
+    assert claims_in(created) == claims_left_in(kept)
+
+
+@given(creations())
+def test_of_an_erased_creation_only_the_claim_of_its_key_can_be_made_again(creation: TaskCreated) -> None:
+    kept, _ = put_aside(creation, EVERYTHING, lambda: salt(1))
+    erased = without(kept, put(kept))
+
+    assert claims_of(replace(creation, run_id=None)) == claims_left_in(erased)
+
+
+@given(creations())
+def test_with_its_texts_it_claims_what_it_claimed(creation: TaskCreated) -> None:
+    kept, _ = put_aside(creation, EVERYTHING, lambda: salt(1))
+
+    assert claims_of(creation) == claims_in(with_texts_of(without(kept, put(kept)), creation))
+
+
+@given(creations(), creations())
+def test_what_was_not_erased_stays_what_it_is(creation: TaskCreated, other: TaskCreated) -> None:
+    kept, _ = put_aside(creation, EVERYTHING, lambda: salt(1))
+
+    assert creation == with_texts_of(creation, other)
+    assert kept == with_texts_of(kept, other)

@@ -21,6 +21,7 @@ from tallystick.ledger.guard import guards_of, stands, taken_over
 from tallystick.ledger.lifecycle import BLOCKED, MEDIA_KINDS
 from tallystick.ledger.limits import MEDIA_GUARD_MS
 from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.redaction import marked
 from tests.story import Story, created
 from tests.strategies import creations
 
@@ -43,6 +44,21 @@ def told(*facts: Any) -> TaskRecord:
     record = Story(asked(request_key="call-7"), *facts).record
     assert record is not None
     return record
+
+
+def test_prompts_that_look_the_same_without_their_secrets_are_told_apart_by_what_stands_for_them() -> None:
+    known = marked(asked(task="[redacted]", request_key="call-7"), ["task"])
+    one, two = guards_of(known, veil=b"1"), guards_of(known, veil=b"2")
+
+    assert one == guards_of(known, veil=b"1")
+    assert 4 == len({*one, *two}), "of prompt and request"
+    assert set(one).isdisjoint(guards_of(asked(task="[redacted]", request_key="call-7")))
+
+
+def test_without_that_nobody_can_say_that_a_session_has_what_it_asks_for() -> None:
+    assert () == guards_of(marked(asked(task="[redacted]"), ["task"]))
+    assert guards_of(asked()) == guards_of(marked(asked(), ["label"])), "which is no part of the prompt"
+    assert guards_of(asked()) == guards_of(asked(), veil=b"1")
 
 
 def test_the_bytes_of_a_guard_never_change() -> None:
@@ -158,6 +174,6 @@ def test_of_a_further_call_the_key_and_the_flow_are_taken_over_and_nothing_else(
 
     assert creation.idempotency_key == taken.idempotency_key
     assert {"runtime", "task", "scope", "notify", "delivery", "flow", "idempotency_key"} >= {
-        name for name in TaskCreated.__struct_fields__ if getattr(taken, name) is not None
+        name for name in TaskCreated.__struct_fields__ if getattr(taken, name) not in (None, ())
     }
     assert () == guards_of(taken)

@@ -9,6 +9,7 @@ import pytest
 from tallystick.ledger import intake
 from tallystick.ledger.errors import InvalidInput
 from tallystick.ledger.events import AnyFact
+from tallystick.ledger.facts.fact import Fact
 from tallystick.ledger.facts.tasks import (
     TaskBackingMissed,
     TaskBackingRestored,
@@ -86,9 +87,8 @@ LEAST: Mapping[str, AnyFact] = {
 
 @pytest.mark.parametrize(("name", "fact"), FULL.items())
 def test_what_is_said_of_a_task_is_in_the_fact(name: str, fact: AnyFact) -> None:
-    said = {
-        field: getattr(fact, field) for field in fact.__struct_fields__ if field not in {"implied", "tools", "count"}
-    }
+    unsaid = {*Fact.__struct_fields__, "implied", "tools", "count"}
+    said = {field: getattr(fact, field) for field in fact.__struct_fields__ if field not in unsaid}
     if name == "recovered":
         del said["artifacts"], said["outcome"], said["usage"]
     if name == "pruned":

@@ -33,6 +33,23 @@ def test_the_newer_update_says_how_far_the_work_is_and_the_older_what_it_left_ou
     )
 
 
+_marks = st.lists(st.sampled_from(["message", "phase"]), unique=True).map(tuple)
+
+
+@given(progress, progress, _marks, _marks)
+def test_one_update_has_the_marks_of_what_it_still_says(
+    first: TaskProgressed, second: TaskProgressed, marks: tuple[str, ...], later: tuple[str, ...]
+) -> None:
+    first, second = replace(first, redacted=marks), replace(second, redacted=later)
+
+    update = merged(first, second)
+
+    for name in ("message", "phase"):
+        teller = second if getattr(second, name) else first
+        assert getattr(teller, name) == getattr(update, name)
+        assert (name in teller.redacted) == (name in update.redacted)
+
+
 @given(st.lists(progress.filter(lambda update: update.message != ""), min_size=1, max_size=5))
 def test_a_record_is_the_same_after_one_merged_update_as_after_all_of_them(updates: list[TaskProgressed]) -> None:
     one_by_one, at_once = Story(created(), TaskStarted()), Story(created(), TaskStarted())

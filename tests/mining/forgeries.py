@@ -9,6 +9,7 @@ from tallystick.ledger.facts.tasks import (
     TaskBackingRestored,
     TaskCancelled,
     TaskCancelRequested,
+    TaskErased,
     TaskFailed,
     TaskHeld,
     TaskLateSignal,
@@ -29,6 +30,7 @@ LOST = TaskLost(rule="proved dead", evidence={})
 MISSED, RESTORED = TaskBackingMissed(evidence={}), TaskBackingRestored(evidence={})
 RECOVERED = TaskRecovered(status=Status.FAILED, corrects=3, signal="fail")
 LATE = TaskLateSignal(signal="fail", status=Status.SUCCEEDED, content={})
+ERASED = TaskErased(reason="somebody asked for it", fields=("task",), count=1)
 QUEUED = DeliveryQueued(delivery="terminal:succeeded:default", kind=DeliveryKind.TERMINAL, text="done")
 DELIVERED = DeliveryDelivered(delivery="terminal:succeeded:default")
 
@@ -61,6 +63,10 @@ FORGERIES: dict[str, list[AnyFact]] = {
     "held twice": [CREATED, TaskHeld(), TaskHeld()],
     "released without a hold": [CREATED, TaskReleased()],
     "something after the pruning": [CREATED, STARTED, DONE, TaskPruned(), LATE],
+    "something after the pruning, and after an erasure": [CREATED, STARTED, DONE, TaskPruned(), ERASED, LATE],
+    "pruned again after an erasure": [CREATED, STARTED, DONE, TaskPruned(), ERASED, TaskPruned()],
+    "erased before the creation": [ERASED, CREATED, STARTED],
+    "started again by an erasure": [CREATED, STARTED, DONE, ERASED, STARTED],
     "delivered before it was queued": [CREATED, STARTED, DONE, DELIVERED, QUEUED],
 }
 

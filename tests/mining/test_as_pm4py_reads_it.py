@@ -1,9 +1,11 @@
 """What others make of the exports: pm4py reads them, finds all that was, and tells what was from what was forged."""
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from html import unescape
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,17 +15,20 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import tallystick
+from tallystick.config import Config, Payloads
 from tallystick.exports.net import lifecycle_net
 from tallystick.ledger.events import AnyFact, Event
+from tallystick.ledger.payloads import lacking
 from tallystick.ledger.store.port import EventLog
 from tallystick.sync import Ledger
 from tallystick.testing import HandClock, memory_ledger
+from tests.aside import Kept, kept_histories
 from tests.docs.pages import doc
 from tests.docs.playing import play
 from tests.mining.forgeries import FORGERIES, forged
 from tests.mining.game import conforms
 from tests.mining.lives import Lives
-from tests.mining.logs import as_stream, exported, log_of
+from tests.mining.logs import as_stream, copied, exported, log_of
 from tests.story import Story
 from tests.strategies import announced, stories
 
@@ -87,8 +92,6 @@ def ledger() -> Iterator[Ledger]:
 
 @pytest.fixture(scope="module")
 def log(ledger: Ledger) -> EventLog:
-    from tests.mining.logs import copied
-
     return copied(ledger.events())
 
 
@@ -116,6 +119,33 @@ def test_whatever_the_rules_admit_conforms(miner: Miner, told: list[Story]) -> N
     traces = miner.traces(log_of([story.events for story in told]))
 
     assert [(True, 1.0)] * len(told) == miner.replayed(traces)
+
+
+@settings(max_examples=10, phases=[Phase.explicit, Phase.generate])
+@given(kept=kept_histories(most=40).filter(lambda kept: bool(kept.tasks)))
+def test_what_is_kept_beside_the_log_or_erased_conforms(miner: Miner, kept: Kept) -> None:
+    log = kept.log()
+    traces = miner.traces(log)
+
+    assert [(True, 1.0)] * len(kept.tasks) == miner.replayed(traces)
+    marks = [event["tally:erased"] for trace in traces for event in trace if "tally:erased" in event]
+    lack = [list(lacking(event.data)) for event in events(log) if not event.is_of_flow and lacking(event.data)]
+    assert sorted(lack) == sorted(json.loads(unescape(mark)) for mark in marks)  # this reader leaves that to others
+
+
+def test_every_way_to_live_conforms_once_it_is_erased(miner: Miner) -> None:
+    clock = HandClock()
+    with memory_ledger(clock=clock, config=Config(payloads=Payloads(aside="content"))) as ledger:
+        Lives(ledger, clock).tell()
+        every = ledger.list(limit=100).tasks
+        for task in every:
+            ledger.get(task.task_id).erase("somebody asked for it")
+        whole = copied(ledger.events())
+
+    path = miner.file(whole, "xes")
+    assert path.read_bytes().count(b'task-erased"') == len(every)
+    traces = miner.traces(whole)
+    assert {(True, 1.0)} == set(miner.replayed(traces))
 
 
 def test_forgeries_do_not_conform(miner: Miner) -> None:

@@ -18,11 +18,13 @@ from tallystick.ledger.facts.tasks import TaskProgressed, TaskPruned
 from tallystick.ledger.lifecycle import ALLOWED, Status
 from tallystick.testing import HandClock, memory_ledger
 from tests.announced import Announced
+from tests.aside import Kept, kept_histories
 from tests.exports.parts import active, fill, make_openclaw, task
 from tests.mining.forgeries import (
     CREATED,
     DELIVERED,
     DONE,
+    ERASED,
     FORGERIES,
     MISSED,
     QUEUED,
@@ -54,6 +56,21 @@ def test_whatever_the_rules_admit_conforms(story: Story) -> None:
 @given(story=announced())
 def test_whatever_is_told_of_it_conforms_as_well(story: Announced) -> None:
     assert conforms(story.facts)
+
+
+@given(kept=kept_histories())
+def test_what_is_erased_conforms_before_and_after_it_is_pruned(kept: Kept) -> None:
+    histories: dict[bytes, list[AnyFact]] = {}
+    for event in kept.events:
+        histories.setdefault(event.stream, []).append(event.data)
+
+    assert [True] * len(kept.tasks) == [conforms(histories[stream]) for stream in kept.tasks]
+
+
+def test_an_erasure_may_come_at_any_time_and_again() -> None:
+    facts: list[AnyFact] = [CREATED, ERASED, STARTED, ERASED, TaskProgressed(), DONE, ERASED, QUEUED, DELIVERED]
+
+    assert conforms([*facts, ERASED, TaskPruned(), ERASED, ERASED])
 
 
 def is_damage(events: Sequence[Event]) -> bool:

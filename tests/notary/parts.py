@@ -38,6 +38,16 @@ class Place:
         self.files.append(file)
         return self.verifiers[-1]
 
+    def signed(self, number: int = 0) -> Path:
+        """What the key of this number signed last, beside it."""
+        file = self.files[number]
+        return file.with_name(f"{file.name}.signed")
+
+    def forget(self) -> None:
+        """Remove what the keys signed last, as whoever can sign can do."""
+        for number in range(len(self.files)):
+            self.signed(number).unlink(missing_ok=True)
+
     def config(self, *numbers: int, **more: Any) -> Config:
         """A configuration with the keys of these numbers."""
         return Config(integrity=Integrity(self.origin, tuple(str(self.files[number]) for number in numbers), **more))

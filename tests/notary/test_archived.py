@@ -11,7 +11,7 @@ from tallystick.ledger.proofs.checkpoint import Checkpoint, sign
 from tallystick.ledger.proofs.keys import SigningKey
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.proofs import verify_proof
-from tallystick.proving import prove, prove_from
+from tallystick.proving import Prover
 from tallystick.readings import Readings, due_rules
 from tests.ledger.archive.shelves import SEGMENT, SIZE, write
 
@@ -25,8 +25,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def readings(log: DiskLog) -> Readings:
-    return Readings(log, None, rules=due_rules(Config(integrity=Integrity())))
+def prover(log: DiskLog) -> Prover:
+    readings = Readings(log, None, rules=due_rules(Config(integrity=Integrity())))
+    return Prover(readings, lambda: fresh(log), Integrity())
 
 
 def fresh(log: DiskLog) -> bytes:
@@ -38,13 +39,13 @@ def test_events_on_both_sides_of_the_border_and_of_tiles_are_proved(folder: Path
     with DiskLog.open(folder, readonly=True) as log:
         assert 2 * SEGMENT == log.archived()
         for position in (1, 256, 257, SEGMENT, SEGMENT + 1, 2 * SEGMENT, 2 * SEGMENT + 1, 1_281, SIZE - 1, SIZE):
-            proof = prove(readings(log), lambda: fresh(log), position)
+            proof = prover(log).prove(position)
             proved = verify_proof(proof, KEY.verifier.text)
 
             assert proved.event is not None
             assert position == proved.event.position == proved.position
         for old in (0, 1, 256, 300, SEGMENT, 700, 2 * SEGMENT, SIZE - 1, SIZE):
-            before = prove_from(readings(log), lambda: fresh(log), old)
+            before = prover(log).prove_from(old)
             tree = Checkpoint(KEY.name, old, root(log, old))
             assert old == verify_proof(before, KEY.verifier.text, old=sign(tree, KEY).to_bytes()).old
 
@@ -62,7 +63,7 @@ def test_of_a_deleted_record_the_proof_is_for_who_has_it_from_elsewhere(tmp_path
         assert isinstance(record, bytes)
         [first] = deletion.wanted(log.archive, before=SEGMENT + 1, recorded_before=None)
         deletion.delete(log, first, by="an operator", at=1, reason="nobody may know it any more")
-        proof = prove(readings(log), lambda: fresh(log), 5)
+        proof = prover(log).prove(5)
 
     with pytest.raises(InvalidInput, match="does not carry"):
         verify_proof(proof, KEY.verifier.text)

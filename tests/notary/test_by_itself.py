@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -223,10 +224,12 @@ def test_a_full_disk_only_puts_off_the_checkpoint(place: Place, caplog: pytest.L
         log = ledger._house.readings.log  # noqa: SLF001 - the disk cannot be made full for one write only
         write = log.append
 
-        def full(events: Sequence[Event], claims: Mapping[bytes, bytes], notes: Mapping[bytes, bytes]) -> None:
+        def full(
+            events: Sequence[Event], claims: Mapping[bytes, bytes], notes: Mapping[bytes, bytes], *more: Any
+        ) -> None:
             if CHECKPOINT_NOTE in notes:
                 raise Full("the disk", bytes=1)
-            write(events, claims, notes)
+            write(events, claims, notes, *more)
 
         log.append = full  # type: ignore[method-assign,assignment]
         ledger.sweep()

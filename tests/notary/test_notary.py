@@ -27,7 +27,7 @@ class Desk:
     def __init__(self, size: int) -> None:
         self.log, self.kept = MemoryLog(), dict[bytes, bytes]()
         self.log.append(*history(size))
-        signer = Signer(KEY.name, lambda checkpoint: sign(checkpoint, KEY), is_signed)
+        signer = Signer(KEY.name, lambda tree, _nodes: sign(tree(), KEY), is_signed)
         self.notary = Notary(self.log, self.keep, signer, HandClock(), by_hand=True)
 
     def keep(self, name: bytes, value: bytes, future: LightFuture) -> None:

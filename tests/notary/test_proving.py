@@ -16,12 +16,15 @@ from tallystick.ledger.errors import Corrupt
 from tallystick.ledger.events import Event
 from tallystick.ledger.proofs.checkpoint import Checkpoint, sign
 from tallystick.ledger.proofs.keys import SigningKey
+from tallystick.ledger.proofs.note import Note, Signature, parse_note
 from tallystick.ledger.proofs.tlog_proof import InclusionProof
+from tallystick.ledger.store.keys import CHECKPOINT_NOTE
 from tallystick.ledger.store.tree import leaf_hash, root_from_leaves
 from tallystick.proofs import Proved, verify_checkpoint, verify_proof
 from tallystick.sync import Ledger
 from tallystick.testing import HandClock, memory_ledger
 from tests.cli.damage import change_record
+from tests.face.parts import at_once
 from tests.notary.parts import ORDINARY, Place, root_of, said
 
 KEY = SigningKey("example.org/ledger/other", bytes(range(32)))
@@ -33,6 +36,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     made = Place(tmp_path_factory.mktemp("proving"))
     made.new_key()
     return made
+
+
+def unused(place: Place) -> int:
+    """The number of a key that signed for no ledger yet: no key signs for two."""
+    place.new_key()
+    return len(place.files) - 1
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +121,7 @@ def test_of_a_flow_its_newest_event_is_proved(ledger: Ledger, verifier: str) -> 
 def test_what_is_not_there_is_not_proved(
     place: Place, lookup: Any, version: int | None, error: type[Exception]
 ) -> None:
-    with memory_ledger(config=place.config(0)) as ledger:
+    with memory_ledger(config=place.config(unused(place))) as ledger:
         ledger.create(**ORDINARY, run_id="run-7")
         with pytest.raises(error):
             ledger.prove(lookup, version=version)
@@ -126,7 +135,7 @@ def test_what_is_not_there_is_not_proved(
 def test_the_log_goes_on_from_every_size_and_every_checkpoint_that_it_ever_had(
     place: Place, data: st.DataObject
 ) -> None:
-    with memory_ledger(clock=HandClock(), config=place.config(0)) as ledger:
+    with memory_ledger(clock=HandClock(), config=place.config(unused(place))) as ledger:
         noted = [ledger.checkpoint()]
         for count in data.draw(st.lists(st.integers(1, 40), min_size=1, max_size=6)):
             for _ in range(count):
@@ -141,7 +150,7 @@ def test_the_log_goes_on_from_every_size_and_every_checkpoint_that_it_ever_had(
 
 
 def test_a_proof_shows_what_came_since_although_the_kept_checkpoint_is_older(place: Place) -> None:
-    with memory_ledger(config=place.config(0)) as ledger:
+    with memory_ledger(config=place.config(unused(place))) as ledger:
         ledger.create(**ORDINARY)
         old = ledger.checkpoint()
         ledger.create(**ORDINARY)
@@ -151,7 +160,7 @@ def test_a_proof_shows_what_came_since_although_the_kept_checkpoint_is_older(pla
 
 
 def test_what_another_log_signed_is_no_beginning_of_this_one(place: Place, ledger: Ledger) -> None:
-    with memory_ledger(config=place.config(0)) as other:
+    with memory_ledger(config=place.config(unused(place))) as other:
         other.create(**ORDINARY)
         elsewhere = other.checkpoint()
 
@@ -316,3 +325,42 @@ def test_the_same_in_asyncio(tmp_path: Path) -> None:
     event, old = asyncio.run(proved())
     assert event is not None
     assert ("task-started.1", 1) == (event.type, old)
+
+
+# What is remembered from one proof to the next.
+
+
+def test_proofs_that_are_asked_for_again_while_the_log_grows_are_of_the_newest_checkpoint(place: Place) -> None:
+    number = unused(place)
+    with memory_ledger(clock=HandClock(), config=place.config(number)) as ledger:
+        for count in (3, 252, 1, 1, 300):
+            with ledger.batch() as batch:
+                for _ in range(count):
+                    batch.create(**ORDINARY)
+            head = ledger.status().head
+            for position in (1, head // 2 + 1, head):
+                proved = verify_proof(ledger.prove(position), place.verifiers[number])
+                assert (position, True) == (proved.position, proved.size >= position)
+            assert head == verify_proof(ledger.prove(head), place.verifiers[number]).size
+
+
+def test_any_number_of_threads_have_proofs_of_one_ledger(ledger: Ledger, verifier: str) -> None:
+    proofs = at_once(8, lambda number: [ledger.prove(position) for position in range(1 + number, EVENTS, 8)])
+
+    assert list(range(1, EVENTS)) == sorted(
+        verify_proof(each, verifier).position or 0 for part in proofs for each in part
+    )
+
+
+def test_a_kept_checkpoint_that_was_spoilt_after_a_proof_is_in_no_later_one(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.new_key()
+    with place.open(0, clock=HandClock(), checkpoint=None) as ledger:
+        ledger.create(**ORDINARY)
+        note = parse_note(ledger.checkpoint())
+        assert 1 == verify_proof(ledger.prove(1), *place.verifiers).size
+        [line] = note.signatures
+        spoilt = Note(note.text, (Signature(line.name, line.key_id, bytes(64)),)).to_bytes()
+        ledger._house.readings.log.append((), {}, {CHECKPOINT_NOTE: spoilt})  # noqa: SLF001 - beside the notary
+
+        assert 1 == verify_proof(ledger.prove(1), *place.verifiers).size

@@ -9,7 +9,15 @@ from msgspec.structs import replace
 
 from tallystick.ledger.events import Event
 from tallystick.ledger.facts.fact import Evidence
-from tallystick.ledger.facts.tasks import TaskLeased, TaskNoted, TaskProgressed, TaskPruned, TaskStarted, TaskSucceeded
+from tallystick.ledger.facts.tasks import (
+    TaskErased,
+    TaskLeased,
+    TaskNoted,
+    TaskProgressed,
+    TaskPruned,
+    TaskStarted,
+    TaskSucceeded,
+)
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.lifecycle import BLOCKED, Status
 from tallystick.projections.keys import (
@@ -42,7 +50,7 @@ def ended() -> Story:
 
 def test_a_row_has_these_bytes() -> None:
     # a root and a requester of 0 are the task itself and its owner, a flow of 0 is the one that mirrors it
-    numbers = [2, 3, 1, 1, 2, 48, 0, 0, 0]
+    numbers = [2, 3, 1, 1, 2, 50, 0, 0, 0]
     since_creation = [2_000, 1_000, 2_000, None]
     no_room_for_more = [0, None]
     body = ["Count the tallies", BEGIN_MS + 1_000, 3, 3, "agent:main:main", None, None, "run-1", None]
@@ -51,7 +59,7 @@ def test_a_row_has_these_bytes() -> None:
     stored = pack(ended().record)
 
     assert numbers + since_creation + no_room_for_more + body + told == msgspec.msgpack.decode(stored)
-    assert "dc001c020301010230000000cd07d0cd03e8cd07d0c000" == stored[:23].hex()
+    assert "dc001c020301010232000000cd07d0cd03e8cd07d0c000" == stored[:23].hex()
 
 
 def test_what_is_noted_is_the_last_that_a_row_may_say() -> None:
@@ -64,6 +72,13 @@ def test_what_was_imported_is_behind_all_that_a_row_of_this_ledger_may_say() -> 
     mark: Evidence = {"from": "openclaw", "row": "a"}
     record = Story(replace(created(), imported=mark)).record
     assert mark == msgspec.msgpack.decode(pack(record))[-1]
+    assert record == unpack(STREAM, pack(record))
+
+
+def test_that_it_was_erased_is_the_last_of_all_that_a_row_may_say() -> None:
+    erasure = TaskErased(reason="asked for", fields=("task",), count=1)
+    record = Story(created(), erasure).record
+    assert {"at": BEGIN_MS + 2_000, "by": "agent", "reason": "asked for"} == msgspec.msgpack.decode(pack(record))[-1]
     assert record == unpack(STREAM, pack(record))
 
 

@@ -116,3 +116,13 @@ def test_a_note_as_long_as_the_limit_is_read_and_no_longer_one() -> None:
     assert longest == parse_note(longest).to_bytes()
     with pytest.raises(InvalidInput, match=f"at most {NOTE_BYTES_MAX} bytes"):
         parse_note(b"x" + longest)
+
+
+@pytest.mark.parametrize("code", range(0x20))
+def test_no_control_character_of_ascii_but_the_newline_stands_in_a_note(code: int) -> None:
+    data = f"te{chr(code)}xt\n\n{LINE}\n".encode()
+    if chr(code) == "\n":
+        assert data == parse_note(data).to_bytes()
+        return
+    with pytest.raises(InvalidInput, match="note"):
+        parse_note(data)

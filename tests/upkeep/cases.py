@@ -23,8 +23,9 @@ from tallystick.ledger.limits import (
     STALE_RUNNING_MS,
     UNDELIVERED_MS,
 )
+from tallystick.ledger.payloads import Payloads
 from tallystick.ledger.store.disk import DiskLog
-from tallystick.ledger.store.port import NO_CLAIMS, NO_NOTES
+from tallystick.ledger.store.port import NO_CLAIMS, NO_NOTES, NO_PAYLOADS
 from tallystick.ledger.upkeep.finding import Code, Kind
 from tallystick.owner import OwnerLock, this_process
 from tallystick.projections.views import Views
@@ -54,10 +55,11 @@ class FullNow(DiskLog):
         events: Sequence[Event],
         claims: Mapping[bytes, bytes] = NO_CLAIMS,
         notes: Mapping[bytes, bytes] = NO_NOTES,
+        payloads: Mapping[int, Payloads] = NO_PAYLOADS,
     ) -> None:
         if self.is_full and any(isinstance(event.data, FlowCancelled) for event in events):
             raise Full("the disk", bytes=0)
-        super().append(events, claims, notes)
+        super().append(events, claims, notes, payloads)
 
 
 class Scene:

@@ -32,13 +32,14 @@ _SIDES = ("this", "other")
 @_command(
     "compare",
     json="""{relation, common, this: {path, head, rootHash}, other: {path, head, rootHash}, shorter, next: event,
-    difference: {position, proof, differs, this: event, other: event}, unread, faults: [{side, position, detail}]},
-    where an event is {taskId or flowId, position, …} or, when it cannot be read, {position, detail}; relation is
-    equal, prefix or different, proof tree or bytes""",
+    difference: {position, proof, differs, this: event, other: event}, unread, lacks: [{side, events, fields}],
+    faults: [{side, position, detail}]}, where an event is {taskId or flowId, position, …} or, when it cannot be read,
+    {position, detail}; relation is equal, prefix or different, proof tree or bytes""",
     help="""OTHER is the folder of a ledger or of a backup. Neither needs an owner, and nothing is written. The hashes
     of both trees name the first record that was written otherwise, however long the logs are; then all records before
     it are read, for one that was changed since has other bytes and the same tree. Exits with 0 when both are equal or
-    one goes on where the other ends, with 1 when they differ, with 4 when one is damaged.""",
+    one goes on where the other ends, with 1 when they differ, with 4 when one is damaged. What one has erased, and the
+    other still has, is no difference: their records are the same, and it is said how much that is.""",
 )
 @click.option("--trees", "trees_only", is_flag=True, help="Compare the trees alone: quick, and blind to changed bytes.")
 @click.argument("other", type=PATH)
@@ -78,6 +79,7 @@ def _data(found: Comparison) -> dict[str, Any]:
             difference=None if difference is None else _difference(difference),
         ),
         "unread": found.unread,
+        "lacks": msgspec.to_builtins(found.lacks),
         "faults": msgspec.to_builtins(found.faults),
     }
 
@@ -117,6 +119,10 @@ def _lines(screen: Screen, found: Comparison) -> Iterator[str]:
         yield from _difference_lines(screen, found.difference)
     if found.unread:
         yield screen.dim(f"{found.unread:,} records were compared by their hashes alone")
+    for lack in found.lacks:
+        other = "this" if lack.side == "other" else "other"
+        noun = "event" if lack.events == 1 else "events"
+        yield f"{lack.side} has erased what was kept beside {lack.events:,} {noun} of these, and {other} still has it"
     for fault in found.faults:
         where = f"position {fault.position:,}: " if fault.position else ""
         yield screen.colour(f"{fault.side} is damaged: {where}{plain(fault.detail)}; tally verify", "red")

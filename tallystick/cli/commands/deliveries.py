@@ -28,7 +28,7 @@ _NO_MESSAGE = 'No message of it so far: it has not ended, or its policy keeps it
 @_command(
     "deliveries",
     json="""{count, isCut, deliveries: [{id, taskId, kind, status, text, position, queuedAt, name, route, session,
-    artifacts, attempts, dueAt, settledAt, error, receipt}]}""",
+    artifacts, attempts, dueAt, settledAt, error, receipt, erased, redacted}]}""",
     help="""Without LOOKUP what has not arrived, of any task: first what waits for "tally retry" or "tally dismiss",
     then what is being sent, then what is withheld or waits in sessions. With LOOKUP (as in "tally show") every message
     of that task, in order.""",

@@ -13,10 +13,10 @@ from tallystick.cli.commands.flow_show import LOOKUP_HELP, shown_data
 from tallystick.cli.flow_lookup import flow_id_of
 from tallystick.cli.menu import FLOW
 from tallystick.cli.screen import Screen
+from tallystick.cli.summary import first_line, text_of
 from tallystick.cli.times import duration
 from tallystick.flow_readings import FlowReadings, FlowShown
 from tallystick.ledger.lifecycle import FlowStatus
-from tallystick.plain import plain
 
 
 @_command(
@@ -57,4 +57,4 @@ def _lines(screen: Screen, shown: FlowShown) -> Iterator[str]:
         yield f"Cancelled {flow.flow_id}: none of its {shown.summary.total:,} tasks is at work any more."
     else:
         yield f"{flow.flow_id} ended first: {flow.status.value}."
-    yield screen.dim(plain(flow.goal.splitlines()[0]))
+    yield screen.dim(text_of(first_line(flow.goal), flow.erased))

@@ -89,13 +89,13 @@ def _export_lines(screen: Screen, made: "Rebuilt", *, dry_run: bool) -> Iterator
 def _openclaw(call: Call, file: Path, dry_run: bool) -> Answer:
     settings = call.settings
     if dry_run:
-        with _reading(call) as ledger:
-            taken = ledger.import_openclaw(file, dry_run=True)
+        with _reading(call) as ledger, bar("Looking") as told:
+            taken = ledger.import_openclaw(file, dry_run=True, told=told)
     else:
         from tallystick.joining import join
 
-        with impatient(call.folder), join(call.folder, config=settings) as ledger:
-            taken = ledger.import_openclaw(file)
+        with impatient(call.folder), join(call.folder, config=settings) as ledger, bar("Importing") as told:
+            taken = ledger.import_openclaw(file, told=told)
     return Answer(as_data(taken), lambda screen: _taken_lines(screen, taken))
 
 

@@ -20,7 +20,8 @@ from tallystick.plain import plain
     json="{name, file, key}, where key is the verifier key",
     help="""NAME is the origin of the log, such as example.org/ledger/main. The signing key goes into the file, for this
     user only (0600); whoever has it can sign in the name of the log. It is refused inside of a ledger: such folders are
-    copied and handed on as a whole. If possible make it on another host, and sign there: "tally keys sign".
+    copied and handed on as a whole. What the key signs is kept beside it, so that the folder has to be one in which its
+    user may write. If possible make it on another host, and sign there: "tally keys sign".
 
     The verifier key is printed, and written nowhere. Give it to whoever verifies by another way than the ledger: who
     finds it beside the ledger finds what somebody put there.""",

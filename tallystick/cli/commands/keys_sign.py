@@ -26,8 +26,9 @@ from tallystick.ledger.errors import InvalidInput
       ssh gateway tally checkpoint --unsigned | tally keys sign --file main.key \\
         | ssh gateway tally checkpoint --add - --key VKEY
 
-    The key signs whatever that host says its log is. With --old, the checkpoint that was signed before, it signs none
-    that is smaller, or has another root for as many records; "tally verify --proof" holds the log to more.""",
+    What the key signed last is kept beside it, in a file that ends with .signed. It signs none that is smaller, or has
+    another root for as many records; a larger one it takes at its word, and "tally verify --proof" holds the log to
+    more. With --old it does so for another checkpoint that this key signed, too.""",
 )
 @click.option("--file", "path", type=PATH, metavar="PATH", required=True, help="The signing key.")
 @click.option("--old", type=PATH, metavar="FILE", help="The checkpoint that this key signed before.")
@@ -35,7 +36,8 @@ from tallystick.ledger.errors import InvalidInput
 def command(_call: Call, *, path: Path, old: Path | None, text: Path) -> Answer:
     """Sign a checkpoint."""
     from tallystick import keys
-    from tallystick.ledger.proofs.checkpoint import open_checkpoint, parse_checkpoint, sign
+    from tallystick.last_signed import LastSigned, sign_next
+    from tallystick.ledger.proofs.checkpoint import open_checkpoint, parse_checkpoint
 
     key = keys.read(path)
     data = read("TEXT", text)
@@ -52,7 +54,7 @@ def command(_call: Call, *, path: Path, old: Path | None, text: Path) -> Answer:
             from tallystick.ledger.errors import NotProved
 
             raise NotProved("size", f"{checkpoint.size} records do not go on from the {before.size} signed before.")
-    note = sign(checkpoint, key).to_bytes().decode()
+    note = sign_next(lambda: checkpoint, LastSigned(key, path)).to_bytes().decode()
 
     def lines(_screen: Screen) -> Iterator[str]:
         yield from note.removesuffix("\n").split("\n")

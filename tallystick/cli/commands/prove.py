@@ -1,6 +1,6 @@
 """`tally prove`: a file that shows that an event is in the log, or that the log goes on from an older state."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from tallystick.ledger.limits import TREE_SIZE_MAX
 from tallystick.plain import plain
 
 if TYPE_CHECKING:
-    from tallystick.config import Integrity
+    from tallystick.proving import Prover
     from tallystick.readings import Readings
 
 
@@ -74,11 +74,9 @@ def _positions(readings: "Readings", lookup: str, version: int | None, *, each: 
 
 def _of_events(call: Call, readings: "Readings", positions: list[int], out: Path | None, *, each: bool) -> Answer:
     from tallystick.ledger.proofs.tlog_proof import SUFFIX, claimed, parse_inclusion_proof
-    from tallystick.proving import prove
 
-    settings = _settings(call)
-    fresh = _fresh(settings, readings)
-    proofs = [(position, prove(readings, fresh, position, settings=settings)) for position in positions]
+    prover = _prover(call, readings)
+    proofs = [(position, prover.prove(position)) for position in positions]
     tree = claimed(parse_inclusion_proof(proofs[-1][1]))
     said = {"origin": tree.origin, "size": tree.size, "rootHash": tree.root_hash.hex()}
     if out == STANDARD:
@@ -105,11 +103,9 @@ def _of_events(call: Call, readings: "Readings", positions: list[int], out: Path
 
 def _from(call: Call, readings: "Readings", old: str, out: Path | None) -> Answer:
     from tallystick.ledger.proofs.tlog_proof import claimed, parse_consistency_proof
-    from tallystick.proving import prove_from
 
     since = _whole("from", old) if old.isdecimal() else read("from", Path(old))
-    settings = _settings(call)
-    proof = prove_from(readings, _fresh(settings, readings), since, settings)
+    proof = _prover(call, readings).prove_from(since)
     parsed = parse_consistency_proof(proof)
     tree = claimed(parsed)
     said = {"origin": tree.origin, "size": tree.size, "rootHash": tree.root_hash.hex(), "old": parsed.old}
@@ -125,21 +121,13 @@ def _from(call: Call, readings: "Readings", old: str, out: Path | None) -> Answe
     return Answer({**said, **present(file=str(file))}, lines)
 
 
-def _settings(call: Call) -> "Integrity":
+def _prover(call: Call, readings: "Readings") -> "Prover":
+    """Who proves, and signs when the kept checkpoint is not new enough, or not that of the keys."""
     from tallystick.config import load
+    from tallystick.proving import Prover, beside
 
-    return load(call.folder, call.config, channels=False).integrity
-
-
-def _fresh(settings: "Integrity", readings: "Readings") -> Callable[[], bytes]:
-    """Make what signs when the kept checkpoint is not new enough, or not that of the keys."""
-
-    def fresh() -> bytes:
-        from tallystick.proving import beside
-
-        return beside(readings.log, settings)
-
-    return fresh
+    settings = load(call.folder, call.config, channels=False).integrity
+    return Prover(readings, lambda: beside(readings.log, settings), settings)
 
 
 def _whole(field: str, text: str) -> int:

@@ -12,9 +12,9 @@ from tallystick.cli.command import command as _command
 from tallystick.cli.commands.flow_show import shown_data
 from tallystick.cli.flow_lookup import task_or_flow_id_of
 from tallystick.cli.screen import Screen
+from tallystick.cli.summary import first_line, text_of
 from tallystick.flow_readings import FlowReadings
 from tallystick.ledger.lifecycle import SETTLED_AS
-from tallystick.plain import plain
 
 
 @_command(
@@ -54,6 +54,6 @@ def _of_flow(call: Call, flow_id: str) -> Answer:
         active = shown.summary.active
         tasks = "" if not active else f" {active:,} of its tasks {'is' if active == 1 else 'are'} at work still."
         yield f"Settled {flow_id} as {shown.flow.status.value}.{tasks}"
-        yield screen.dim(plain(shown.flow.goal.splitlines()[0]))
+        yield screen.dim(text_of(first_line(shown.flow.goal), shown.flow.erased))
 
     return Answer(shown_data(shown), lines)

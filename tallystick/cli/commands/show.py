@@ -15,7 +15,7 @@ from tallystick.cli.facts import value_words, words
 from tallystick.cli.lookup import task_id_of
 from tallystick.cli.messages import message_lines
 from tallystick.cli.screen import Screen
-from tallystick.cli.summary import lasted
+from tallystick.cli.summary import ERASED, erased_words, lasted
 from tallystick.cli.times import now_ms, relative, stamp, took
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.told import DeliveryRecord
@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # loaded when somebody asks for it
 
 # The order in which people ask; what is not named here follows in the record's own.
 _FIRST = (
+    "erased",
     "label",
     "task",
     "runtime",
@@ -131,7 +132,11 @@ def _span(record: TaskRecord, now: int) -> str:
 
 
 def _value_lines(name: str, value: Any, record: TaskRecord, now: int) -> Iterator[str]:
-    if (name.endswith("At") or name == "cleanupAfter") and isinstance(value, int):
+    if name == "erased" and record.erased is not None:
+        yield erased_words(record.erased, now)
+    elif name == "task" and not value and record.erased is not None:
+        yield ERASED
+    elif (name.endswith("At") or name == "cleanupAfter") and isinstance(value, int):
         yield f"{stamp(value)} ({relative(value, now)})"
     elif isinstance(value, str):
         yield from plain_lines(value)

@@ -9,19 +9,21 @@ from tallystick.cli.call import Call
 from tallystick.cli.cells import wrap
 from tallystick.cli.command import LOOKUP
 from tallystick.cli.command import command as _command
-from tallystick.cli.facts import fact_words, verb
+from tallystick.cli.facts import ERASED, fact_words, marks, verb
 from tallystick.cli.flow_lookup import either_id_of
 from tallystick.cli.screen import COLUMNS_MIN, Screen
 from tallystick.cli.stream import event_data, log_data, whose
 from tallystick.cli.summary import ID_TAIL
 from tallystick.cli.times import stamp, took
-from tallystick.ledger.events import Event
+from tallystick.ledger.events import ERASURES, Event
 from tallystick.plain import plain
+
+_INDENT = 10
 
 
 @_command(
     "timeline",
-    json="""{taskId, events: [{position, version, type, occurredAt, recordedAt, actor, data}]}
+    json="""{taskId, events: [{position, version, type, occurredAt, recordedAt, actor, data, erased}]}
     of a flow {flowId, events: [{flowId or taskId, position, …}]}""",
     help="""LOOKUP as in "tally show" or, when that names no task, as in "tally flow show". A pruned task has a timeline
     too: the log keeps what the lists forget. Of a flow that mirrors tasks their events are among its own.""",
@@ -51,6 +53,21 @@ def _lines(screen: Screen, title: str, events: Sequence[Event], *, of_several: b
         yield f"{event.position:>8}  {stamp(event.recorded_at)}  {since:>8}  {what}{reported}"
         said = fact_words(event.data)
         if said:
-            for line in wrap(said, max(screen.columns - 10, COLUMNS_MIN)):
-                yield f"{'':10}{line}"
+            yield from _indented(screen, said)
+        for how, names in marks(event.data).items():
+            yield from map(screen.dim, _indented(screen, f"{how}: {names}{_by_what(event, how, events)}"))
         before = event
+
+
+def _by_what(event: Event, how: str, events: Sequence[Event]) -> str:
+    """Return which event erased what an event lacks."""
+    if how != ERASED:
+        return ""
+    own = (other for other in events if other.stream == event.stream and other.position > event.position)
+    by = next((other.position for other in own if other.data.__class__ in ERASURES), None)
+    return "" if by is None else f" (at position {by})"
+
+
+def _indented(screen: Screen, text: str) -> Iterator[str]:
+    for line in wrap(text, max(screen.columns - _INDENT, COLUMNS_MIN)):
+        yield f"{'':{_INDENT}}{line}"

@@ -1,7 +1,7 @@
 """`tally verify`: the log recomputed, and held to checkpoints; or a proof or a bundle, verified without any ledger."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,12 +53,13 @@ class _Held(Struct, frozen=True):
 @_command(
     "verify",
     json=f"""{{ok, events, head, deleted, rootHash, firstBad, problemCount, problems: [{{position, kind, detail}}],
-    eventsPerSecond, checkpoint: {{ok, origin, size, rootHash, keys, what, reason, seenBy: [{{name, at}}]}}}}
+    eventsPerSecond, checkpoint: {{ok, origin, size, rootHash, keys, what, reason, seenBy: [{{name, at}}]}},
+    setAside: [{{ok, origin, size, rootHash, what, reason}}]}}
     with --proof: {SHAPE}
     with --bundle: {EVIDENCE_SHAPE}""",
     help="""Every record, archived or not, is held to its leaf hash, these to the tree, the tree to its root, and the
-    indexes to the records; then the log to the newest checkpoint that it keeps, whoever signed that. Changes nothing.
-    Exits with 4 when something is not as it was written.
+    indexes to the records; then the log to the newest checkpoint that it keeps, and to those that were set aside when
+    it got another origin, whoever signed them. Changes nothing. Exits with 4 when something is not as it was written.
 
     Whoever can write to the folder can write a whole history anew, and sign it if the key is there, too. What shows
     that is a checkpoint that was kept elsewhere: --checkpoint FILE --key VKEY verifies who signed it, and holds the log
@@ -66,8 +67,9 @@ class _Held(Struct, frozen=True):
     timestamp authority over its bytes, it also says who saw it and when.
 
     --proof FILE --key VKEY verifies a proof that "tally prove" wrote, without a ledger, and says what it proves. A
-    proof of how the log went on needs the checkpoint that you kept, as --old. Exits with 4 when it does not hold, with
-    2 when it cannot be read.
+    proof of how the log went on needs the checkpoint that you kept, as --old. With --witness VKEY, which MUST have
+    cosigned the checkpoint in it, it says when that saw it. Exits with 4 when it does not hold, with 2 when it cannot
+    be read.
 
     --bundle PATH --key VKEY verifies the evidence that "tally export --format bundle" wrote, a folder or a zip, without
     a ledger: every file, every event, every proof. With --witness VKEY and --tsa-cert PEM others must have seen every
@@ -98,8 +100,10 @@ def command(
     """Verify the log, a proof, or a bundle."""
     if sum(each is not None for each in (proof, bundle, checkpoint)) > 1:
         raise InvalidInput("--proof, --bundle, --checkpoint", "several", "one of them")
-    if checkpoint is None and (token is not None or (witnesses and bundle is None)):
-        raise InvalidInput("--witness, --token", str(token or witnesses[0]), "something to go with --checkpoint")
+    if checkpoint is None and token is not None:
+        raise InvalidInput("--token", str(token), "something to go with --checkpoint")
+    if witnesses and checkpoint is None and bundle is None and proof is None:
+        raise InvalidInput("--witness", witnesses[0], "something to go with --checkpoint, --proof or --bundle")
     if bundle is None and (token is None) != (authority is None):
         raise InvalidInput("--token, --tsa-cert", str(token or authority), "both, or none of them")
     if bool(keys) != any(each is not None for each in (proof, bundle, checkpoint)):
@@ -109,13 +113,15 @@ def command(
         raise InvalidInput("--old, --record", str(old or record), "something to go with --proof")
     trusted = keys_of(keys)
     if proof is not None:
-        return _proof(proof, trusted, old, record)
+        return _proof(proof, trusted, keys_of(witnesses), old, record)
     if bundle is not None:
         return verified(bundle, trusted, keys_of(witnesses), authority)
     return _log(call, None if checkpoint is None else _given(checkpoint, trusted, keys_of(witnesses), token, authority))
 
 
-def _proof(proof: Path, trusted: tuple[str, ...], old: Path | None, record: Path | None) -> Answer:
+def _proof(
+    proof: Path, trusted: tuple[str, ...], witnesses: tuple[str, ...], old: Path | None, record: Path | None
+) -> Answer:
     from tallystick.proofs import verify_proof
 
     proved = verify_proof(
@@ -123,6 +129,7 @@ def _proof(proof: Path, trusted: tuple[str, ...], old: Path | None, record: Path
         *trusted,
         old=None if old is None else read("old", old),
         record=None if record is None else read("record", record),
+        witnesses=witnesses,
     )
     return Answer(proved_data(proved), lambda screen: proved_lines(screen, proved))
 
@@ -149,12 +156,12 @@ def _given(
 def _log(call: Call, given: _Held | None) -> Answer:
     with call.readings() as readings, bar("Verifying") as told:
         held = _kept(readings.log) if given is None else given
+        aside = _set_aside(readings.log)
         head = None if held is None or not held.is_good else TreeHead(held.size, held.root_hash)
         began = time.perf_counter()
         found = readings.verify(told, checkpoint=head)
         seconds = time.perf_counter() - began
-        if held is not None and head is not None:
-            held = _held(held, found)
+    held, aside = None if held is None else _held(held, found), [_held(each, found) for each in aside]
     ok = found.ok and (held is None or held.is_good)
     data = present(
         ok=ok,
@@ -167,8 +174,10 @@ def _log(call: Call, given: _Held | None) -> Answer:
         problems=found.problems,
         eventsPerSecond=round(found.events / seconds),
         checkpoint=None if held is None else _held_data(held),
+        setAside=[_held_data(each) for each in aside] or None,
     )
-    return Answer(data, lambda screen: _all_lines(screen, found, seconds, held), EXIT_OK if ok else EXIT_DAMAGED)
+    shown = aside if held is None else [held, *aside]
+    return Answer(data, lambda screen: _all_lines(screen, found, seconds, shown), EXIT_OK if ok else EXIT_DAMAGED)
 
 
 def _kept(log: "EventLog") -> _Held | None:
@@ -186,10 +195,18 @@ def _kept(log: "EventLog") -> _Held | None:
     return _Held(checkpoint.origin, checkpoint.size, checkpoint.root_hash)
 
 
+def _set_aside(log: "EventLog") -> list[_Held]:
+    """The checkpoints that were set aside for other origins; of one that cannot be read the verification tells."""
+    from tallystick.projections.checkpoint import set_aside
+
+    return [_Held(each.origin, each.size, each.root_hash) for each in set_aside(log) if each is not None]
+
+
 def _held(checkpoint: _Held, found: "Verification") -> _Held:
-    """Say whether the log goes on from the checkpoint that it was verified with: the first of those that it was."""
-    verdict = found.verdicts[0]
-    if verdict.standing == "held":
+    """Say whether the log goes on from a checkpoint that it was verified with."""
+    verdicts = {verdict.checkpoint: verdict for verdict in found.verdicts}
+    verdict = verdicts.get(TreeHead(checkpoint.size, checkpoint.root_hash))
+    if verdict is None or verdict.standing == "held":  # without a verdict it is none that can be read
         return checkpoint
     parts = {"cut_off": "size", "forked": "root", "unknown": UNKNOWN}
     return replace(checkpoint, what=parts[verdict.standing], reason=verdict.detail)
@@ -201,8 +218,8 @@ def _held_data(held: _Held) -> dict[str, Any]:
     return {"ok": held.is_good, "origin": held.origin, "size": held.size, "rootHash": held.root_hash.hex(), **said}
 
 
-def _all_lines(screen: Screen, found: "Verification", seconds: float, held: _Held | None) -> Iterator[str]:
-    if held is not None:
+def _all_lines(screen: Screen, found: "Verification", seconds: float, checkpoints: Sequence[_Held]) -> Iterator[str]:
+    for held in checkpoints:
         signed = f", signed by {', '.join(held.keys)}" if held.keys else ", as the log keeps it; nobody verified it"
         yield f"checkpoint {plain(held.origin)}, {held.size:,} events{plain(signed)}"
         for name, at in held.seen:

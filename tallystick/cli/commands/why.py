@@ -10,7 +10,7 @@ from tallystick.cli.call import Call
 from tallystick.cli.cells import wrap
 from tallystick.cli.command import LOOKUP
 from tallystick.cli.command import command as _command
-from tallystick.cli.facts import pairs, verb
+from tallystick.cli.facts import MARKED, marked, pairs, verb
 from tallystick.cli.flow_lookup import either_id_of
 from tallystick.cli.messages import message_lines
 from tallystick.cli.screen import COLUMNS_MIN, Screen
@@ -26,12 +26,13 @@ if TYPE_CHECKING:
     from tallystick.why import Why
 
 _INDENT = 10
+_BLANK: tuple[object, ...] = ("", [], {}, None)
 
 
 @_command(
     "why",
     json="""{taskId or flowId, status, reasons: [{position, occurredAt, recordedAt, actor, type, rule, said, before,
-    after, isIgnored, because, evidence, token}], told: deliveries as `deliveries` has them, silence, next}""",
+    after, isIgnored, because, evidence, erased, token}], told: deliveries as `deliveries` has them, silence, next}""",
     help="""LOOKUP as in "tally timeline". Each event that led there, the rule that let it in, what it stands on (the
     positions of earlier events) and the evidence that it carries; what was ignored and why; who was told, or why
     nobody was; and what follows if nothing more is heard. As of now, of a position, or of a moment T as recorded.""",
@@ -86,12 +87,17 @@ def _reason_lines(screen: Screen, reason: Reason) -> Iterator[str]:
     said = "; ".join(pairs(_rest(reason)))
     if said:
         yield from map(screen.dim, _wrapped(screen, f"evidence: {said}"))
+    evidence = reason.evidence
+    for how, names in marked(evidence.get("aside", ()), reason.erased, evidence.get("redacted", ())).items():
+        yield from map(screen.dim, _wrapped(screen, f"{how}: {names}"))
 
 
 def _rest(reason: Reason) -> Mapping[str, Any]:
-    """The evidence that the sentence does not have already."""
+    """The evidence that the sentence does not have already, and what is not there any more."""
     return {
-        name: value for name, value in reason.evidence.items() if not isinstance(value, str) or value not in reason.said
+        name: value
+        for name, value in reason.evidence.items()
+        if name not in MARKED and value not in _BLANK and (not isinstance(value, str) or value not in reason.said)
     }
 
 

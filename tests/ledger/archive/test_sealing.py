@@ -92,7 +92,7 @@ def test_archiving_raises_the_number_of_the_format_so_that_older_versions_do_not
         seal(log)
 
     with raw.opened(tmp_path) as database:
-        assert keys.format_value(layout.FORMAT) == database(keys.META)[keys.FORMAT]
+        assert keys.format_value(layout.FORMAT_ARCHIVED) == database(keys.META)[keys.FORMAT]
         assert [] == [row for row in database(keys.TILES).rows() if row[0] < keys.tile_key(0, 4)]
         assert SIZE - 2 * SEGMENT == len(database(keys.EVENTS).rows())
 

@@ -9,6 +9,7 @@ from tallystick.ledger.facts.flows import (
     FlowCancelled,
     FlowCancelRequested,
     FlowCreated,
+    FlowErased,
     FlowFailed,
     FlowFinished,
     FlowNoted,
@@ -57,6 +58,7 @@ VERBS: dict[str, FlowFact] = {
     "settle": FlowSettled(status=FlowStatus.LOST, reason="its controller does not come back"),
     "note": FlowNoted(codes=("stale_waiting",)),
     "prune": FlowPruned(),
+    "erase": FlowErased(reason="somebody asked for it", fields=("goal",), count=1),
 }
 """One of each thing that can be asked of a flow."""
 

@@ -38,6 +38,7 @@ TABLE: Mapping[str, tuple[str, ...]] = {
     "settle": (YES, YES, YES, YES, NO, NO, NO, NO),
     "note": (YES, YES, YES, YES, NO, NO, NO, NO),
     "prune": ("active", "active", "active", "active", YES, YES, YES, YES),
+    "erase": (YES, YES, YES, YES, YES, YES, YES, YES),
 }
 
 AFTER = {
@@ -78,7 +79,15 @@ def test_what_is_admitted_moves_the_flow_where_its_verb_says(verb: str) -> None:
 @pytest.mark.parametrize("status", sorted(FLOW_ACTIVE))
 def test_once_a_cancel_is_wanted_a_flow_only_ends(verb: str, status: FlowStatus) -> None:
     tale = in_status(status, FlowCancelRequested(reason="enough"))
-    answers = {"create": OLD, "cancel": OLD, "cancelled": YES, "settle": YES, "note": YES, "prune": "active"}
+    answers = {
+        "create": OLD,
+        "cancel": OLD,
+        "cancelled": YES,
+        "settle": YES,
+        "note": YES,
+        "prune": "active",
+        "erase": YES,
+    }
 
     assert answers.get(verb, "cancel_requested") == code(tale.ask(VERBS[verb]))
 

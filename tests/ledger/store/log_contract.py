@@ -2,27 +2,30 @@
 
 from collections.abc import Callable, Iterator
 from itertools import islice
+from typing import Any
 
 import pytest
 
 from tallystick.ledger.errors import Closed, Corrupt, InvalidInput, WrongVersion
 from tallystick.ledger.events import Event
-from tallystick.ledger.facts.tasks import TaskFailed
+from tallystick.ledger.facts.tasks import TaskErased, TaskFailed
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.limits import RECORD_BYTES_MAX
+from tallystick.ledger.payloads import lacking, stripped
 from tallystick.ledger.store.codec import encode
-from tallystick.ledger.store.port import EventLog, Stored, TreeHead
+from tallystick.ledger.store.port import EventLog, Row, Stored, TreeHead
 from tallystick.ledger.store.tree import EMPTY_ROOT, leaf_hashes, root_from_leaves
 from tallystick.ledger.store.verify import verify
-from tests.ledger.store.make import Author, event, stream_id
+from tests.ledger.store.make import Author, event, kept_aside, stream_id
 
+SECRET = "4711-SECRET"
 CLAIM, OTHER_CLAIM = b"c" * 16, b"d" * 16
 
 
-def contents(log: EventLog) -> tuple[int, TreeHead, list[Stored], dict[bytes, bytes]]:
+def contents(log: EventLog) -> tuple[int, TreeHead, list[Stored], dict[bytes, bytes], list[Row]]:
     """All that a log has."""
     claims = dict(row for rows in log.claims() for row in rows)
-    return log.head(), log.tree_head(), list(log.read()), claims
+    return log.head(), log.tree_head(), list(log.read()), claims, log.payloads(1, log.head())
 
 
 class LogContract:
@@ -33,7 +36,7 @@ class LogContract:
         raise NotImplementedError
 
     def test_a_new_log_has_nothing(self, log: EventLog) -> None:
-        assert (0, TreeHead(0, EMPTY_ROOT), [], {}) == contents(log)
+        assert (0, TreeHead(0, EMPTY_ROOT), [], {}, []) == contents(log)
         assert [] == log.stream(stream_id(1))
         assert log.claimed(CLAIM) is None
         assert verify(log).ok
@@ -159,7 +162,7 @@ class LogContract:
         with pytest.raises(InvalidInput, match=rf"656\d\d bytes.*at most {RECORD_BYTES_MAX} bytes"):
             log.append(batch)
 
-        assert (0, TreeHead(0, EMPTY_ROOT), [], {}) == contents(log)
+        assert (0, TreeHead(0, EMPTY_ROOT), [], {}, []) == contents(log)
 
     def test_a_stream_that_is_no_id_is_refused(self, log: EventLog) -> None:
         for stream in (b"", b"short", bytes(17)):
@@ -200,7 +203,7 @@ class LogContract:
         log.append([])
         log.append([], {CLAIM: stream_id(1)})
 
-        assert (0, TreeHead(0, EMPTY_ROOT), [], {CLAIM: stream_id(1)}) == contents(log)
+        assert (0, TreeHead(0, EMPTY_ROOT), [], {CLAIM: stream_id(1)}, []) == contents(log)
 
     @pytest.mark.parametrize("size", [1, 2, 31, 32, 33, 255, 256, 257, 300, 513])
     def test_the_tree_is_that_of_the_stored_bytes_however_they_were_batched(self, log: EventLog, size: int) -> None:
@@ -286,3 +289,47 @@ class LogContract:
 
         with pytest.raises(Closed):
             use(log)
+
+    # What is kept beside it.
+
+    def test_content_that_is_kept_beside_the_log_is_read_with_it_and_is_not_in_its_records(self, log: EventLog) -> None:
+        author = Author()
+        events, payloads = kept_aside(author.write(1, 2, 1, data=TaskFailed(error=SECRET, artifacts=(SECRET,))))
+
+        log.append(events, payloads=payloads)
+        log.append(author.write(2))
+
+        assert events == list(log.read())[:3]
+        assert [events[0], events[2]] == log.stream(stream_id(1))
+        assert [events[2]] == log.stream(stream_id(1), after_version=1)
+        assert events[1] == log.histories([stream_id(1), stream_id(2)])[stream_id(2)][0]
+        assert [encode(stripped(event)) for event in events] == [body for _, body in log.bodies(until=3)]
+        assert not any(SECRET.encode() in body for _, body in log.bodies())
+        assert [(1, "artifacts"), (1, "error")] == [row[:2] for row in log.payloads(1, 1)]
+        assert 6 == len(log.payloads(1, 4)) == len(log.payloads(1, 99))
+        assert [] == log.payloads(4, 4)
+
+    def test_with_an_erasure_goes_what_is_kept_of_its_stream_before_it_and_nothing_else(self, log: EventLog) -> None:
+        author = Author()
+        before, kept = kept_aside(author.write(1, 2, data=TaskFailed(error=SECRET)))
+        log.append(before, payloads=kept)
+        bodies = list(log.bodies())
+
+        batch = author.write(1, data=TaskFailed(error="in the same batch"))
+        batch += author.write(1, data=TaskErased(reason="asked for"))
+        batch += author.write(1, data=TaskFailed(error="told later"))
+        batch, kept = kept_aside(batch, 7)
+        log.append(batch, payloads=kept)
+
+        assert ["", "", None, "told later"] == [getattr(of(event), "error", None) for event in log.stream(stream_id(1))]
+        assert [("error",), ("error",), (), ()] == [lacking(of(event)) for event in log.stream(stream_id(1))]
+        assert [SECRET] == [of(event).error for event in log.stream(stream_id(2))]
+        assert [2, 5] == [position for position, _, _ in log.payloads(1, 5)]
+        assert bodies == list(log.bodies(until=2))
+        assert verify(log).ok
+
+
+def of(stored: Stored) -> Any:
+    """What an event says."""
+    assert isinstance(stored, Event)
+    return stored.data

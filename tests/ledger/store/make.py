@@ -1,19 +1,23 @@
 """Events for the tests of the log: any fact that a class allows, and batches that follow each other."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from itertools import count
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tallystick.ledger.events import FACT_TYPES, VERSION_MAX, AnyFact, Event
 from tallystick.ledger.facts.fact import Fact, Origin
 from tallystick.ledger.facts.tasks import TaskStarted
 from tallystick.ledger.ids import ID_BYTES
-from tallystick.ledger.limits import TIME_MS_MAX
+from tallystick.ledger.limits import SALT_BYTES, TIME_MS_MAX
+from tallystick.ledger.payloads import Payloads, Policy, put_aside
 
+EVERYTHING = Policy(everything=True)
 AT_MS = 1_790_000_000_000
 
 _ANYTHING = st.recursive(
@@ -54,6 +58,8 @@ def structs(kind: type[Any]) -> st.SearchStrategy[Any]:
     required: dict[str, st.SearchStrategy[Any]] = {}
     optional: dict[str, st.SearchStrategy[Any]] = {}
     for field in msgspec.structs.fields(kind):
+        if field.name == "aside":
+            continue  # what is put aside is somewhere, and its digest is no chance
         (required if field.required else optional)[field.name] = values(hints[field.name])
     return st.fixed_dictionaries(required, optional=optional).map(lambda given: kind(**given))
 
@@ -87,6 +93,21 @@ def event(position: int, stream: int = 1, version: int = 1, data: AnyFact | None
     return Event(
         position, stream_id(stream), version, AT_MS + position, AT_MS + position, "test", data or TaskStarted()
     )
+
+
+def kept_aside(
+    events: Sequence[Event], number: int = 0, policy: Policy = EVERYTHING
+) -> tuple[list[Event], dict[int, Payloads]]:
+    """Events whose content is kept beside the log, and what is kept; the number makes the salts others."""
+    numbers = count(number)
+    kept: dict[int, Payloads] = {}
+    found = []
+    for each in events:
+        data, payloads = put_aside(each.data, policy, lambda: next(numbers).to_bytes(SALT_BYTES))
+        found.append(replace(each, data=data))
+        if payloads:
+            kept[each.position] = payloads
+    return found, kept
 
 
 class Author:

@@ -112,7 +112,7 @@ def test_a_reader_of_a_folder_without_a_log_is_told_and_nothing_is_made(tmp_path
 @pytest.mark.parametrize(
     ("stored", "error", "message"),
     [
-        (b"\x00\x00\x00\x03", NewerFormat, "has format 3, this version knows 2"),
+        (b"\x00\x00\x00\x04", NewerFormat, "has format 4, this version knows 3"),
         (b"\x00\x00\x00\x00", Corrupt, "format 0, which never was"),
         (b"one", Corrupt, "not the number of a format"),
     ],

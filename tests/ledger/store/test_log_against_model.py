@@ -14,13 +14,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from tallystick.ledger.errors import Corrupt, Full, TallystickError
 from tallystick.ledger.events import Event
-from tallystick.ledger.facts.tasks import TaskFailed
+from tallystick.ledger.facts.tasks import TaskErased, TaskFailed
+from tallystick.ledger.payloads import Payloads
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.store.memory import MemoryLog
+from tallystick.ledger.store.port import NO_PAYLOADS
 from tallystick.ledger.store.verify import verify
 from tests.ledger.store.environment_support import PAGE
 from tests.ledger.store.log_contract import contents
-from tests.ledger.store.make import Author, event, facts, stream_id
+from tests.ledger.store.make import Author, event, facts, kept_aside, stream_id
 from tests.ledger.store.test_disk_log import files_at_most
 
 STREAMS = range(6)
@@ -117,6 +119,23 @@ class LogAgainstModel(RuleBasedStateMachine):
             else:
                 raise AssertionError
 
+    # What is kept beside it.
+
+    @rule(streams=streams, data=facts(), number=st.integers(0, 2**64))
+    def append_what_is_kept_beside_it(self, streams: list[int], data: Any, number: int) -> None:
+        batch, payloads = kept_aside(self._author().write(*streams, data=data), number)
+        self._append(batch, payloads=payloads)
+
+    @rule(stream=st.sampled_from(STREAMS), beside=streams, number=st.integers(0, 2**64))
+    def erase(self, stream: int, beside: list[int], number: int) -> None:
+        """In the middle of a batch: what of the stream comes behind it stays."""
+        author = self._author()
+        batch = author.write(*beside, data=TaskFailed(error="x"))
+        batch += author.write(stream, data=TaskErased(reason="why"))
+        batch += author.write(*beside, data=TaskFailed(error="x"))
+        batch, payloads = kept_aside(batch, number)
+        self._append(batch, payloads=payloads)
+
     # Bad days.
 
     @rule(count=st.integers(1, 40))
@@ -148,13 +167,18 @@ class LogAgainstModel(RuleBasedStateMachine):
         self.log.close()
         self.open(max(pages, self.pages))
 
-    def _append(self, batch: Sequence[Event], claims: Mapping[bytes, bytes] | None = None) -> None:
+    def _append(
+        self,
+        batch: Sequence[Event],
+        claims: Mapping[bytes, bytes] | None = None,
+        payloads: Mapping[int, Payloads] = NO_PAYLOADS,
+    ) -> None:
         """Let the log take it, or refuse it for want of room; the twin has always room."""
         try:
-            self.log.append(batch, claims or {})
+            self.log.append(batch, claims or {}, payloads=payloads)
         except Full:
             return
-        self.twin.append(batch, claims or {})
+        self.twin.append(batch, claims or {}, payloads=payloads)
         self._count(batch)
 
     def _count(self, batch: Sequence[Event]) -> None:

@@ -13,28 +13,33 @@ from tallystick.ledger.store import keys
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.store.tree import TILE_WIDTH
 from tallystick.ledger.store.verify import verify
+from tests.aside import marked
 from tests.ledger.archive import shelves
 from tests.ledger.store import raw
-from tests.ledger.store.sound import verified, write
+from tests.ledger.store.sound import history, verified, write
 
-NAMES = (keys.EVENTS, keys.STREAMS, keys.CLAIMS, keys.TILES, keys.META)
+NAMES = (keys.EVENTS, keys.STREAMS, keys.CLAIMS, keys.TILES, keys.META, keys.PAYLOADS)
 SIZE = 300
 
 
 @pytest.fixture(scope="module")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, raw.Rows]]:
-    """A log of its own, and one that has an archive; and all their rows."""
-    plain, archived = tmp_path_factory.mktemp("plain"), tmp_path_factory.mktemp("archived")
+    """A log of its own, one that has an archive, and one of which things are kept beside it; and all their rows."""
+    plain, archived, aside = (tmp_path_factory.mktemp(name) for name in ("plain", "archived", "aside"))
     write(plain, SIZE)
     shelves.write(archived)
-    return [(path, raw.all_rows(path)) for path in (plain, archived)]
+    events, claims = history(SIZE)
+    told, payloads = marked(events)
+    with DiskLog.open(aside) as log:
+        log.append(told, claims, {}, payloads)
+    return [(path, raw.all_rows(path)) for path in (plain, archived, aside)]
 
 
 def copied(path: Path, to: Path) -> Path:
     return Path(shutil.copytree(path, to / "log"))
 
 
-@given(number=st.integers(0, 1), row=st.integers(0, 10**6), bit=st.integers(0, 10**6), in_key=st.booleans())
+@given(number=st.integers(0, 2), row=st.integers(0, 10**6), bit=st.integers(0, 10**6), in_key=st.booleans())
 def test_one_flipped_bit_of_a_row_is_found(
     logs: list[tuple[Path, raw.Rows]],
     tmp_path_factory: pytest.TempPathFactory,
@@ -74,12 +79,13 @@ def opens_with_another_format(path: Path) -> None:
     except (StoreError, InvalidInput):
         return
     with raw.opened(path) as database:
-        assert keys.format_of(database(keys.META)[keys.FORMAT]) in (1, 2)  # both are read alike
+        assert keys.format_of(database(keys.META)[keys.FORMAT]) in (1, 2, 3)  # all are read alike
 
 
 PLACES = st.one_of(
     st.binary(min_size=1, max_size=40),
     st.integers(0, 2 * SIZE).map(keys.event_key),
+    st.builds(keys.payload_key, st.integers(0, 2 * SIZE), st.sampled_from(["task", "", "label"])),
     st.integers(0, 80).map(lambda number: number.to_bytes(ID_BYTES)),
     st.builds(
         lambda level, index, hashes: keys.tile_key(level, index) + hashes,
@@ -99,18 +105,20 @@ VALUES = st.one_of(
 
 
 @given(
+    number=st.sampled_from([0, 2]),
     rows=st.lists(st.tuples(st.sampled_from(NAMES), PLACES, VALUES), max_size=6),
     gone=st.lists(st.integers(0, 10**6), max_size=6),
 )
 def test_whatever_is_put_in_and_taken_out_raises_nothing(
     logs: list[tuple[Path, raw.Rows]],
     tmp_path_factory: pytest.TempPathFactory,
+    number: int,
     rows: list[tuple[bytes, bytes, bytes]],
     gone: list[int],
 ) -> None:
-    sound, known = logs[0]
+    sound, known = logs[number]
     path = copied(sound, tmp_path_factory.mktemp("any"))
-    out = {known[number % len(known)] for number in gone} - {row for row in known if row[1] == keys.FORMAT.hex()}
+    out = {known[place % len(known)] for place in gone} - {row for row in known if row[1] == keys.FORMAT.hex()}
     with raw.opened(path) as database:
         for name, key, value in out:
             database(name.encode()).remove(bytes.fromhex(key), bytes.fromhex(value))
