@@ -3,6 +3,7 @@
 Nothing is kept of it: all of it follows from the log, before an erasure and ever after.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
@@ -185,22 +186,18 @@ def _copies(log: EventLog, stream: bytes, after: int, progress: Progress | None)
     """
     head, own = log.head(), (stream, mirror_stream(stream))
     names = tuple(map(id_text, own))
-    needles = tuple(name.encode() for name in names)
+    search = re.compile("|".join(names).encode()).search
     for first in range(after + 1, head + 1, SLICE_EVENTS):
         last = min(first + SLICE_EVENTS - 1, head)
         bodies = ((first + place, body) for place, body in enumerate(log.records(first, last)))
-        places = {position for position, body in bodies if isinstance(body, bytes) and _has(body, needles)}
-        places.update(position for position, _field, payload in log.payloads(first, last) if _has(payload, needles))
+        places = {position for position, body in bodies if isinstance(body, bytes) and search(body)}
+        places.update(position for position, _field, payload in log.payloads(first, last) if search(payload))
         for position in sorted(places):
             for stored in log.read(position - 1, position):
                 if isinstance(stored, Event) and stored.stream not in own and _says_the_same(stored.data, names):
                     yield Copy(stored.task_id, stored.is_of_flow, position, stored.type)
         if progress is not None:
             progress(last - after, head - after)
-
-
-def _has(stored: bytes, needles: tuple[bytes, ...]) -> bool:
-    return any(needle in stored for needle in needles)
 
 
 def _says_the_same(fact: Fact, names: tuple[str, ...]) -> bool:

@@ -27,7 +27,16 @@ class Origin(Struct, frozen=True, gc=False, omit_defaults=True):
     thread: str | int | None = None
 
 
-class Fact(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, tag_field="type", rename="camel"):
+class Fact(
+    Struct,
+    frozen=True,
+    gc=False,
+    kw_only=True,
+    omit_defaults=True,
+    repr_omit_defaults=True,
+    tag_field="type",
+    rename="camel",
+):
     """What every fact has in common: how it is stored, and what of it is not in its record.
 
     `aside` has the fields that are kept beside the log, and for each SHA-256(salt || MessagePack of its value): what of

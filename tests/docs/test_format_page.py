@@ -60,7 +60,7 @@ def test_the_hashes_that_are_shown_are_those_of_the_tree() -> None:
 
 def test_every_database_and_key_of_the_log_is_listed() -> None:
     listed = {(row[0], row[1].split("`")[0].split(",")[0]) for row in rows(PAGE.section("The log"))}
-    named = {name.decode() for name in (*layout.DATABASES, *layout.SETS)}
+    named = {name.decode() for name in (*layout.DATABASES, *layout.SETS, *layout.LATER)}
     in_meta = {("meta", key.decode()) for key in (keys.FORMAT, keys.EDGE, keys.TAIL)}
 
     assert named == {database for database, _ in listed}

@@ -13,6 +13,7 @@ from tallystick.config import ALLOWED_KEYS, Config, load
 from tallystick.ledger import errors, limits
 from tallystick.ledger.errors import TallystickError
 from tallystick.ledger.events import FACT_TYPES, NAMES, Event
+from tallystick.ledger.facts.fact import Fact
 from tallystick.ledger.store.verify import Kind
 from tests.docs.pages import ROOT, doc, rows
 
@@ -80,8 +81,15 @@ def test_every_limit_is_listed_with_its_value() -> None:
 @pytest.mark.parametrize("kind", FACT_TYPES, ids=lambda kind: NAMES[kind])
 def test_every_fact_is_listed_with_its_fields(kind: type[msgspec.Struct]) -> None:
     listed = [(row[0], row[2]) for row in rows(doc("reference/events.md").section(NAMES[kind]))]  # type: ignore[index]
+    own = [field for field in msgspec.structs.fields(kind) if field.name not in Fact.__struct_fields__]
 
-    assert [(field.encode_name, absence(field)) for field in msgspec.structs.fields(kind)] == listed
+    assert [(field.encode_name, absence(field)) for field in own] == listed
+
+
+def test_what_any_fact_may_say_of_its_fields_is_listed() -> None:
+    listed = [(row[0], row[2]) for row in rows(doc("reference/events.md").section("What any fact may say"))]
+
+    assert [(field.encode_name, absence(field)) for field in msgspec.structs.fields(Fact)] == listed
 
 
 def absence(field: msgspec.structs.FieldInfo) -> str:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 import tallystick
 from tallystick import Config, FlowRefused, InvalidInput, NotFound, NotOwner, Pruned, Refused
 from tallystick.config import Payloads
-from tallystick.erasures import Copy, Part
+from tallystick.erasures import Part
 from tallystick.ledger.flows.mirror import mirror_of
 from tallystick.ledger.payloads import lacking
 from tallystick.ledger.store.tree import TILE_WIDTH
@@ -318,55 +318,6 @@ def test_a_history_that_was_deleted_whole_has_nothing_to_be_erased(
 
 
 # Who says the same.
-
-
-def test_who_told_the_output_of_a_task_is_named_until_that_is_erased_too(
-    ledger: Ledger, folder: Path, searcher: Searcher
-) -> None:
-    run = ledger.create(
-        runtime="cron",
-        task="Sum up",
-        owner=OWNER,
-        child_session=OWN,
-        notify="done_only",
-    )
-    run.start()
-    child = ledger.create(runtime="subagent", task="Read", owner=OWN, notify="silent")
-    child.start()
-    run.succeed("on it")
-    child.succeed(f"{SECRET} wrote twice")
-    ledger.sweep()
-    ledger.settled()
-    told = next(event for event in ledger.timeline(run.id) if event.type == "delivery-released.1")
-
-    erasure = ledger.erase(child.id, reason=WHY)
-
-    assert (Copy(run.id, is_flow=False, position=told.position, type=told.type),) == erasure.copies
-    assert searcher.find(folder, SECRET)
-    ledger.erase(run.id, reason=WHY)
-    assert [] == searcher.find(folder, SECRET)
-    assert () == ledger.erase(child.id, reason=WHY).copies
-
-
-def test_the_reason_of_a_cancel_that_went_on_to_others_is_named(
-    ledger: Ledger, folder: Path, searcher: Searcher
-) -> None:
-    parent = ledger.create(runtime="cli", task="above", owner=OWNER)
-    parent.start()
-    children = [ledger.create(runtime="cli", task="below", owner=OWNER, parent=parent.id) for _ in range(2)]
-    parent.cancel(f"{SECRET} wants it", cascade=True, wait_ms=0)
-    flow = ledger.flows.create(owner=OWNER, goal="x", controller="bot")
-    joined = ledger.create(runtime="cli", task="in it", owner=OWNER, flow=flow.id)
-    ledger.flows.cancel(flow, f"{SECRET} wants that", wait_ms=0)
-    ledger.settled()
-
-    of_task, of_flow = (ledger.erase(token, reason=WHY) for token in (parent.id, flow.id))
-
-    assert {child.id for child in children} == {copy.id for copy in of_task.copies}
-    assert [(joined.id, "task-cancel-requested.1")] == [(copy.id, copy.type) for copy in of_flow.copies]
-    for copy in (*of_task.copies, *of_flow.copies):
-        ledger.erase(copy.id, reason=WHY)
-    assert [] == searcher.find(folder, SECRET)
 
 
 def test_it_is_said_how_far_the_look_for_copies_is(ledger: Ledger) -> None:
