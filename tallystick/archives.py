@@ -41,7 +41,7 @@ def delete(
         fields.moment("recorded_before", recorded_before)
     if not isinstance(log, DiskLog):
         return ()
-    deletion.forget(log)
+    log.forget_deleted()  # whoever deleted some before may have been killed in the middle
     wanted = deletion.wanted(log.archive, before=before, recorded_before=recorded_before)
     deletion.check(log, wanted)
     return tuple(deletion.delete(log, entry, by=by, at=now, reason=text) for entry in wanted)

@@ -100,6 +100,7 @@ class Archivist:
     def _archive(self, until: int | None) -> TallystickError | None:
         """Archive what is due; return what kept it from that. The next look goes on, and the next owner."""
         try:
+            self._sealing.forget_deleted()
             while not self._is_stopping:
                 wanted = self._sealing.due(self._clock(), self._after_ms)
                 if wanted is None or (until is not None and wanted[-1] > until):

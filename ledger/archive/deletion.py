@@ -40,7 +40,7 @@ class Source(Protocol):
 
     def tile(self, level: int, index: int) -> bytes: ...
 
-    def forget_payloads(self, until: int) -> None: ...
+    def forget_deleted(self) -> None: ...
 
 
 def wanted(archive: Archive, *, before: int | None = None, recorded_before: int | None = None) -> tuple[Entry, ...]:
@@ -122,15 +122,8 @@ def delete(log: Source, entry: Entry, *, by: str, at: int, reason: str) -> Entry
             entries[place] = now
             manifest.write(archive.folder, entries)
         files.remove(archive.folder / now.file)
-        forget(log)
+        log.forget_deleted()
     return now
-
-
-def forget(log: Source) -> None:
-    """Delete what is kept beside records that are deleted: also where whoever deleted them was killed before."""
-    until = log.archive.deleted()
-    if until:
-        log.forget_payloads(until)
 
 
 def _hashes(log: Source, entry: Entry) -> bytes:

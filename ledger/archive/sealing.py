@@ -46,6 +46,8 @@ class Source(Protocol):
 
     def let_go(self, until: int) -> None: ...
 
+    def forget_deleted(self) -> None: ...
+
 
 class _Written(Struct):
     """What is known of the blocks of a segment that is being written."""
@@ -70,6 +72,10 @@ class Sealing:
         self._segment_events = segment_events
         self._wanted: range | None = None
         self._work: Iterator[None] | None = None
+
+    def forget_deleted(self) -> None:
+        """Delete what is kept beside records that somebody has deleted, who could not do so."""
+        self._log.forget_deleted()
 
     def due(self, now: int, after_ms: int) -> range | None:
         """Return the positions that are to be moved next; None when nothing is due.

@@ -93,7 +93,7 @@ class DiskLog:
             if not readonly:
                 environment.recover()
                 log._growing_tree()
-                log._forget_deleted()
+                log.forget_deleted()
         except BaseException:
             log.close()
             raise
@@ -237,11 +237,11 @@ class DiskLog:
 
         self.environment.write_batch(work)
 
-    def _forget_deleted(self) -> None:
-        """Delete what is kept of records that are deleted: whoever was to do it may have been killed before."""
+    def forget_deleted(self) -> None:
+        """Delete what is kept of records that are deleted. A handle for reading leaves that to whoever writes next."""
         with self.environment.read() as txn:
             may_have = not self._payloads.is_empty(txn) and self._end.archived(txn)
-        if may_have and (until := self.archive.deleted()):
+        if may_have and not self.environment.readonly and (until := self.archive.deleted()):
             self.forget_payloads(until)
 
     def forget_payloads(self, until: int) -> None:

@@ -229,6 +229,7 @@ def test_a_timeline_says_of_each_event_what_of_it_was_erased_and_by_which(erased
     last = data[-1]
     assert ("task-erased.1", WHY) == (last["type"], last["data"]["reason"])
     assert f"erased: task, label (at position {last['position']})" in told.out
+    assert "kept beside the log" not in told.out
     assert SECRET not in told.out
     assert (["task", "label"], {"task", "label"}) == (data[0]["erased"], data[0]["data"]["aside"].keys())
     assert all(digest not in told.out for digest in data[0]["data"]["aside"].values())

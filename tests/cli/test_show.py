@@ -10,6 +10,7 @@ import pytest
 from tallystick.cli.commands.show import record_lines
 from tallystick.cli.screen import Screen
 from tallystick.cli.times import stamp, took
+from tallystick.ledger.erasure import Erased
 from tallystick.ledger.events import Event
 from tallystick.ledger.evolve import fold
 from tallystick.ledger.facts.fact import Origin
@@ -38,6 +39,7 @@ TYPED: dict[str, Any] = {
     "usage": {"inputTokens": 123_456, "costUsd": 0.25},
     "cancel_confirmed": False,
     "late_signals": (("digest", 987_654), ("another", 987_655)),
+    "erased": Erased(BEGIN_MS + 123_000, "who erased it", "why it was erased"),
 }
 
 
@@ -83,6 +85,8 @@ def test_every_field_of_a_record_is_shown(name: str) -> None:
     value = msgspec.to_builtins(record)[encoded]
 
     expected = [str(position) for _, position in value] if name == "late_signals" else list(leaves(encoded, value))
+    if name == "erased":
+        expected = [stamp(value["at"]), value["by"], value["reason"]]
 
     assert [] == [leaf for leaf in expected if leaf not in shown]
 

@@ -71,6 +71,25 @@ def test_as_soon_as_it_is_answered_no_database_has_it(
         assert [] == searcher.find(folder, SECRET)
 
 
+@pytest.mark.parametrize("kind", ["disk", "asyncio", "joined"])
+def test_as_soon_as_it_is_answered_no_database_has_what_a_flow_said(
+    kind: str, folder: Path, clock: HandClock, searcher: Searcher
+) -> None:
+    erase: list[Callable[[Any, str], object]] = [
+        lambda ledger, flow_id: ledger.erase(flow_id, reason=WHY),
+        lambda ledger, flow_id: ledger.flows.get(flow_id).erase(WHY),
+        lambda ledger, flow_id: ledger.flows.erase(flow_id, WHY),
+    ]
+    with open_any(kind, folder, clock) as ledger:
+        for number, each in enumerate(erase):
+            flow = ledger.flows.create(owner=OWNER, goal=f"{SECRET}-{number}-", controller="bot")
+            flow.set_waiting({"for": f"{SECRET}-{number}-"})
+            ledger.settled()
+            assert "views/flows.rows.0" in {found.place for found in searcher.find(folder, f"{SECRET}-{number}-")}
+            each(ledger, flow.id)
+            assert [] == searcher.find(folder, f"{SECRET}-{number}-")
+
+
 def _in_a_batch(ledger: Any, task_id: str) -> None:
     with ledger.batch() as batch:
         batch.task(task_id).erase(WHY)

@@ -2,15 +2,12 @@
 
 from pathlib import Path
 
-from tallystick import Config
 from tallystick.erasures import Copy
+from tallystick.ledger.flows.mirror import mirror_of
 from tallystick.sync import Ledger
 from tests.erasing.parts import OWNER, SECRET, WHY, Searcher
 
-DAY = 86_400_000
 OWN = "agent:main:cron:nightly:run:1"
-CREATED = ("task", "label", "origin", "metadata")
-NOTHING_ASIDE = Config()
 
 
 def test_who_told_the_output_of_a_task_is_named_until_that_is_erased_too(
@@ -60,3 +57,14 @@ def test_the_reason_of_a_cancel_that_went_on_to_others_is_named(
     for copy in (*of_task.copies, *of_flow.copies):
         ledger.erase(copy.id, reason=WHY)
     assert [] == searcher.find(folder, SECRET)
+
+
+def test_what_the_flow_that_mirrors_a_task_handed_on_is_named_with_the_task(ledger: Ledger) -> None:
+    first = ledger.create(runtime="subagent", task="begin", owner=OWNER)
+    second = ledger.create(runtime="subagent", task="go on", owner=OWNER, flow=mirror_of(first.id))
+    ledger.flows.cancel(mirror_of(first.id), f"{SECRET} wants it", wait_ms=0)
+    ledger.settled()
+
+    copies = ledger.erase(first.id, reason=WHY).copies
+
+    assert {(second.id, "task-cancel-requested.1")} == {(copy.id, copy.type) for copy in copies}

@@ -10,7 +10,7 @@ from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Busy, NotFound
 from tallystick.ledger.facts.tasks import TaskStarted, TaskSucceeded
 from tallystick.ledger.limits import INBOX_ANSWERS_MAX, INBOX_COMMANDS_MAX
-from tallystick.ledger.store.inbox import INBOX_FOLDER, CommandInbox
+from tallystick.ledger.store.inbox import INBOX_FOLDER, CommandInbox, forget
 
 ONE, TWO = b"1" * 16, b"2" * 16
 ME, YOU = b"m" * 16, b"y" * 16
@@ -150,3 +150,16 @@ def test_whatever_stands_in_its_place_is_moved_aside_by_the_owner_alone(tmp_path
     assert [1] == send(made, (ONE, START))
     assert "a file" == (tmp_path / "inbox.before").read_text()
     made.close()
+
+
+def test_who_erases_leaves_no_inbox_that_nobody_uses(tmp_path: Path) -> None:
+    for life in ("one", "another"):  # the first is moved aside by the second
+        CommandInbox.open_as_owner(tmp_path, life=life).close()
+    assert 2 == len(list(tmp_path.iterdir()))
+
+    forget(tmp_path, {}, life="another")
+    assert [INBOX_FOLDER] == [path.name for path in tmp_path.iterdir()]
+    forget(tmp_path, {}, life="a third")
+    assert [] == list(tmp_path.iterdir())
+    forget(tmp_path, {}, life="a third")
+    assert [] == list(tmp_path.iterdir()), "and makes none"
