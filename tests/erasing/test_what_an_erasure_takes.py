@@ -20,7 +20,6 @@ from tests.erasing.parts import ASIDE, OWNER, SECRET, WHY, Searcher, asked, ende
 from tests.face.parts import open_any
 
 DAY = 86_400_000
-OWN = "agent:main:cron:nightly:run:1"
 CREATED = ("task", "label", "origin", "metadata")
 NOTHING_ASIDE = Config()
 
