@@ -28,6 +28,7 @@ from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.refusal import Refusal, pruned, refused
 from tallystick.ledger.remains import bare, remains_of_task
 from tallystick.ledger.store.port import NOBODY
+from tallystick.projections.pauses import forgotten
 
 NO_CLAIMS: Mapping[bytes, bytes] = {}
 OUTBOX_ACTOR = "outbox"
@@ -127,7 +128,9 @@ class TaskActor(StreamActor[TaskRecord]):
         self._home.journal.answer(future, self.record)
 
     def _let_go_of(self, events: Sequence[Event]) -> None:
-        """Let go of what the task claims by texts that are erased: a digest without a salt tells who tries."""
+        """Let go of what else knows the texts: claims, for a digest without a salt tells who tries, and pauses."""
+        for name, value in forgotten(event.data for event in events).items():
+            self._home.journal.note(name, value)
         created = events[0].data if events else None
         assert self.record is not None, "what is erased is there"
         if isinstance(created, TaskCreated):

@@ -3,12 +3,16 @@
 Light to import: the commands that only read load this and not the courier.
 """
 
+from collections.abc import Iterable
 from contextlib import suppress
 from hashlib import blake2b
 
 import msgspec
 from msgspec import Struct
 
+from tallystick.ledger.facts.deliveries import DeliveryQueued
+from tallystick.ledger.facts.fact import Fact
+from tallystick.ledger.outbox import endpoint_of
 from tallystick.ledger.store.port import EventLog
 from tallystick.ledger.unreadable import UNREADABLE
 
@@ -35,6 +39,15 @@ def note_of(name: str, standing: Standing | None) -> tuple[bytes, bytes]:
     """Return the note of how the endpoint of this name does; None when it is not paused."""
     key = PAUSED_NOTE + blake2b(name.encode(), digest_size=_DIGEST_BYTES).digest()
     return key, _OVER if standing is None else _pack(standing)
+
+
+def forgotten(facts: Iterable[Fact]) -> dict[bytes, bytes]:
+    """Return the notes that say no more of the endpoints to which these messages went.
+
+    For whoever erases them: an endpoint is named by an address, and its error is what a channel said of a message.
+    """
+    routes = (fact.route for fact in facts if isinstance(fact, DeliveryQueued) and fact.route is not None)
+    return dict(note_of(endpoint_of(route), None) for route in routes)
 
 
 def paused(event_log: EventLog) -> list[Standing]:

@@ -190,12 +190,14 @@ def restored(line: Line) -> Restored:
     if line.payloads is not None:
         raise NoLine("payloads stand beside a body alone; beside data stand salts")
     event = _event_of(line)
-    if line.erased != _erased(event.data):
-        raise NoLine("it names other fields as erased than those that are")
-    is_inline = event.data.aside is None and line.salts is None  # as in most lines
-    payloads = NOTHING_KEPT if is_inline else _salted(event.data, line.salts or {})
+    payloads = NOTHING_KEPT
+    if event.data.aside is not None or line.salts is not None or line.erased is not None:
+        if line.erased != _erased(event.data):
+            raise NoLine("it names other fields as erased than those that are")
+        payloads = _salted(event.data, line.salts or {})
+        event = stripped(event)
     try:
-        return Restored(encode(stripped(event)), payloads)
+        return Restored(encode(event), payloads)
     except TallystickError as error:
         raise NoLine(str(error)[:_DETAIL_CHARACTERS_MAX]) from error
 

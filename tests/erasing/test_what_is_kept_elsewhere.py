@@ -3,18 +3,22 @@
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import tallystick
+from tallystick import Retryable
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import WrongVersion
 from tallystick.ledger.facts.tasks import TaskSucceeded
 from tallystick.ledger.flows.mirror import mirror_of
+from tallystick.ledger.limits import ENDPOINT_FAILURES_MAX
 from tallystick.ledger.store.answers import Answer
 from tallystick.ledger.store.folder import DATA_NAME
 from tallystick.ledger.store.inbox import INBOX_FOLDER, CommandInbox
 from tallystick.readings import LOG_FOLDER
+from tallystick.sync import Ledger
 from tallystick.testing import HandClock
 from tests.erasing.parts import OWNER, SECRET, WHY, Searcher, asked, ended
 
@@ -77,6 +81,29 @@ def test_an_inbox_of_another_life_of_the_machine_goes_whole(folder: Path, clock:
         ledger.erase(task.id, reason=WHY)
 
         assert [] == searcher.find(folder, SECRET)
+
+
+def test_the_note_of_a_paused_endpoint_goes_with_the_task(
+    ledger: Ledger, clock: HandClock, folder: Path, searcher: Searcher
+) -> None:
+    """It names an address, and repeats what the channel said of the message."""
+
+    def down(delivery: Any) -> Any:
+        raise Retryable(f"cannot say {delivery.text!r}")
+
+    ledger.channel("chat", down)
+    task = ended(ledger, notify="done_only")
+    ledger.settled()
+    for _ in range(ENDPOINT_FAILURES_MAX):
+        clock.advance(3_600_000)
+        ledger.sweep()
+        ledger.settled()
+    [standing] = ledger.status().paused
+    assert SECRET in standing.name
+    assert SECRET in standing.error
+    ledger.erase(task.id, reason=WHY)
+
+    assert [] == searcher.find(folder, SECRET)
 
 
 def test_no_line_of_the_programs_log_has_content(

@@ -92,7 +92,12 @@ UNKNOWN: list[tuple[str, Mapping[str, str], str, str]] = [
     ('[retention]\nqueued = "5m"\n', {}, "queued", "one of acp, archive, cancelled"),
     ('[retention]\nxyz = "5m"\n', {}, "xyz", "one of acp, archive, cancelled, cli, cron"),
     ("[actors]\nlife = 5\n", {}, "life", '"live", perhaps'),
-    ("live = 5\n", {}, "live", "actors, archive, cancel, channel, grace, integrity, outbox, payloads, retention, route, sweep"),
+    (
+        "live = 5\n",
+        {},
+        "live",
+        "actors, archive, cancel, channel, grace, integrity, outbox, payloads, retention, route, sweep",
+    ),
     ("", {"GRASE_ACP": "5m"}, "grase", '"grace", perhaps'),
     ("", {"GRACE_APC": "5m"}, "apc", '"acp", perhaps'),
     ("", {"GRACE": "5m"}, "", "acp, cli, cron"),
