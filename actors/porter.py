@@ -16,7 +16,7 @@ from msgspec import Struct
 from tallystick.actors.envelope import Envelope, ExcInfo
 from tallystick.actors.log import logger
 from tallystick.actors.system import System
-from tallystick.ledger.errors import Closed, Corrupt, NotFound, Refused, StoreError
+from tallystick.ledger.errors import UNREADABLE, Closed, Corrupt, NotFound, Refused, StoreError
 from tallystick.ledger.events import Event
 from tallystick.ledger.facts.flows import FlowCreated
 from tallystick.ledger.facts.tasks import TaskLeased
@@ -28,7 +28,6 @@ from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.answers import Answer, told
 from tallystick.ledger.store.inbox import CommandInbox, Letter
 from tallystick.ledger.store.port import EventLog
-from tallystick.ledger.unreadable import UNREADABLE
 from tallystick.projections.flow_history import flow_at, up_to
 
 log = logger("actors")

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from tallystick.actors.log import logger
 from tallystick.actors.redaction import Redaction, as_marked, compared, event_without, record_without, withheld
 from tallystick.ledger import fields
+from tallystick.ledger.errors import UNREADABLE
 from tallystick.ledger.events import Event
 from tallystick.ledger.facts.deliveries import (
     DeliveryFailed,
@@ -29,7 +30,6 @@ from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.redaction import marked
 from tallystick.ledger.routing import NO_TARGETS, Monitor, Routing
 from tallystick.ledger.store.port import EventLog
-from tallystick.ledger.unreadable import UNREADABLE
 from tallystick.ledger.withholding import OUTPUT_GAP
 from tallystick.projections.frozen import message_at, withheld_at
 

@@ -23,7 +23,14 @@ Every error carries its data as attributes and can be pickled.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
+
+UNREADABLE: Final = (ValueError, RecursionError)
+"""What is raised for bytes that cannot be read, as MessagePack, JSON or TOML.
+
+msgspec's own error is the first, and not all: text that is no UTF-8 and a number of too many digits are errors of
+Python, of the same kind; arrays within arrays without end are one of another.
+"""
 
 SHOWN_MAX = 80  # characters of a bad value that a message repeats
 SIGNING_KEY = "PRIVATE+KEY+"  # what the text of a signing key begins with, which no message repeats

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from tallystick.ledger import noted
+from tallystick.ledger.content import OF_TASKS, after_erasure
 from tallystick.ledger.ends import require
-from tallystick.ledger.erasure import OF_TASKS, after_erasure
 from tallystick.ledger.events import Event
 from tallystick.ledger.facts.tasks import (
     TaskCleanupStamped,

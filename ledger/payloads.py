@@ -6,6 +6,7 @@ out by trying what an erased value was. Pure.
 
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
@@ -20,6 +21,9 @@ from tallystick.ledger.limits import SALT_BYTES
 
 Payloads: TypeAlias = Mapping[str, bytes]
 """What is kept of one event: by the name of the field, its salt and its value."""
+
+NOTHING_KEPT: Payloads = MappingProxyType({})
+"""What is kept of most events."""
 
 F = TypeVar("F", bound=Fact)
 
@@ -127,3 +131,9 @@ def kept_of(facts: Iterable[Fact]) -> Kept:
     """Return what of these facts is kept beside the log."""
     names = [name for fact in facts for name in kept(fact)]
     return Kept(tuple(dict.fromkeys(names)), len(names))
+
+
+def strange(fact: Fact, payloads: Payloads) -> list[str]:
+    """Return the names of those payloads that have not the digest that the record has under this name."""
+    aside = fact.aside or {}
+    return [name for name, payload in payloads.items() if aside.get(name) != digest(payload)]

@@ -3,7 +3,7 @@
 import msgspec
 from msgspec import Struct
 
-from tallystick.ledger.erasure import Erased
+from tallystick.ledger.content import Erased
 from tallystick.ledger.facts.fact import Evidence, Origin, Usage
 from tallystick.ledger.ids import id_bytes
 from tallystick.ledger.lifecycle import ACTIVE, BLOCKED, DeliveryStatus, NotifyPolicy, Runtime, Scope, Status

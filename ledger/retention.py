@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from tallystick.ledger import noted
 from tallystick.ledger.commands import Command
-from tallystick.ledger.erasure import DISMISSED, NOT_ASIDE
+from tallystick.ledger.content import DISMISSED, NOT_ASIDE
 from tallystick.ledger.facts.deliveries import DeliveryDismissed
 from tallystick.ledger.facts.tasks import (
     TaskCleanupStamped,

@@ -9,9 +9,9 @@ from contextlib import suppress
 import msgspec
 from msgspec import Struct
 
+from tallystick.ledger.errors import UNREADABLE
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.store.port import EventLog
-from tallystick.ledger.unreadable import UNREADABLE
 from tallystick.projections.quarantine import Quarantined
 
 NOTE = b"quarantine:"

@@ -11,12 +11,11 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from tallystick.ledger.errors import InvalidInput
+from tallystick.ledger.errors import UNREADABLE, InvalidInput
 from tallystick.ledger.limits import ATTESTED_DAYS, ATTESTED_HOURS, NOTE_SIGNATURES_MAX
 from tallystick.ledger.proofs.checkpoint import parse_checkpoint
 from tallystick.ledger.proofs.note import Note, merged, parse_note
 from tallystick.ledger.store.port import EventLog
-from tallystick.ledger.unreadable import UNREADABLE
 
 NEWEST: Final = b"attested"
 """The name of the note that has the newest."""

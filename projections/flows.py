@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from tallystick.ledger.errors import UNREADABLE
 from tallystick.ledger.flows.mirror import mirror_stream
 from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.lifecycle import FlowStatus
 from tallystick.ledger.limits import STALE_BUCKET_MS
 from tallystick.ledger.store.mapping import Database, Transaction
-from tallystick.ledger.unreadable import UNREADABLE
 from tallystick.projections.change import Changes, KnownFlow
 from tallystick.projections.codes import FLOW_CODES
 from tallystick.projections.keys import (

@@ -10,11 +10,11 @@ from hashlib import blake2b
 import msgspec
 from msgspec import Struct
 
+from tallystick.ledger.errors import UNREADABLE
 from tallystick.ledger.facts.deliveries import DeliveryQueued
 from tallystick.ledger.facts.fact import Fact
 from tallystick.ledger.outbox import endpoint_of
 from tallystick.ledger.store.port import EventLog
-from tallystick.ledger.unreadable import UNREADABLE
 
 PAUSED_NOTE = b"paused:"
 _DIGEST_BYTES = 8

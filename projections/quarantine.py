@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
+from tallystick.ledger.errors import UNREADABLE
 from tallystick.ledger.store.mapping import Database, Transaction
-from tallystick.ledger.unreadable import UNREADABLE
 from tallystick.projections.change import Broken, BrokenStreams, Changes, Damage, Damages, joined
 from tallystick.projections.projection import Contents, Table, Whole
 from tallystick.projections.rows import ViewsDamaged

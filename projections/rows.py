@@ -11,12 +11,11 @@ from typing import Any
 import msgspec
 from msgspec.structs import FieldInfo, asdict, astuple, fields
 
-from tallystick.ledger.errors import StoreError
+from tallystick.ledger.errors import UNREADABLE, StoreError
 from tallystick.ledger.flows.mirror import mirror_of
 from tallystick.ledger.flows.record import Claim, FlowRecord
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.record import TaskRecord
-from tallystick.ledger.unreadable import UNREADABLE
 from tallystick.projections.change import Tombstone
 from tallystick.projections.codes import (
     DELIVERIES,

@@ -15,13 +15,12 @@ import lmdb
 import msgspec
 from msgspec import Struct
 
-from tallystick.ledger.errors import Corrupt, ForkedStore, InvalidInput, NewerFormat, StoreError
+from tallystick.ledger.errors import UNREADABLE, Corrupt, ForkedStore, InvalidInput, NewerFormat, StoreError
 from tallystick.ledger.limits import MAP_BYTES_FIRST
 from tallystick.ledger.store.environment import Environment
 from tallystick.ledger.store.folder import DATA_NAME, LOCK_NAME, life_of_the_machine
 from tallystick.ledger.store.mapping import Database, Transaction
 from tallystick.ledger.store.port import Damaged, EventLog
-from tallystick.ledger.unreadable import UNREADABLE
 from tallystick.projections import trust
 from tallystick.projections.board import Board
 from tallystick.projections.change import Changes, last_of

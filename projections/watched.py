@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct, field
 
+from tallystick.ledger.errors import UNREADABLE
 from tallystick.ledger.store.port import EventLog
-from tallystick.ledger.unreadable import UNREADABLE
 
 WATCHED_NOTE = b"watched"
 """Tells what is about all tasks. Earlier versions told in it all that they had seen."""

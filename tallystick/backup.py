@@ -15,13 +15,12 @@ from msgspec import Struct
 
 from tallystick.ledger.archive import files, manifest
 from tallystick.ledger.archive.manifest import Entry
-from tallystick.ledger.errors import Corrupt, InvalidInput, NewerFormat
+from tallystick.ledger.errors import UNREADABLE, Corrupt, InvalidInput, NewerFormat
 from tallystick.ledger.limits import MAP_BYTES_FIRST, MAP_BYTES_MAX
 from tallystick.ledger.store import folder as stores
 from tallystick.ledger.store import layout
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.store.verify import Verification, verify
-from tallystick.ledger.unreadable import UNREADABLE
 from tallystick.projections.board import Board
 from tallystick.projections.catch_up import Progressed, catch_up, nobody
 from tallystick.projections.counts import Counting

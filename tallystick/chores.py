@@ -19,12 +19,11 @@ from tallystick.actors.log import logger
 from tallystick.actors.projector import go_on
 from tallystick.actors.watching.orders import Look
 from tallystick.ledger.archive.sealing import Sealing
-from tallystick.ledger.errors import Closed, TallystickError
+from tallystick.ledger.errors import UNREADABLE, Closed, TallystickError
 from tallystick.ledger.ids import id_bytes
 from tallystick.ledger.limits import PROBE_LIMIT_MS
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.store.port import EventLog
-from tallystick.ledger.unreadable import UNREADABLE
 from tallystick.ledger.upkeep.deeds import DEEDS
 from tallystick.ledger.upkeep.finding import Action, Kind
 from tallystick.ledger.upkeep.plan import Step

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct, field
@@ -32,8 +32,10 @@ from tallystick.ledger.limits import (
     SWEEP_INTERVAL_MS,
     SWEEP_INTERVAL_MS_MIN,
 )
-from tallystick.ledger.payloads import Policy
 from tallystick.sources import TABLES, Sources, nearest
+
+if TYPE_CHECKING:  # loaded by whoever writes
+    from tallystick.ledger.payloads import Policy
 
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION = re.compile(r"(\d{1,12})\s*(ms|s|m|h|d)", re.ASCII)
@@ -118,8 +120,10 @@ class Payloads(Struct, frozen=True, forbid_unknown_fields=True):
         if self.larger_than is not None:
             fields.whole("payloads.larger_than", self.larger_than)
 
-    def policy(self) -> Policy:
+    def policy(self) -> "Policy":
         """Return the same as the rules take it."""
+        from tallystick.ledger.payloads import Policy
+
         return Policy(everything=self.aside == CONTENT, larger_than=self.larger_than)
 
 

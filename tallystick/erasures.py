@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from tallystick.flow_readings import FlowReadings
 from tallystick.ledger.commands import Command
-from tallystick.ledger.erasure import DISMISSED, Erased
+from tallystick.ledger.content import DISMISSED, Erased
 from tallystick.ledger.errors import NotFound, TallystickError
 from tallystick.ledger.events import ERASURES, Event
 from tallystick.ledger.facts.deliveries import DeliveryDismissed, DeliveryReleased

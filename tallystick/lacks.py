@@ -9,8 +9,7 @@ from functools import cache
 from msgspec import Struct
 
 from tallystick.ledger.events import ERASURES, Event
-from tallystick.ledger.fitting import strange
-from tallystick.ledger.payloads import put
+from tallystick.ledger.payloads import put, strange
 from tallystick.ledger.store.codec import read_body
 from tallystick.ledger.store.port import Body, EventLog, Row
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -18,11 +19,13 @@ from tallystick.ledger.limits import (
 from tallystick.ledger.outbox import Waiting, id_of
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.port import EventLog
-from tallystick.ledger.told import DeliveryRecord, deliveries_of
 from tallystick.projections.frozen import message_at
 from tallystick.projections.keys import ENDPOINT, SESSION, STUCK, WITHHELD
 from tallystick.projections.outbox import session_heading
 from tallystick.projections.reader import Reader
+
+if TYPE_CHECKING:
+    from tallystick.ledger.told import DeliveryRecord
 
 PAGE = 100  # that are read together
 _GENERATED = "wake"  # begins the name of a message about a generation
@@ -77,11 +80,13 @@ class Messages:
 
         return sessions(self._reader)
 
-    def of_task(self, stream: bytes) -> list[DeliveryRecord]:
+    def of_task(self, stream: bytes) -> "list[DeliveryRecord]":
         """Return every message of a task, delivered ones included, in order."""
+        from tallystick.ledger.told import deliveries_of  # not for a command that only counts
+
         return deliveries_of(stored for stored in self._log.stream(stream) if isinstance(stored, Event))
 
-    def open(self, limit: int = DELIVERIES_DEFAULT) -> list[DeliveryRecord]:
+    def open(self, limit: int = DELIVERIES_DEFAULT) -> "list[DeliveryRecord]":
         """Return messages of any task that have not arrived: what is stuck, sent, withheld, or waits in sessions."""
         fields.whole("limit", limit, least=1, most=PAGE_ROWS_MAX)
         streams: dict[bytes, None] = {}

@@ -12,10 +12,9 @@ import msgspec
 from msgspec import Struct
 
 from tallystick.forks import leave_in_children
-from tallystick.ledger.errors import NotOwner
+from tallystick.ledger.errors import UNREADABLE, NotOwner
 from tallystick.ledger.store.folder import life_of_the_machine, not_opened
 from tallystick.ledger.store.port import EventLog
-from tallystick.ledger.unreadable import UNREADABLE
 
 LOCK_NAME = "owner.lock"
 WANTED_NAME = "owner.next"

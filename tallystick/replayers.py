@@ -15,13 +15,12 @@ from typing import IO
 import msgspec
 from msgspec import Struct
 
-from tallystick.ledger.errors import Corrupt
+from tallystick.ledger.errors import UNREADABLE, Corrupt
 from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.ids import ID_BYTES
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.store.port import EventLog
-from tallystick.ledger.unreadable import UNREADABLE
 from tallystick.moments import When
 from tallystick.replaying import Misplaced, Progress, Replayed, Share, folded
 

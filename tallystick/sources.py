@@ -9,10 +9,9 @@ from typing import Any, Self
 
 import msgspec
 
-from tallystick.ledger.errors import InvalidInput
+from tallystick.ledger.errors import UNREADABLE, InvalidInput
 from tallystick.ledger.limits import COUNT_MAX
 from tallystick.ledger.store.folder import not_opened
-from tallystick.ledger.unreadable import UNREADABLE
 
 FILE_NAME = "tallystick.toml"
 VARIABLE_PREFIX = "TALLYSTICK_"

@@ -11,8 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from tallystick.ledger.archive import files
-from tallystick.ledger.errors import Corrupt, NewerFormat
-from tallystick.ledger.unreadable import UNREADABLE
+from tallystick.ledger.errors import UNREADABLE, Corrupt, NewerFormat
 
 FORMAT = 1
 

@@ -17,9 +17,8 @@ import msgspec
 
 from tallystick.ledger.archive import files
 from tallystick.ledger.archive.manifest import Entry
-from tallystick.ledger.errors import Corrupt, NewerFormat
+from tallystick.ledger.errors import UNREADABLE, Corrupt, NewerFormat
 from tallystick.ledger.store.tree import HASH_BYTES, TILE_BYTES
-from tallystick.ledger.unreadable import UNREADABLE
 
 MAGIC = b"tallytil"
 FORMAT = 1

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from tallystick.ledger import noted
 from tallystick.ledger.commands import Command
-from tallystick.ledger.erasure import NOT_ASIDE
+from tallystick.ledger.content import NOT_ASIDE
 from tallystick.ledger.errors import FlowRefused, TallystickError, WrongVersion
 from tallystick.ledger.events import FLOW_FACTS, FlowFact
 from tallystick.ledger.facts.flows import (

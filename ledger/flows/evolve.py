@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 from msgspec.structs import replace
 
 from tallystick.ledger import noted
-from tallystick.ledger.erasure import OF_FLOWS, after_erasure
+from tallystick.ledger.content import OF_FLOWS, after_erasure
 from tallystick.ledger.errors import Corrupt
 from tallystick.ledger.events import FLOW_FACTS, Event
 from tallystick.ledger.facts.flows import (

@@ -3,7 +3,7 @@
 import msgspec
 from msgspec import Struct
 
-from tallystick.ledger.erasure import Erased
+from tallystick.ledger.content import Erased
 from tallystick.ledger.errors import NotFound, Pruned
 from tallystick.ledger.facts.fact import Evidence
 from tallystick.ledger.facts.flows import Json

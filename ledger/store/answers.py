@@ -10,11 +10,10 @@ import msgspec
 from msgspec import Struct
 
 from tallystick.ledger import errors
-from tallystick.ledger.errors import StoreError, TallystickError
+from tallystick.ledger.errors import UNREADABLE, StoreError, TallystickError
 from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.folding import Record
 from tallystick.ledger.record import TaskRecord
-from tallystick.ledger.unreadable import UNREADABLE
 
 Answer: TypeAlias = Record | TallystickError
 

@@ -1,6 +1,6 @@
 """A batch: events made ready for one transaction. Pure: what is in the log already is checked while it is written."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
@@ -9,6 +9,7 @@ from tallystick.ledger.events import Event
 from tallystick.ledger.ids import ID_BYTES
 from tallystick.ledger.store import keys
 from tallystick.ledger.store.codec import encode_all
+from tallystick.ledger.store.port import NO_CLAIMS, NO_NOTES, NOBODY
 from tallystick.ledger.store.tree import HASH_BYTES, TILE_WIDTH, Tree, leaf_hashes
 
 _PART_HASHES = 32  # of the last tile are written together: few bytes for one event, few writes for many
@@ -29,6 +30,8 @@ class Batch(Struct, frozen=True):
     tiles: Items
     meta: Items
     tree: Tree
+    claims: Items
+    let_go: tuple[bytes, ...]  # claims that nobody has any more
 
 
 class Index(Struct, frozen=True):
@@ -39,12 +42,18 @@ class Index(Struct, frozen=True):
     counts: dict[bytes, int]
 
 
-def prepare(tree: Tree, events: Sequence[Event], bodies: list[bytes] | None = None) -> Batch:
+def prepare(
+    tree: Tree,
+    events: Sequence[Event],
+    bodies: Sequence[bytes] | None = None,
+    claims: Mapping[bytes, bytes] = NO_CLAIMS,
+    notes: Mapping[bytes, bytes] = NO_NOTES,
+) -> Batch:
     """Return the batch that the events are after what the tree has; `bodies` are their bytes, where somebody has them.
 
     Raises `Corrupt` when their positions do not follow, `InvalidInput` when a record or a stream cannot be stored.
     """
-    bodies = encode_all(events) if bodies is None else bodies
+    bodies = encode_all(events) if bodies is None else list(bodies)
     head = tree.edge.size
     for position, event in enumerate(events, head + 1):
         if event.position != position:
@@ -53,7 +62,10 @@ def prepare(tree: Tree, events: Sequence[Event], bodies: list[bytes] | None = No
     index = _index(events, places)
     growth = tree.extend(leaf_hashes(bodies))
     tiles = [keys.tile_item(tile.level, tile.index, tile.hashes) for tile in growth.tiles]
-    return Batch(bodies, places, index, tiles, _meta(tree, growth.tree), growth.tree)
+    meta = [*_meta(tree, growth.tree), *((keys.note_key(name), value) for name, value in notes.items())]
+    let_go = tuple(claim for claim, stream in claims.items() if stream == NOBODY)
+    taken = [claim for claim in claims.items() if claim[1] != NOBODY] if let_go else list(claims.items())
+    return Batch(bodies, places, index, tiles, meta, growth.tree, taken, let_go)
 
 
 def _index(events: Sequence[Event], places: Sequence[bytes]) -> Index | None:

@@ -13,16 +13,13 @@ from typing import TYPE_CHECKING, Self
 from msgspec.structs import replace
 
 from tallystick.ledger.errors import Corrupt
-from tallystick.ledger.events import ERASURES, Event
+from tallystick.ledger.events import Event
 from tallystick.ledger.limits import MAP_BYTES_FIRST, MAP_BYTES_MAX
-from tallystick.ledger.payloads import Payloads, stripped
 from tallystick.ledger.store import keys, layout
 from tallystick.ledger.store.batch import Batch, Items, prepare
 from tallystick.ledger.store.codec import read_of_stream, read_records
 from tallystick.ledger.store.environment import Environment
 from tallystick.ledger.store.mapping import Transaction
-from tallystick.ledger.store.outline import outlined
-from tallystick.ledger.store.payloads import StoredPayloads, by_position, fill, has_more, read_all, whole
 from tallystick.ledger.store.port import (
     NO_CLAIMS,
     NO_NOTES,
@@ -34,13 +31,14 @@ from tallystick.ledger.store.port import (
     Stored,
     TreeHead,
 )
-from tallystick.ledger.store.stored_claims import StoredClaims
 from tallystick.ledger.store.stored_index import StoredIndex
 from tallystick.ledger.store.stored_tree import StoredEnd, StoredTree
 from tallystick.ledger.store.tree import TILE_WIDTH, Tree
 
-if TYPE_CHECKING:  # loaded when something has been archived: most commands need nothing of it
+if TYPE_CHECKING:  # loaded when something has been archived, or is kept beside it: most commands need nothing of it
     from tallystick.ledger.archive.reader import Archive
+    from tallystick.ledger.payloads import Payloads
+    from tallystick.ledger.store.payloads import StoredPayloads
 
 SLICE_RECORDS = 1_024  # read in one transaction: what it pins is short, what it costs is shared
 
@@ -59,12 +57,13 @@ class DiskLog:
         databases = environment.databases
         self._events = databases[keys.EVENTS]
         self._streams = databases[keys.STREAMS]
-        self._claims = StoredClaims(databases[keys.CLAIMS])
+        self._claims = databases[keys.CLAIMS]
         self._tiles = databases[keys.TILES]
         self._meta = databases[keys.META]
         self._stored = StoredTree(self._tiles, self._meta)
         self._index = StoredIndex(self._streams)
-        self._payloads = StoredPayloads(databases.get(keys.PAYLOADS))
+        self._payloads: StoredPayloads | None = None
+        self._has_looked = False  # whether it is known that nothing is kept beside it
         self._end = StoredEnd(self._events, self._tiles, self._meta, self._stored)
         # The tree as it is on disk; None while only the disk knows. A handle for reading never has it.
         self._tree: Tree | None = None
@@ -129,48 +128,21 @@ class DiskLog:
         events: Sequence[Event],
         claims: Mapping[bytes, bytes] = NO_CLAIMS,
         notes: Mapping[bytes, bytes] = NO_NOTES,
-        payloads: Mapping[int, Payloads] = NO_PAYLOADS,
+        payloads: "Mapping[int, Payloads]" = NO_PAYLOADS,
+        *,
+        bodies: Sequence[bytes] | None = None,
     ) -> None:
-        if payloads:
-            events = list(map(stripped, events))
-        self._append(events, None, claims, notes, payloads)
-
-    def restore(
-        self,
-        bodies: Sequence[bytes],
-        claims_of: Callable[[Sequence[Event]], Mapping[bytes, bytes]],
-        payloads: Mapping[int, Payloads] = NO_PAYLOADS,
-    ) -> None:
-        """Append records of another log as they are, to the byte: in one transaction, durable on return.
-
-        Raises as `append`, and `Corrupt` for bytes that are no event of their position, or payloads of others.
-        """
-        events = read_all(self.head() + 1, bodies, payloads)
-        self._append(events, list(bodies), claims_of(events), NO_NOTES, payloads)
-
-    def _append(
-        self,
-        events: Sequence[Event],
-        bodies: list[bytes] | None,
-        claims: Mapping[bytes, bytes],
-        notes: Mapping[bytes, bytes],
-        payloads: Mapping[int, Payloads],
-    ) -> None:
+        """As the port says. `bodies` are the bytes of the records, where another log has them already."""
+        beside = self._beside() if payloads or bodies is not None else self._kept()
+        if payloads and beside is not None:
+            events = beside.stripped(events)
         tree, self._tree = self._growing_tree(), None  # should anything fail, only the disk knows what is there
-        batch = prepare(tree, events, bodies)
-        if notes:
-            batch.meta.extend((keys.note_key(name), value) for name, value in notes.items())
+        batch = prepare(tree, events, bodies, claims, notes)
 
         def write(txn: Transaction) -> None:
-            self._write(txn, events, batch, claims)
-            if payloads:
-                self._payloads.add(txn, payloads)
-            if payloads or (bodies is not None and any(map(has_more, events))):
+            self._write(txn, events, batch)
+            if beside is not None and beside.write(txn, events, payloads, self._index):
                 layout.raise_format(txn, self._meta, layout.FORMAT)
-            if not self._payloads.is_empty(txn):
-                for event in (event for event in events if event.data.__class__ in ERASURES):
-                    positions = self._index.positions(txn, [event.stream])[event.stream]
-                    self._payloads.erase(txn, (each for each in positions if each < event.position))
 
         if events or claims or notes:
             self.environment.write_batch(write)
@@ -178,15 +150,17 @@ class DiskLog:
         self._tree, self._appended = batch.tree, self._appended + len(batch.bodies)
         self._record_bytes += sum(map(len, batch.bodies))
 
-    def _write(self, txn: Transaction, events: Sequence[Event], batch: Batch, claims: Mapping[bytes, bytes]) -> None:
+    def _write(self, txn: Transaction, events: Sequence[Event], batch: Batch) -> None:
         if events:
             _, added = txn.cursor(self._events).putmulti(zip(batch.places, batch.bodies, strict=True), append=True)
             if added != len(events):
                 raise Corrupt("another record is there already", position=events[0].position)
             if batch.index is None or not self._index.add(txn, batch.index):
                 self._index.refuse(txn, events)
-        if claims:
-            self._claims.add(txn, claims)
+        if batch.claims:
+            txn.cursor(self._claims).putmulti(batch.claims)
+        for claim in batch.let_go:
+            txn.delete(claim, db=self._claims)
         if batch.tiles:
             txn.cursor(self._tiles).putmulti(batch.tiles)
         txn.cursor(self._meta).putmulti(batch.meta)
@@ -239,14 +213,16 @@ class DiskLog:
 
     def forget_deleted(self) -> None:
         """Delete what is kept of records that are deleted. A handle for reading leaves that to whoever writes next."""
-        with self.environment.read() as txn:
-            may_have = not self._payloads.is_empty(txn) and self._end.archived(txn)
-        if may_have and not self.environment.readonly and (until := self.archive.deleted()):
+        if self._kept() is None or self.environment.readonly or not self.archived():
+            return
+        if until := self.archive.deleted():
             self.forget_payloads(until)
 
     def forget_payloads(self, until: int) -> None:
         """Delete what is kept beside the records up to a position: for whoever deletes these. Durable on return."""
-        self.environment.write_batch(lambda txn: self._payloads.erase_until(txn, until))
+        beside = self._kept()
+        if beside is not None:
+            self.environment.write_batch(lambda txn: beside.erase_until(txn, until))
 
     # Reading.
 
@@ -264,7 +240,8 @@ class DiskLog:
 
     def read(self, after: int = 0, until: int | None = None) -> Iterator[Stored]:
         for first, bodies, rows in self._slices(after, until):
-            yield from fill(read_records(first, bodies), rows)
+            records = read_records(first, bodies)
+            yield from self._beside().filled(records, rows) if rows else records
 
     def bodies(self, after: int = 0, until: int | None = None) -> Iterator[tuple[int, bytes]]:
         for first, bodies, _ in self._slices(after, until):
@@ -286,9 +263,9 @@ class DiskLog:
 
     def _between(self, first: int, last: int) -> tuple[list[Body], list[Row]]:
         """What is stored from one position to another, and what is kept beside it, as of one moment."""
-        payloads = self._kept()
+        beside = self._kept()
         with self.environment.read() as txn:
-            rows = payloads.between(txn, first, last)
+            rows = beside.between(txn, first, last) if beside is not None else []
             cursor = txn.cursor(self._events)
             if cursor.set_key(keys.event_key(first)):
                 bodies: list[Body] = list(islice(cursor.iternext(keys=False), last - first + 1))
@@ -306,19 +283,22 @@ class DiskLog:
 
     def _found(self, indexed: Callable[[Transaction], Items]) -> Iterator[tuple[bytes, Stored]]:
         """Yield what is stored at the places that the index names, each with its stream, all as of one moment."""
-        payloads = self._kept()
+        beside = self._kept()
         with self.environment.read() as txn:
             index = indexed(txn)
             places = [place for _, place in index]
             found: dict[bytes, Body] = dict(txn.cursor(self._events).getmulti(places))
-            kept = by_position(payloads.at(txn, places))
+            rows = beside.at(txn, places) if beside is not None else []
             archived = keys.event_key(self._end.archived(txn)) if len(found) < len(index) else b""
         missing = [keys.position_of(place) for place in places if place <= archived and place not in found]
         if missing:  # the archive is read outside of snapshots
             found.update((keys.event_key(position), body) for position, body in self.archive.at(missing).items())
-        for stream, place in index:
-            position = keys.position_of(place)
-            yield stream, whole(read_of_stream(stream, position, found.get(place)), kept.get(position))
+        records: Sequence[Stored] = [
+            read_of_stream(stream, keys.position_of(place), found.get(place)) for stream, place in index
+        ]
+        if rows:
+            records = self._beside().filled(records, rows)
+        yield from zip((stream for stream, _ in index), records, strict=True)
 
     def histories(self, streams: Sequence[bytes]) -> dict[bytes, list[Stored]]:
         histories: dict[bytes, list[Stored]] = {}
@@ -332,7 +312,7 @@ class DiskLog:
 
     def claimed(self, claim: bytes) -> bytes | None:
         with self.environment.read() as txn:
-            return self._claims.of(txn, [claim]).get(claim)
+            return txn.get(claim, db=self._claims)
 
     def note(self, name: bytes) -> bytes | None:
         with self.environment.read() as txn:
@@ -349,6 +329,8 @@ class DiskLog:
     # Inspection.
 
     def outline(self) -> Outline:
+        from tallystick.ledger.store.outline import outlined  # noqa: PLC0415 - only for who looks for damage
+
         with self.environment.read() as txn:
             outline = outlined(txn, self.environment.databases, self._stored, self._end)
             said = self._end.said_archived(txn)
@@ -358,14 +340,26 @@ class DiskLog:
         return replace(outline, faults=tuple(faults))
 
     def payloads(self, first: int, last: int) -> list[Row]:
-        payloads = self._kept()
+        beside = self._kept()
         with self.environment.read() as txn:
-            return payloads.between(txn, first, last)
+            return beside.between(txn, first, last) if beside is not None else []
 
-    def _kept(self) -> StoredPayloads:
-        """The payloads, also of a log that had none when it was opened."""
-        if not self._payloads.is_known:
-            self._payloads = StoredPayloads(self.environment.find(keys.PAYLOADS))
+    def _kept(self) -> "StoredPayloads | None":
+        """What is kept beside the log; None as long as nothing is. A handle for reading looks each time."""
+        if self._payloads is None and not self._has_looked:
+            database = self.environment.databases.get(keys.PAYLOADS)
+            with self.environment.read() as txn:
+                is_used = layout.has_payloads(txn, self._meta, database)
+            if is_used:
+                return self._beside()
+            self._has_looked = not self.environment.readonly
+        return self._payloads
+
+    def _beside(self) -> "StoredPayloads":
+        if self._payloads is None:
+            from tallystick.ledger.store.payloads import StoredPayloads  # noqa: PLC0415 - see above
+
+            self._payloads = StoredPayloads(self.environment.find(keys.PAYLOADS), self.path)
         return self._payloads
 
     def tile(self, level: int, index: int) -> bytes:
@@ -389,11 +383,11 @@ class DiskLog:
             return self._index.positions_behind(txn, stream, position, count)
 
     def claims(self) -> Iterator[list[tuple[bytes, bytes]]]:
-        return self.environment.rows(self.environment.databases[keys.CLAIMS], are_sets=False)
+        return self.environment.rows(self._claims, are_sets=False)
 
     def claimed_all(self, claims: Sequence[bytes]) -> Mapping[bytes, bytes]:
         with self.environment.read() as txn:
-            return self._claims.of(txn, claims)
+            return dict(txn.cursor(self._claims).getmulti(claims))
 
     def known_streams(self, streams: Sequence[bytes]) -> set[bytes]:
         with self.environment.read() as txn:

@@ -22,7 +22,7 @@ import msgspec
 from msgspec import Struct
 
 from tallystick.ledger.commands import Command
-from tallystick.ledger.errors import Busy, Corrupt, Full, NewerFormat, StoreError
+from tallystick.ledger.errors import UNREADABLE, Busy, Corrupt, Full, NewerFormat, StoreError
 from tallystick.ledger.folding import Record
 from tallystick.ledger.ids import ID_BYTES
 from tallystick.ledger.limits import (
@@ -39,7 +39,6 @@ from tallystick.ledger.store.folder import life_of_the_machine, make_folder, not
 from tallystick.ledger.store.keys import event_key as sequence_key
 from tallystick.ledger.store.keys import position_of as sequence_of
 from tallystick.ledger.store.mapping import Transaction
-from tallystick.ledger.unreadable import UNREADABLE
 
 INBOX_FOLDER = "inbox"
 CLIENT_BYTES = 16

@@ -86,6 +86,14 @@ def _is_known(store: Environment, path: Path) -> bool:
     return True
 
 
+def has_payloads(txn: Transaction, meta: Database, database: Database | None) -> bool:
+    """Whether anything is kept beside a log, by its format where its database was made after it was opened."""
+    if database is not None:
+        return bool(txn.stat(database)["entries"])
+    stored = txn.get(keys.FORMAT, db=meta)
+    return stored is not None and keys.format_of(stored) >= FORMAT
+
+
 def raise_format(txn: Transaction, meta: Database, number: int) -> None:
     """Give a log this format, unless it has a later one."""
     stored = txn.get(keys.FORMAT, db=meta)

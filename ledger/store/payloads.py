@@ -4,41 +4,51 @@ A row is position, 8 bytes, and the field's name → salt, 16 bytes, and the val
 range of positions stands together, and what is kept of an event can be erased without reading the event.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
 
 from tallystick.ledger.errors import Corrupt
 from tallystick.ledger.events import ERASURES, Event
-from tallystick.ledger.fitting import strange
-from tallystick.ledger.payloads import Payloads, filled
+from tallystick.ledger.payloads import Payloads, filled, stripped
 from tallystick.ledger.store import keys
-from tallystick.ledger.store.codec import read_records
 from tallystick.ledger.store.mapping import Database, Transaction
 from tallystick.ledger.store.port import Damaged, Row, Stored
+from tallystick.ledger.store.stored_index import StoredIndex
 
 
 class StoredPayloads:
-    """The database of payloads of one log; None where the log has none yet."""
+    """The database of payloads of one log."""
 
-    def __init__(self, database: Database | None) -> None:
+    def __init__(self, database: Database | None, path: str) -> None:
+        if database is None:
+            raise Corrupt(f"{path} has a log that lacks what is kept beside it")
         self._database = database
 
-    @property
-    def is_known(self) -> bool:
-        """Whether the log has such a database, as far as was looked."""
-        return self._database is not None
+    # In the transaction of whoever reads or writes the records.
 
-    def add(self, txn: Transaction, payloads: Mapping[int, Payloads]) -> None:
-        """Keep these."""
+    def write(
+        self, txn: Transaction, events: Sequence[Event], payloads: Mapping[int, Payloads], index: StoredIndex
+    ) -> bool:
+        """Keep these, and delete what the erasures among the events erase.
+
+        Returns whether versions that know of no payloads would take any of the events for another one.
+        """
         items = [
             (keys.payload_key(position, name), payload)
             for position, fields in payloads.items()
             for name, payload in fields.items()
         ]
         txn.cursor(self._database).putmulti(items)
+        is_later = False
+        for event in events:
+            is_erasure = event.data.__class__ in ERASURES
+            is_later |= is_erasure or event.data.aside is not None
+            if is_erasure:
+                positions = index.positions(txn, [event.stream])[event.stream]
+                self._erase(txn, (each for each in positions if each < event.position))
+        return is_later
 
-    def erase(self, txn: Transaction, positions: Iterable[int]) -> None:
-        """Delete what is kept at these positions."""
+    def _erase(self, txn: Transaction, positions: Iterable[int]) -> None:
         cursor = txn.cursor(self._database)
         for place in map(keys.event_key, positions):
             while cursor.set_range(place) and cursor.key().startswith(place):
@@ -46,35 +56,40 @@ class StoredPayloads:
 
     def erase_until(self, txn: Transaction, position: int) -> None:
         """Delete what is kept up to a position."""
-        if self._database is None:
-            return
         cursor, end = txn.cursor(self._database), keys.event_key(position + 1)
         while cursor.first() and cursor.key() < end:
             cursor.delete()
 
-    def is_empty(self, txn: Transaction) -> bool:
-        """Whether nothing is kept."""
-        return self._database is None or not txn.stat(self._database)["entries"]
-
     def between(self, txn: Transaction, first: int, last: int) -> list[Row]:
         """Return what is kept at the positions `first` … `last`, in their order."""
-        if self._database is None:
-            return []
         cursor = txn.cursor(self._database)
         if not cursor.set_range(keys.event_key(first)):
             return []
         end = keys.event_key(last + 1)
         return [_row(key, value) for key, value in takewhile(lambda item: item[0] < end, cursor.iternext())]
 
-    def at(self, txn: Transaction, places: Iterable[bytes]) -> Iterator[Row]:
-        """Yield what is kept at the places of these positions."""
-        if self.is_empty(txn):
-            return
+    def at(self, txn: Transaction, places: Iterable[bytes]) -> list[Row]:
+        """Return what is kept at the places of these positions."""
         cursor = txn.cursor(self._database)
+        found: list[Row] = []
         for place in places:
-            if cursor.set_range(place):
-                here = takewhile(lambda item, place=place: item[0].startswith(place), cursor.iternext())  # type: ignore[misc]
-                yield from (_row(key, value) for key, value in here)
+            here = cursor.set_range(place)
+            while here and (key := cursor.key()).startswith(place):
+                found.append(_row(key, cursor.value()))
+                here = cursor.next()
+        return found
+
+    # What it is with the records.
+
+    @staticmethod
+    def stripped(events: Iterable[Event]) -> list[Event]:
+        """Return events as their records have them."""
+        return list(map(stripped, events))
+
+    @staticmethod
+    def filled(records: Sequence[Stored], rows: Iterable[Row]) -> Sequence[Stored]:
+        """As `fill`."""
+        return fill(records, rows)
 
 
 def _row(key: bytes, value: bytes) -> Row:
@@ -104,22 +119,3 @@ def whole(stored: Stored, payloads: Payloads | None) -> Stored:
         return filled(stored, payloads)
     except Corrupt as error:
         return Damaged(stored.position, error.detail)
-
-
-def read_all(first: int, bodies: Sequence[bytes], payloads: Mapping[int, Payloads]) -> list[Event]:
-    """Return the events that records are with their payloads, from the position `first` on. Raises `Corrupt`."""
-    events: list[Event] = []
-    for record in read_records(first, bodies):
-        kept = payloads.get(record.position, {})
-        event = whole(record, kept)
-        if not isinstance(event, Event):
-            raise Corrupt(event.detail, position=event.position)
-        if foreign := strange(event.data, kept):
-            raise Corrupt(f"what is kept of {', '.join(foreign)} is not what the record names", position=event.position)
-        events.append(event)
-    return events
-
-
-def has_more(event: Event) -> bool:
-    """Whether versions that know of no payloads would take an event for another one."""
-    return event.data.aside is not None or event.data.__class__ in ERASURES

@@ -1,13 +1,15 @@
 """The port of the log: what every store of events promises."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from msgspec import Struct
 
 from tallystick.ledger.events import Event
-from tallystick.ledger.payloads import Payloads
 from tallystick.ledger.store.tree import Edge
+
+if TYPE_CHECKING:  # loaded where anything is kept beside a log
+    from tallystick.ledger.payloads import Payloads
 
 
 class Damaged(Struct, frozen=True):
@@ -63,7 +65,7 @@ NO_CLAIMS: Mapping[bytes, bytes] = {}
 NOBODY = b""
 """In place of a stream: a claim that nobody has any more."""
 NO_NOTES: Mapping[bytes, bytes] = {}
-NO_PAYLOADS: Mapping[int, Payloads] = {}
+NO_PAYLOADS: "Mapping[int, Payloads]" = {}
 
 Row: TypeAlias = tuple[int, str, bytes]
 """A position, the name of a field, and what is kept of it beside the record there."""
@@ -119,7 +121,7 @@ class EventLog(Protocol):
         events: Sequence[Event],
         claims: Mapping[bytes, bytes] = NO_CLAIMS,
         notes: Mapping[bytes, bytes] = NO_NOTES,
-        payloads: Mapping[int, Payloads] = NO_PAYLOADS,
+        payloads: "Mapping[int, Payloads]" = NO_PAYLOADS,
     ) -> None:
         """Write the events, of any number of streams, in one transaction with one fsync; all or none of them.
 

@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from tallystick.channels.speech import Speech
 from tallystick.ledger.delivery import Permanent, Retryable, Unconfirmed
+from tallystick.ledger.errors import UNREADABLE
 from tallystick.ledger.limits import PATIENCE_MS_MAX
-from tallystick.ledger.unreadable import UNREADABLE
 
 # The server says that it did not look at the request, or not at all of it.
 _NOT_TAKEN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})

@@ -10,12 +10,12 @@ from tallystick.cli.table import Column, table
 from tallystick.cli.times import age, relative
 from tallystick.ledger.facts.fact import Origin
 from tallystick.ledger.lifecycle import DeliveryStatus
-from tallystick.ledger.told import DeliveryRecord
 from tallystick.owner import OwnerInfo, live_owner
 from tallystick.plain import plain
 from tallystick.projections.pauses import Standing
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # not for a command that only counts
+    from tallystick.ledger.told import DeliveryRecord
     from tallystick.readings import LedgerStatus
 
 WHERE_MOST = 36
@@ -50,17 +50,17 @@ def are_left_waiting(status: "LedgerStatus") -> bool:
     return not sends(owner) and bool(outbox.pending or outbox.withheld or (outbox.queued and owner is not None))
 
 
-def is_stuck(record: DeliveryRecord) -> bool:
+def is_stuck(record: "DeliveryRecord") -> bool:
     """Whether a message waits for somebody to send it again or to give it up."""
     return record.is_open and record.route is not None and record.due_at is None
 
 
-def is_sent(record: DeliveryRecord) -> bool:
+def is_sent(record: "DeliveryRecord") -> bool:
     """Whether attempts are still made."""
     return record.is_open and record.route is not None and record.due_at is not None
 
 
-def where(record: DeliveryRecord) -> str:
+def where(record: "DeliveryRecord") -> str:
     """Return where a message goes: telegram/123/77, or a session; what is withheld goes nowhere yet."""
     if record.status is DeliveryStatus.WITHHELD or (record.route is None and record.session is None):
         return "-"
@@ -75,7 +75,7 @@ def _route_words(route: Origin) -> str:
     return plain(said if route.account is None else f"{said} as {route.account}")
 
 
-def when(record: DeliveryRecord, now: int) -> str:
+def when(record: "DeliveryRecord", now: int) -> str:
     """Return when something happens next, or when it was over: now, in 2m, 3m ago; else since when it waits."""
     if record.settled_at is not None:
         return relative(record.settled_at, now)
@@ -90,7 +90,7 @@ def coloured(screen: Screen, status: str, laid: str) -> str:
     return laid if colour is None else screen.colour(laid, colour)
 
 
-def message_table(screen: Screen, records: Sequence[DeliveryRecord], now: int) -> Iterator[str]:
+def message_table(screen: Screen, records: "Sequence[DeliveryRecord]", now: int) -> Iterator[str]:
     """Yield messages as a table that fits the screen; on narrow ones what went wrong stands below its row."""
     wide = screen.columns >= WHOLE_IDS_FROM
     columns = [
@@ -112,7 +112,7 @@ def message_table(screen: Screen, records: Sequence[DeliveryRecord], now: int) -
             yield from screen.named("", plain(record.error), colour="red")
 
 
-def message_lines(screen: Screen, record: DeliveryRecord, now: int) -> Iterator[str]:
+def message_lines(screen: Screen, record: "DeliveryRecord", now: int) -> Iterator[str]:
     """Yield one message in a few lines: how far it is, what went wrong, what it says."""
     tries = f", {record.attempts:,} {'try' if record.attempts == 1 else 'tries'}" if record.attempts else ""
     place = "" if record.status is DeliveryStatus.WITHHELD else f"{where(record)}{tries}, "
@@ -123,11 +123,11 @@ def message_lines(screen: Screen, record: DeliveryRecord, now: int) -> Iterator[
     yield from screen.named("", _text(record))
 
 
-def _text(record: DeliveryRecord) -> str:
+def _text(record: "DeliveryRecord") -> str:
     return ERASED if "text" in record.erased else plain(record.text)
 
 
-def _when_words(record: DeliveryRecord, now: int) -> str:
+def _when_words(record: "DeliveryRecord", now: int) -> str:
     said = when(record, now)
     if record.settled_at is not None or record.due_at is None:
         return said

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from tallystick.cli.screen import Screen
 from tallystick.cli.table import Column, table
 from tallystick.cli.times import age, relative, stamp, took
-from tallystick.ledger.erasure import Erased
+from tallystick.ledger.content import Erased
 from tallystick.ledger.lifecycle import Status
 from tallystick.ledger.record import TaskRecord
 from tallystick.plain import plain

@@ -18,8 +18,8 @@ from tallystick.exports.selection import Selection
 from tallystick.exports.source import Entry, Source, Told, nobody
 from tallystick.ledger.errors import Corrupt, InvalidInput, NotFound
 from tallystick.ledger.events import Event
-from tallystick.ledger.fitting import NOTHING_KEPT
 from tallystick.ledger.limits import BUNDLE_EVENTS_MAX, BUNDLE_RECORD_BYTES_MAX
+from tallystick.ledger.payloads import NOTHING_KEPT
 from tallystick.ledger.proofs.checkpoint import Checkpoint, parse_checkpoint
 from tallystick.ledger.proofs.note import parse_note
 from tallystick.ledger.proofs.proving import prove_consistency, prove_inclusion

@@ -14,7 +14,7 @@ from tallystick.exports.lines import End, Header, Line, NoLine, read_header, rea
 from tallystick.exports.manifest import Manifest, parse_manifest, proof_path
 from tallystick.exports.page import attested_of, is_from_its_beginning, page
 from tallystick.exports.unpacking import Unpacked, unlike, unpacked
-from tallystick.ledger.errors import Corrupt, InvalidInput, NotProved
+from tallystick.ledger.errors import UNREADABLE, Corrupt, InvalidInput, NotProved
 from tallystick.ledger.events import Event
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.limits import (
@@ -32,7 +32,6 @@ from tallystick.ledger.proofs.tlog_proof import parse_consistency_proof, parse_i
 from tallystick.ledger.store.codec import decode
 from tallystick.ledger.store.port import Damaged, Deleted, Stored
 from tallystick.ledger.store.tree import leaf_hash
-from tallystick.ledger.unreadable import UNREADABLE
 from tallystick.proofs import Seen, trusted_keys, verify_seen
 
 _MANIFEST_BYTES_MAX = (BUNDLE_EVENTS_MAX + 16) * 256

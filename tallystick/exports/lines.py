@@ -13,14 +13,23 @@ import msgspec
 from msgspec import Raw, Struct
 
 from tallystick.exports.shape import fact_json
-from tallystick.ledger.errors import TallystickError
+from tallystick.ledger.errors import UNREADABLE, TallystickError
 from tallystick.ledger.events import BY_NAME, OF_FLOWS, AnyFact, Event, Position, Version
-from tallystick.ledger.fitting import NOTHING_KEPT, strange
 from tallystick.ledger.ids import ID_CHARACTERS, id_bytes_or_none, id_text
 from tallystick.ledger.limits import SALT_BYTES
-from tallystick.ledger.payloads import Payloads, filled, kept, lacking, payload_of, put, salt_of, stripped
+from tallystick.ledger.payloads import (
+    NOTHING_KEPT,
+    Payloads,
+    filled,
+    kept,
+    lacking,
+    payload_of,
+    put,
+    salt_of,
+    strange,
+    stripped,
+)
 from tallystick.ledger.store.codec import decode, encode
-from tallystick.ledger.unreadable import UNREADABLE
 
 FORMAT = "tallystick.ndjson"
 FIRST = 1

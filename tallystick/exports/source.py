@@ -12,10 +12,9 @@ from tallystick.exports.selection import TASKS, Selection
 from tallystick.flow_readings import FlowReadings
 from tallystick.ledger.errors import Corrupt, NotFound
 from tallystick.ledger.events import Event
-from tallystick.ledger.fitting import NOTHING_KEPT, strange
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.limits import EXPORT_PAGE_ROWS, EXPORT_SLICE_EVENTS
-from tallystick.ledger.payloads import Payloads
+from tallystick.ledger.payloads import NOTHING_KEPT, Payloads, strange
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.store.codec import read_records
 from tallystick.ledger.store.payloads import by_position, whole

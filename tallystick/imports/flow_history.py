@@ -9,12 +9,12 @@ from msgspec.structs import replace
 from tallystick.imports.columns import Columns, Contradiction
 from tallystick.imports.database import FLOWS, Row
 from tallystick.imports.facts import SOURCE, Move, cut, key_of, made, mark_of
+from tallystick.ledger.errors import UNREADABLE
 from tallystick.ledger.events import AnyFact
 from tallystick.ledger.facts.fact import Evidence
 from tallystick.ledger.facts.flows import FlowCreated, FlowSettled, FlowWaitingSet
 from tallystick.ledger.flows import intake
 from tallystick.ledger.lifecycle import FLOW_ACTIVE, FlowStatus
-from tallystick.ledger.unreadable import UNREADABLE
 
 
 class FlowHistory(Struct, frozen=True, kw_only=True):

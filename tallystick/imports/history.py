@@ -11,7 +11,7 @@ from tallystick.imports.columns import Columns, Contradiction
 from tallystick.imports.database import TASKS, Row
 from tallystick.imports.facts import SOURCE, Move, cut, key_of, made, mark_of
 from tallystick.ledger import fields, intake
-from tallystick.ledger.errors import InvalidInput
+from tallystick.ledger.errors import UNREADABLE, InvalidInput
 from tallystick.ledger.events import AnyFact
 from tallystick.ledger.facts.fact import Evidence, Origin
 from tallystick.ledger.facts.tasks import TaskCreated, TaskFailed, TaskProgressed
@@ -25,7 +25,6 @@ from tallystick.ledger.lifecycle import (
     Status,
     lets_end_through,
 )
-from tallystick.ledger.unreadable import UNREADABLE
 
 RULE = "imported"
 """The rule of a loss that another ledger inferred."""

@@ -17,6 +17,7 @@ from tallystick.ledger.guard import guards_of
 from tallystick.ledger.payloads import lacking
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.store.folder import make_folder, remove_folder
+from tallystick.ledger.store.restoring import restore
 from tallystick.owner import OwnerLock, this_process
 from tallystick.readings import LOG_FOLDER, VIEWS_FOLDER, Readings
 from tallystick.unfinished import Unfinished
@@ -104,7 +105,7 @@ def _write(export: ExportFile, place: Path, told: Told) -> None:
     """Write the records, and what is known by them: who has which run, which key, which request."""
     with DiskLog.open(place) as log:
         for some in export.slices(told):
-            log.restore(some.bodies, _claims, some.payloads)
+            restore(log, some.bodies, _claims, some.payloads)
         head = log.tree_head()
     if (head.size, head.root_hash) != (export.header.size, export.header.root_hash):
         raise unfit(export.path, "a file that nobody changes while it is imported", "it has changed")

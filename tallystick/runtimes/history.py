@@ -9,8 +9,7 @@ from typing import Literal, Self
 import msgspec
 from msgspec import Struct
 
-from tallystick.ledger.errors import InvalidInput
-from tallystick.ledger.unreadable import UNREADABLE
+from tallystick.ledger.errors import UNREADABLE, InvalidInput
 from tallystick.ledger.verdict import Verdict
 
 FILE_NAME = "runs.ndjson"

@@ -1,8 +1,5 @@
 """Whoever is shown a checkpoint is counted, with what came of it and how long it took; who has seen it is not asked."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 import tallystick
@@ -11,22 +8,9 @@ from tallystick.actors.metrics import ATTEST_TOOK, ATTESTATIONS
 from tallystick.testing import HandClock
 from tests.attesting.authority import Authority, needs_openssl
 from tests.attesting.authority import serving as serving_authority
-from tests.attesting.witness import Witness, serving
+from tests.attesting.witness import Witness
 from tests.metrics.parts import Kept
 from tests.notary.parts import ORDINARY, Place
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    made = Place(tmp_path)
-    made.new_key()
-    return made
-
-
-@pytest.fixture
-def witness(place: Place) -> Iterator[Witness]:
-    with serving(Witness(*place.verifiers)) as served:
-        yield served
 
 
 def counted(kept: Kept) -> dict[tuple[str, ...], float]:

@@ -1,7 +1,6 @@
 """A proof carries the signatures of who saw its checkpoint, and is of one that others saw if there is such a one."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -17,22 +16,9 @@ from tallystick.proofs import Seen, verify_proof
 from tallystick.proving import beside
 from tallystick.sync import Ledger
 from tallystick.testing import HandClock
-from tests.attesting.witness import SEEN_AT, Witness, serving
+from tests.attesting.witness import SEEN_AT, Witness
 from tests.cli.support import Said, tally
 from tests.notary.parts import ORDINARY, Place, said
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    made = Place(tmp_path)
-    made.new_key()
-    return made
-
-
-@pytest.fixture
-def witness(place: Place) -> Iterator[Witness]:
-    with serving(Witness(*place.verifiers)) as served:
-        yield served
 
 
 @pytest.fixture

@@ -37,13 +37,6 @@ def answered(authority: Authority) -> Iterator[Authority]:
     authority.instead = None
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    made = Place(tmp_path)
-    made.new_key()
-    return made
-
-
 def stamped(place: Place, asked: Authority, **more: object) -> Attestation:
     with place.open(0, clock=HandClock(), timestamp=asked.address, **more) as ledger:
         if not ledger.status().head:

@@ -3,8 +3,6 @@
 import asyncio
 import shutil
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -22,19 +20,6 @@ from tests.face.parts import wait_until
 from tests.notary.parts import ORDINARY, Place, said
 
 HOUR_MS = 3_600_000
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    made = Place(tmp_path)
-    made.new_key()
-    return made
-
-
-@pytest.fixture
-def witness(place: Place) -> Iterator[Witness]:
-    with serving(Witness(*place.verifiers)) as served:
-        yield served
 
 
 def write(ledger: Ledger, until: int) -> None:

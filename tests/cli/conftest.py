@@ -30,10 +30,18 @@ def ids(told: tuple[Path, Mapping[str, str]]) -> Mapping[str, str]:
     return told[1]
 
 
+@pytest.fixture
+def settings() -> str:
+    """What the configuration of the ledger in `folder` says."""
+    return ""
+
+
 @pytest.fixture(params=["through the owner", "without an owner"])
-def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def folder(request: pytest.FixtureRequest, tmp_path: Path, settings: str) -> Iterator[str]:
     """The folder of a ledger that somebody owns, or nobody."""
     path = tmp_path / "ledger"
+    path.mkdir(mode=0o700)
+    (path / "tallystick.toml").write_text(settings, "utf-8")
     if request.param == "without an owner":
         tallystick.open(path).close()
         yield str(path)

@@ -1,6 +1,5 @@
 """`tally erase`, and how everything else shows what was erased: as erased, never as if nothing had been there."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +15,10 @@ SECRET, WHY = "s3cret", "asked for by the customer"
 DAY = 86_400_000
 
 
-@pytest.fixture(params=["through the owner", "without an owner"])
-def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The folder of a ledger that keeps content beside its log, and that somebody owns, or nobody."""
-    path = tmp_path / "ledger"
-    path.mkdir(mode=0o700)
-    (path / "tallystick.toml").write_text(ASIDE, "utf-8")
-    if request.param == "without an owner":
-        tallystick.open(path).close()
-        yield str(path)
-        return
-    with tallystick.open(path):
-        yield str(path)
+@pytest.fixture
+def settings() -> str:
+    """Content is kept beside the log."""
+    return ASIDE
 
 
 def made(folder: str, **more: Any) -> str:

@@ -10,7 +10,7 @@ import pytest
 from tallystick.cli.commands.show import record_lines
 from tallystick.cli.screen import Screen
 from tallystick.cli.times import stamp, took
-from tallystick.ledger.erasure import Erased
+from tallystick.ledger.content import Erased
 from tallystick.ledger.events import Event
 from tallystick.ledger.evolve import fold
 from tallystick.ledger.facts.fact import Origin

@@ -15,6 +15,7 @@ from tallystick.imports.rebuild import rebuild
 from tallystick.ledger.events import Event
 from tallystick.ledger.store import codec
 from tallystick.ledger.store.disk import DiskLog
+from tallystick.ledger.store.restoring import restore
 from tallystick.readings import LOG_FOLDER
 from tests.cli.damage import change_record
 from tests.cli.support import make_stories, tally
@@ -86,7 +87,7 @@ def test_a_record_that_another_version_wrote_keeps_its_own_bytes(tmp_path: Path)
     body = longer(bodies(ledger)[0][1])
     log = tmp_path / "old" / "log"
     with DiskLog.open(log) as old:
-        old.restore([body], lambda _events: {})
+        restore(old, [body], lambda _events: {})
     assert plain == codec.decode(body)
 
     with DiskLog.open(log, readonly=True) as old:

@@ -10,9 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tallystick.ledger.commands import Command
+from tallystick.ledger.errors import UNREADABLE
 from tallystick.ledger.events import Event
 from tallystick.ledger.record import TaskRecord
-from tallystick.ledger.unreadable import UNREADABLE
 from tests.test_tidy import ROOT, sources
 
 KINDS = (Any, Event, Command, TaskRecord, dict[str, Any], tuple[str, ...], list[int])

@@ -56,10 +56,12 @@ class FullNow(DiskLog):
         claims: Mapping[bytes, bytes] = NO_CLAIMS,
         notes: Mapping[bytes, bytes] = NO_NOTES,
         payloads: Mapping[int, Payloads] = NO_PAYLOADS,
+        *,
+        bodies: Sequence[bytes] | None = None,
     ) -> None:
         if self.is_full and any(isinstance(event.data, FlowCancelled) for event in events):
             raise Full("the disk", bytes=0)
-        super().append(events, claims, notes, payloads)
+        super().append(events, claims, notes, payloads, bodies=bodies)
 
 
 class Scene:

@@ -15,6 +15,7 @@ from tallystick.ledger.store import codec, keys
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.store.memory import MemoryLog
 from tallystick.ledger.store.port import EventLog
+from tallystick.ledger.store.restoring import restore
 from tallystick.ledger.store.verify import verify
 from tests.ledger.store import raw
 from tests.ledger.store.environment_support import finish, in_fork, said, start
@@ -62,13 +63,13 @@ def test_records_of_another_log_are_taken_over_as_they_are_and_what_is_none_is_r
     with DiskLog.open(tmp_path) as log:
         for batch in batches:
             twin.append(batch, {CLAIM: batch[0].stream})
-            log.restore([codec.encode(event) for event in batch], lambda events: {CLAIM: events[0].stream})
+            restore(log, [codec.encode(event) for event in batch], lambda events: {CLAIM: events[0].stream})
         assert contents(twin) == contents(log)
         assert verify(log).ok
 
         for body in (b"", codec.encode(batches[0][0])):  # no event, and one that stands elsewhere
             with pytest.raises(Corrupt) as caught:
-                log.restore([body], lambda _events: {})
+                restore(log, [body], lambda _events: {})
             assert 1 + twin.head() == caught.value.position
         assert contents(twin) == contents(log)
 
