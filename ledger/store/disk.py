@@ -58,10 +58,10 @@ class DiskLog:
         self._events = databases[keys.EVENTS]
         self._streams = databases[keys.STREAMS]
         self._claims = databases[keys.CLAIMS]
-        self._tiles = databases[keys.TILES]
-        self._meta = databases[keys.META]
+        self._tiles, self._meta = databases[keys.TILES], databases[keys.META]
         self._stored = StoredTree(self._tiles, self._meta)
         self._index = StoredIndex(self._streams)
+        self._database = databases.get(keys.PAYLOADS)
         self._payloads: StoredPayloads | None = None
         self._has_looked = False  # whether it is known that nothing is kept beside it
         self._end = StoredEnd(self._events, self._tiles, self._meta, self._stored)
@@ -133,14 +133,14 @@ class DiskLog:
         bodies: Sequence[bytes] | None = None,
     ) -> None:
         """As the port says. `bodies` are the bytes of the records, where another log has them already."""
-        beside = self._beside() if payloads or bodies is not None else self._kept()
-        if payloads and beside is not None:
-            events = beside.stripped(events)
+        if payloads or bodies is not None:
+            events = self._beside().stripped(events)
         tree, self._tree = self._growing_tree(), None  # should anything fail, only the disk knows what is there
         batch = prepare(tree, events, bodies, claims, notes)
 
         def write(txn: Transaction) -> None:
             self._write(txn, events, batch)
+            beside = self._kept(txn)
             if beside is not None and beside.write(txn, events, payloads, self._index):
                 layout.raise_format(txn, self._meta, layout.FORMAT)
 
@@ -213,16 +213,15 @@ class DiskLog:
 
     def forget_deleted(self) -> None:
         """Delete what is kept of records that are deleted. A handle for reading leaves that to whoever writes next."""
-        if self._kept() is None or self.environment.readonly or not self.archived():
-            return
-        if until := self.archive.deleted():
+        with self.environment.read() as txn:
+            may_have = self._kept(txn) is not None and self._end.archived(txn)
+        if may_have and not self.environment.readonly and (until := self.archive.deleted()):
             self.forget_payloads(until)
 
     def forget_payloads(self, until: int) -> None:
         """Delete what is kept beside the records up to a position: for whoever deletes these. Durable on return."""
-        beside = self._kept()
-        if beside is not None:
-            self.environment.write_batch(lambda txn: beside.erase_until(txn, until))
+        beside = self._beside()
+        self.environment.write_batch(lambda txn: beside.erase_until(txn, until))
 
     # Reading.
 
@@ -263,8 +262,9 @@ class DiskLog:
 
     def _between(self, first: int, last: int) -> tuple[list[Body], list[Row]]:
         """What is stored from one position to another, and what is kept beside it, as of one moment."""
-        beside = self._kept()
+        self._seek_payloads()
         with self.environment.read() as txn:
+            beside = self._kept(txn)
             rows = beside.between(txn, first, last) if beside is not None else []
             cursor = txn.cursor(self._events)
             if cursor.set_key(keys.event_key(first)):
@@ -283,8 +283,9 @@ class DiskLog:
 
     def _found(self, indexed: Callable[[Transaction], Items]) -> Iterator[tuple[bytes, Stored]]:
         """Yield what is stored at the places that the index names, each with its stream, all as of one moment."""
-        beside = self._kept()
+        self._seek_payloads()
         with self.environment.read() as txn:
+            beside = self._kept(txn)
             index = indexed(txn)
             places = [place for _, place in index]
             found: dict[bytes, Body] = dict(txn.cursor(self._events).getmulti(places))
@@ -340,17 +341,22 @@ class DiskLog:
         return replace(outline, faults=tuple(faults))
 
     def payloads(self, first: int, last: int) -> list[Row]:
-        beside = self._kept()
+        self._seek_payloads()
         with self.environment.read() as txn:
+            beside = self._kept(txn)
             return beside.between(txn, first, last) if beside is not None else []
 
-    def _kept(self) -> "StoredPayloads | None":
-        """What is kept beside the log; None as long as nothing is. A handle for reading looks each time."""
-        if self._payloads is None and not self._has_looked:
-            database = self.environment.databases.get(keys.PAYLOADS)
+    def _seek_payloads(self) -> None:
+        """Find their database, which may have been made after this handle for reading was opened."""
+        if self._database is None:
             with self.environment.read() as txn:
-                is_used = layout.has_payloads(txn, self._meta, database)
-            if is_used:
+                is_used = layout.has_payloads(txn, self._meta)
+            self._database = self.environment.find(keys.PAYLOADS) if is_used else None
+
+    def _kept(self, txn: Transaction) -> "StoredPayloads | None":
+        """What is kept beside the log; None as long as nothing is."""
+        if self._payloads is None and not self._has_looked:
+            if self._database is not None and txn.stat(self._database)["entries"]:
                 return self._beside()
             self._has_looked = not self.environment.readonly
         return self._payloads
@@ -359,7 +365,7 @@ class DiskLog:
         if self._payloads is None:
             from tallystick.ledger.store.payloads import StoredPayloads  # noqa: PLC0415 - see above
 
-            self._payloads = StoredPayloads(self.environment.find(keys.PAYLOADS), self.path)
+            self._payloads = StoredPayloads(self._database, self.path)
         return self._payloads
 
     def tile(self, level: int, index: int) -> bytes:

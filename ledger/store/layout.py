@@ -86,10 +86,8 @@ def _is_known(store: Environment, path: Path) -> bool:
     return True
 
 
-def has_payloads(txn: Transaction, meta: Database, database: Database | None) -> bool:
-    """Whether anything is kept beside a log, by its format where its database was made after it was opened."""
-    if database is not None:
-        return bool(txn.stat(database)["entries"])
+def has_payloads(txn: Transaction, meta: Database) -> bool:
+    """Whether anything was ever kept beside a log, by its format."""
     stored = txn.get(keys.FORMAT, db=meta)
     return stored is not None and keys.format_of(stored) >= FORMAT
 
