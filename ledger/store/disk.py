@@ -340,11 +340,11 @@ class DiskLog:
             faults.append((0, f"the log says that {said} records are in it, more than there can be"))
         return replace(outline, faults=tuple(faults))
 
-    def payloads(self, first: int, last: int) -> list[Row]:
+    def payloads(self, first: int, last: int, limit: int | None = None) -> list[Row]:
         self._seek_payloads()
         with self.environment.read() as txn:
             beside = self._kept(txn)
-            return beside.between(txn, first, last) if beside is not None else []
+            return beside.between(txn, first, last, limit) if beside is not None else []
 
     def _seek_payloads(self) -> None:
         """Find their database, which may have been made after this handle for reading was opened."""

@@ -44,6 +44,9 @@ _TILE = Struct(">BQ")
 _FORMAT = Struct(">I")
 
 POSITION_BYTES = _POSITION.size
+POSITION_MAX = (1 << 8 * POSITION_BYTES) - 1
+LEAST = b"\0"
+"""The least key that there can be."""
 
 # The packing functions themselves, for they are called for every event.
 event_key = _POSITION.pack
@@ -87,8 +90,12 @@ def payload_key(position: int, field: str) -> bytes:
 
 
 def payload_of(key: bytes) -> tuple[int, str]:
-    """Return the position and the field that `payload_key` was given; other bytes are the name of no field."""
-    return int.from_bytes(key[:POSITION_BYTES]), key[POSITION_BYTES:].decode(errors="backslashreplace")
+    """Return the position and the field that `payload_key` was given; other bytes are the name of no field.
+
+    Positions are in the order of the keys, also those of keys that are too short for one.
+    """
+    position = int.from_bytes(key[:POSITION_BYTES].ljust(POSITION_BYTES, b"\0"))
+    return position, key[POSITION_BYTES:].decode(errors="backslashreplace")
 
 
 def note_key(name: bytes) -> bytes:

@@ -6,6 +6,7 @@ It keeps every promise of the port except that something is left when the proces
 import threading
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 from tallystick.ledger.errors import Closed, Corrupt, InvalidInput, WrongVersion
 from tallystick.ledger.events import ERASURES, Event
@@ -135,14 +136,15 @@ class MemoryLog:
         self._check_open()
         return [*self._bodies[first - 1 : last]]
 
-    def payloads(self, first: int, last: int) -> list[Row]:
+    def payloads(self, first: int, last: int, limit: int | None = None) -> list[Row]:
         self._check_open()
         with self._moment:
-            return [
+            rows = (
                 (position, name, payload)
-                for position in range(first, last + 1)
+                for position in range(first, min(last, len(self._bodies)) + 1)
                 for name, payload in sorted(self._payloads.get(position, {}).items())
-            ]
+            )
+            return list(islice(rows, limit))
 
     def tile(self, level: int, index: int) -> bytes:
         self._check_open()

@@ -4,19 +4,20 @@ What is kept is held to the digest in the record. What is not there must have be
 task or flow: so whoever lacks something waits for that. What an erasure has left behind is looked for when it is read.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from tallystick.ledger.errors import Corrupt
 from tallystick.ledger.events import ERASURES, Event
 from tallystick.ledger.payloads import Payloads, digest, filled, put
+from tallystick.ledger.store import keys
 from tallystick.ledger.store.findings import Findings, Kind
 from tallystick.ledger.store.payloads import by_position
 from tallystick.ledger.store.port import Body, EventLog, Lost, Row
 
 WAITING_MAX = 65_536  # fields that wait; when there are more, the histories of their streams are read
 ERASED_MAX = 65_536  # streams of which it is known up to where they were looked at
-BEHIND_POSITIONS = 1_024  # behind the end, where nothing may be kept
+SLICE_ROWS = 1_024  # that are read at a time where any number may be
 
 _Lacking: TypeAlias = tuple[int, int, str]
 """A position, the version there, and the name of a field."""
@@ -158,11 +159,27 @@ class PayloadCheck:
 
     def beyond(self, end: int) -> None:
         """Name what is kept of records that the log does not have: it ended there, and may have gone on meanwhile."""
-        rows = [*self._rows(0, 0), *self._rows(end + 1, end + BEHIND_POSITIONS)]
-        head = self._log.head() if rows else end
-        for position, name, _ in rows:
-            if not 0 < position <= head:
-                self._tell(position, name, "is kept of a record that the log does not have")
+        for rows in (self._rows(0, 0), *self._slices(max(end, self._log.head()) + 1)):
+            head = self._log.head() if rows else end
+            for position, name, _ in rows:
+                if not 0 < position <= head:
+                    self._tell(position, name, "is kept of a record that the log does not have")
+
+    def _slices(self, first: int) -> Iterator[list[Row]]:
+        """Yield what is kept from a position on: it may be any number of rows, and stand anywhere."""
+        while first <= keys.POSITION_MAX:
+            try:
+                rows = self._log.payloads(first, keys.POSITION_MAX, SLICE_ROWS)
+            except Corrupt as error:  # nobody can tell at how many positions
+                self._findings.add(first, Kind.PAYLOAD, f"what is kept from here on is nobody's: {error.detail}")
+                return
+            if not rows:
+                return
+            yield rows
+            last = rows[-1][0]
+            if len(rows) == SLICE_ROWS:
+                yield list(set(self._rows(last, last)).difference(rows))
+            first = last + 1
 
     def _rows(self, first: int, last: int) -> list[Row]:
         """What is kept at these positions; what is no payload of a field is named."""

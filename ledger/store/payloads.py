@@ -5,7 +5,7 @@ range of positions stands together, and what is kept of an event can be erased w
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import takewhile
+from itertools import islice, takewhile
 
 from tallystick.ledger.errors import Corrupt
 from tallystick.ledger.events import ERASURES, Event
@@ -60,13 +60,14 @@ class StoredPayloads:
         while cursor.first() and cursor.key() < end:
             cursor.delete()
 
-    def between(self, txn: Transaction, first: int, last: int) -> list[Row]:
-        """Return what is kept at the positions `first` … `last`, in their order."""
+    def between(self, txn: Transaction, first: int, last: int, limit: int | None = None) -> list[Row]:
+        """Return what is kept at the positions `first` … `last`, in their order, the first `limit` rows of it."""
         cursor = txn.cursor(self._database)
-        if not cursor.set_range(keys.event_key(first)):
+        if not cursor.set_range(keys.event_key(first) if first else keys.LEAST):
             return []
-        end = keys.event_key(last + 1)
-        return [_row(key, value) for key, value in takewhile(lambda item: item[0] < end, cursor.iternext())]
+        end = keys.event_key(last)
+        rows = takewhile(lambda item: item[0][: keys.POSITION_BYTES] <= end, islice(cursor.iternext(), limit))
+        return [_row(key, value) for key, value in rows]
 
     def at(self, txn: Transaction, places: Iterable[bytes]) -> list[Row]:
         """Return what is kept at the places of these positions."""

@@ -184,8 +184,8 @@ class EventLog(Protocol):
         """Return the stored bytes at positions `first` … `last`, wherever they are; None where there are none."""
         ...
 
-    def payloads(self, first: int, last: int) -> list[Row]:
-        """Return what is kept beside the records at positions `first` … `last`, in their order."""
+    def payloads(self, first: int, last: int, limit: int | None = None) -> list[Row]:
+        """Return what is kept beside the records at positions `first` … `last`, in their order; the first `limit`."""
         ...
 
     def tile(self, level: int, index: int) -> bytes:

@@ -246,8 +246,8 @@ class Changed(MemoryLog):
         kept.log(self)
         self._others = others
 
-    def payloads(self, first: int, last: int) -> list[Row]:
-        return [row for row in self._others if first <= row[0] <= last]
+    def payloads(self, first: int, last: int, limit: int | None = None) -> list[Row]:
+        return [row for row in self._others if first <= row[0] <= last][:limit]
 
 
 @pytest.mark.slow

@@ -109,11 +109,11 @@ class _Interrupted(DiskLog):
 
     deleted = 0
 
-    def payloads(self, first: int, last: int) -> list[Row]:
+    def payloads(self, first: int, last: int, limit: int | None = None) -> list[Row]:
         if not self.deleted:
             delete(self, before=SEGMENT + 1)
             self.deleted = SEGMENT
-        return super().payloads(first, last)
+        return super().payloads(first, last, limit)
 
 
 def test_what_is_deleted_while_it_is_verified_is_not_missing(folder: Path) -> None:

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from tallystick.ledger.events import ERASURES
 from tallystick.ledger.facts.tasks import TaskProgressed, TaskStarted
+from tallystick.ledger.limits import PROBLEMS_KEPT_MAX
 from tallystick.ledger.payloads import Payloads, payload_of
 from tallystick.ledger.store import keys
 from tallystick.ledger.store.memory import MemoryLog
+from tallystick.ledger.store.payload_check import SLICE_ROWS
 from tallystick.ledger.store.verify import Kind, verify
 from tests.aside import Kept, kept_histories, marked, salt
 from tests.ledger.store import forger, raw, sound
@@ -197,7 +199,7 @@ def test_what_an_erasure_did_not_take_is_named_though_it_is_what_was_put_aside(t
     assert ["task is still kept, though the event at 3 erased it"] == details(tmp_path)
 
 
-@pytest.mark.parametrize("position", [0, 8, 9, 1_000])
+@pytest.mark.parametrize("position", [0, 8, 9, 1_000, 1_000_000, (1 << 63), (1 << 64) - 1])
 def test_what_is_kept_of_a_record_that_is_not_there_is_named(folder: Path, position: int) -> None:
     put_rows(folder, {**rows_of(folder), keys.payload_key(position, "task"): b"x"})
 
@@ -205,7 +207,24 @@ def test_what_is_kept_of_a_record_that_is_not_there_is_named(folder: Path, posit
     assert ["task is kept of a record that the log does not have"] == details(folder)
 
 
-@pytest.mark.parametrize("position", [0, 1, 3, 7, 8])
+@pytest.mark.parametrize("key", [b"\0", b"\0" * 7, b"\0\0\1", b"\1", b"\xff", b"\xff" * 7, b"\xff" * 8, b"\xff" * 9])
+def test_a_row_under_what_is_no_position_is_named_once(folder: Path, key: bytes) -> None:
+    put_rows(folder, {**rows_of(folder), key: b"x"})
+
+    assert 1 == verified(folder).problem_count
+
+
+def test_what_is_kept_far_behind_the_end_is_counted_however_much_it_is_and_the_first_of_it_named(folder: Path) -> None:
+    count, at_one = 2 * SLICE_ROWS + 5, (1 << 41, 1_500)
+    many = {keys.payload_key(1 << 40 | place << 20, "task"): b"x" for place in range(count)}
+    many |= {keys.payload_key(at_one[0], f"field {number}"): b"x" for number in range(at_one[1])}
+    put_rows(folder, {**rows_of(folder), **many})
+
+    assert [(1 << 40 | place << 20, Kind.PAYLOAD) for place in range(PROBLEMS_KEPT_MAX)] == found(folder)
+    assert count + at_one[1] == verified(folder).problem_count
+
+
+@pytest.mark.parametrize("position", [0, 1, 3, 7, 8, 1 << 50])
 def test_a_row_that_is_no_payload_of_a_field_is_named_and_stops_nothing(folder: Path, position: int) -> None:
     nobodys = keys.event_key(position) + b"\xff"
     put_rows(folder, {**rows_of(folder), nobodys: b"x", keys.payload_key(2, "message"): b"y"})

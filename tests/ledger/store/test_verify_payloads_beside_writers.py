@@ -89,9 +89,9 @@ class _Counting(MemoryLog):
         self.histories_read += 1
         return super().stream(stream, after_version)
 
-    def payloads(self, first: int, last: int) -> list[Row]:
+    def payloads(self, first: int, last: int, limit: int | None = None) -> list[Row]:
         self.places_read += first == last
-        return super().payloads(first, last)
+        return super().payloads(first, last, limit)
 
 
 @pytest.mark.parametrize(("most", "histories_read", "places_read"), [(100, 0, 3), (1, 2, 7)])
