@@ -176,12 +176,21 @@ class Courier(DispatchedActor):
     def _note(self, stream: bytes, change: Change[TaskRecord]) -> None:
         before = () if change.before is None else change.before.outbox
         now = self._clock()
+        if _is_erased(change):
+            self._unsay(stream)
         self._backlog.heard(stream, list(sendable(change.after.outbox)), now)
         for waiting in change.after.outbox:
             if waiting.session is not None and waiting not in before:
                 self._waker.wake(waiting.session)
                 if waiting.due_at is not None:
                     self._alarm.by(waiting.due_at)
+
+    def _unsay(self, stream: bytes) -> None:
+        """Have no endpoint tell any more why it did not take what was erased."""
+        for endpoint in self._shelf.endpoints():
+            if endpoint.error_of == stream:
+                endpoint.unsay()
+                self._tell_pause(endpoint)
 
     def _see_again(self) -> None:
         """Something was not heard of: what stands in the queues may not be true any more."""
@@ -302,7 +311,7 @@ class Courier(DispatchedActor):
         else:
             self._jobs.remove(job)
             outcome = understood(answer, self._secrets())
-            self._judge(endpoint, outcome, now)
+            self._judge(job, outcome, now)
             self._record(job, outcome, now)
 
     def _record(self, job: Job, outcome: Outcome, now: int) -> None:
@@ -311,14 +320,20 @@ class Courier(DispatchedActor):
             self.attempted(job.endpoint.channel, fact)
         self._recorder.write(job.stream, fact)
 
-    def _judge(self, endpoint: Endpoint, outcome: Outcome, now: int) -> None:
-        """Take note of what an outcome says about the endpoint: one that rejects for good does work."""
+    def _judge(self, job: Job, outcome: Outcome, now: int) -> None:
+        """Take note of what an outcome says about the endpoint: one that rejects for good does work.
+
+        That one did not take what nobody waits for any more is no reason for a pause: that would tell of it.
+        """
+        endpoint = job.endpoint
         if isinstance(outcome, Arrived) or (not isinstance(outcome, Doubtful) and not outcome.again):
             changed = endpoint.worked()
             if changed:
                 endpoint.has_more = True
+        elif job.is_dropped:
+            return
         else:
-            changed = endpoint.failed(now, outcome.error, after_ms=outcome.after_ms)
+            changed = endpoint.failed(now, outcome.error, of=job.stream, after_ms=outcome.after_ms)
             if changed:
                 log.error("endpoint_paused", endpoint=endpoint.name, until=endpoint.paused_until, error=outcome.error)
         if changed:
@@ -356,4 +371,9 @@ class Courier(DispatchedActor):
 
 def _is_about_messages(change: Change[TaskRecord]) -> bool:
     after = change.after.outbox
-    return bool(after) if change.before is None else after is not change.before.outbox
+    return bool(after) if change.before is None else after is not change.before.outbox or _is_erased(change)
+
+
+def _is_erased(change: Change[TaskRecord]) -> bool:
+    before = None if change.before is None else change.before.erased
+    return change.after.erased is not None and change.after.erased is not before

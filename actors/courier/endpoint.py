@@ -68,6 +68,10 @@ class Endpoint:
         self.quiet_until = 0
         """Until when the receiver has asked for patience (ms): before, it is only seen to what is over."""
         self.error = ""
+        self.error_of: bytes | None = None
+        """The stream of the message that the error is of, if it is of one."""
+        self.is_unsaid = False
+        """Whether nothing is to be told of its pause: what it would tell was erased."""
         self._pauses = self._held_at = 0
 
     @property
@@ -130,10 +134,10 @@ class Endpoint:
         self.quiet_until = 0
         return was_paused
 
-    def failed(self, now: int, error: str, *, after_ms: int | None = None) -> bool:
+    def failed(self, now: int, error: str, *, of: bytes | None = None, after_ms: int | None = None) -> bool:
         """A message did not arrive for a reason that others share; whether that began or lengthened a pause."""
         self.failures += 1
-        self.error = error
+        self.error, self.error_of = error, of
         span = 0
         if patience := min(after_ms or 0, PATIENCE_MS_MAX):
             self.quiet_until = max(self.quiet_until, now + patience)
@@ -145,14 +149,19 @@ class Endpoint:
 
     def hold(self, now: int, until: int, error: str) -> None:
         """Send nothing until then, for a reason that is no failure of the receiver."""
-        self.error = error
+        if error != self.error:
+            self.error, self.error_of = error, None
         self._pause(now, until)
+
+    def unsay(self) -> None:
+        """What its error is of was erased: forget what it says, and go on with the pause."""
+        self.error, self.error_of, self.is_unsaid = "", None, True
 
     def _pause(self, now: int, until: int) -> bool:
         if self.is_paused(now) and self.paused_until is not None and self.paused_until >= until:
             return False
         self.paused_since = now if self.paused_since is None else self.paused_since
-        self.paused_until, self._held_at = until, now
+        self.paused_until, self._held_at, self.is_unsaid = until, now, False
         return True
 
     def standing(self) -> Standing:

@@ -8,8 +8,9 @@ __all__ = ["over", "pause_note", "paused"]
 
 
 def pause_note(endpoint: Endpoint) -> tuple[bytes, bytes]:
-    """Return the note of how an endpoint does: empty when it is not paused."""
-    return note_of(endpoint.name, None if endpoint.paused_until is None else endpoint.standing())
+    """Return the note of how an endpoint does: empty when it is not paused, or what it would say was erased."""
+    is_over = endpoint.paused_until is None or endpoint.is_unsaid
+    return note_of(endpoint.name, None if is_over else endpoint.standing())
 
 
 def over(event_log: EventLog) -> list[tuple[bytes, bytes]]:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from tallystick.testing import HandClock
 from tests.erasing.parts import OWNER, SECRET, WHY, Searcher, asked, ended
 
 ME = b"m" * 16
+WAIT_S, DAY_MS = 60.0, 86_400_000
 SAID = Command(TaskSucceeded(summary=f"{SECRET} is done"), "me")
 
 
@@ -103,6 +105,49 @@ def test_the_note_of_a_paused_endpoint_goes_with_the_task(
     assert SECRET in standing.error
     ledger.erase(task.id, reason=WHY)
 
+    assert [] == searcher.find(folder, SECRET)
+
+
+def test_a_message_that_is_under_way_while_it_is_erased_leaves_no_note_of_its_endpoint(
+    ledger: Ledger, folder: Path, searcher: Searcher
+) -> None:
+    begun, may_fail = Event(), Event()
+
+    def down(delivery: Any) -> Any:
+        begun.set()
+        assert may_fail.wait(WAIT_S)
+        raise Retryable(f"cannot say {delivery.text!r}", after_ms=DAY_MS)
+
+    ledger.channel("chat", down)
+    task = ended(ledger, notify="done_only")
+    assert begun.wait(WAIT_S)
+    ledger.erase(task.id, reason=WHY)
+    may_fail.set()
+    ledger.settled()
+
+    assert [] == searcher.find(folder, SECRET)
+
+
+def test_why_an_endpoint_did_not_take_what_was_erased_is_no_reason_for_what_it_is_to_take_next(
+    ledger: Ledger, clock: HandClock, folder: Path, searcher: Searcher
+) -> None:
+    def down(delivery: Any) -> Any:
+        raise Retryable(f"cannot say {delivery.text!r}", after_ms=DAY_MS)
+
+    ledger.channel("chat", down)
+    for_all: dict[str, Any] = {"origin": {"channel": "chat", "to": "all"}, "notify": "done_only"}
+    task = ended(ledger, **for_all)
+    ledger.settled()
+    assert SECRET in ledger.status().paused[0].error
+    ledger.erase(task.id, reason=WHY)
+    other = ledger.create(runtime="cli", task="stays", owner=OWNER, **for_all)
+    other.succeed()
+    clock.advance(DAY_MS // 2)  # the pause is over, and the receiver has asked for more patience
+    ledger.sweep()
+    ledger.settled()
+
+    assert "pending" == other.record.delivery_status
+    assert ["chat:all"] == [standing.name for standing in ledger.status().paused]
     assert [] == searcher.find(folder, SECRET)
 
 
