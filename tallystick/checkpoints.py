@@ -16,7 +16,15 @@ from tallystick.actors.system import System
 from tallystick.config import Integrity
 from tallystick.keyring import Keyring
 from tallystick.ledger.clock import Clock
-from tallystick.ledger.errors import Closed, InvalidInput, NotOwner, NotProved, StoreError, TallystickError
+from tallystick.ledger.errors import (
+    UNREADABLE,
+    Closed,
+    InvalidInput,
+    NotOwner,
+    NotProved,
+    StoreError,
+    TallystickError,
+)
 from tallystick.ledger.limits import CHECKPOINT_BYTES_MAX
 from tallystick.ledger.proofs.checkpoint import open_checkpoint
 from tallystick.ledger.proofs.keys import parse_vkey
@@ -152,7 +160,10 @@ def ask(
     answer = answered(folder, event_log, _NOTE, request, answer_s)
     if answer is None:
         raise StoreError(f"{owner} owns the ledger, and has not said in {answer_s:.0f} s what became of it.")
-    told = _read(answer)
+    try:
+        told = _read(answer)
+    except UNREADABLE as error:  # of another version, or written by somebody else
+        raise StoreError(f"{owner} owns the ledger, and what it said cannot be read: {error}. Try again.") from error
     if told.note is not None:
         return told.note
     raise (

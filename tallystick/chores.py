@@ -209,7 +209,11 @@ def _ask(folder: Path, event_log: EventLog, asked: _Asked) -> dict[Subject, Beca
     if answer is None:
         unanswered = f"{waited_for} has not said in {ANSWER_S_MAX:.0f} s what became of it"
         return dict.fromkeys(asked.subjects, (Outcome.LEFT, unanswered))
-    became = {(kind, token, action): (outcome, why) for kind, token, action, outcome, why in _read(answer)}
+    try:
+        told = _read(answer)
+    except UNREADABLE as error:  # of another version, or written by somebody else: what was done the next audit says
+        return dict.fromkeys(asked.subjects, (Outcome.LEFT, f"what {waited_for} said cannot be read: {error}"))
+    became = {(kind, token, action): (outcome, why) for kind, token, action, outcome, why in told}
     missed: Became = (Outcome.SKIPPED, "it is not amiss any more")
     return {subject: became.get(subject, missed) for subject in asked.subjects}
 
