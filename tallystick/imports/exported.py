@@ -9,6 +9,7 @@ from typing import BinaryIO, Self
 from msgspec import Struct
 
 from tallystick.exports.lines import (
+    FIRST,
     FORMAT,
     VERSION,
     End,
@@ -105,6 +106,8 @@ class ExportFile(Struct, frozen=True):
         if line.is_gap:
             why = line.damaged if line.deleted is None else f"deleted by {line.deleted.by}: {line.deleted.reason}"
             raise unfit(self.path, _NO_GAPS, f"line {number:,}, position {position:,}: {why}")
+        if self.header.version == FIRST and not (line.salts is None and line.payloads is None):
+            raise _wrong(self.path, number, f"a file of version {FIRST} of the format has no salts and no payloads")
         try:
             return restored(line)
         except NoLine as error:
@@ -125,6 +128,8 @@ def _header(path: Path, raw: bytes) -> Header:
         raise unfit(path, _FILE, f"its format is {header.format!r}")
     if header.version > VERSION:
         raise NewerFormat(str(path), found=header.version, known=VERSION)
+    if header.version < FIRST:
+        raise unfit(path, _AS_WRITTEN, f"line 1: there is no version {header.version} of the format")
     return header
 
 

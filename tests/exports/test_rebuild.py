@@ -176,6 +176,13 @@ def test_an_export_of_a_newer_version_is_left_alone(export: Path, tmp_path: Path
         rebuild(export, tmp_path / "ledger", now=NOW_MS)
 
 
+@pytest.mark.parametrize("version", [0, -1])
+def test_an_export_of_a_version_that_never_was_is_no_export(export: Path, tmp_path: Path, version: int) -> None:
+    altered = export.read_bytes().replace(b'"version":1,"madeAt"', b'"version":%d,"madeAt"' % version)
+
+    assert "line 1: " in refused(export, altered, tmp_path / "ledger")
+
+
 def test_a_part_of_a_log_is_no_log(tmp_path: Path) -> None:
     verdict = refused(tmp_path / "export", exported(read(logged(told())), after=3)[0], tmp_path / "ledger")
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import tallystick
+from tallystick import InvalidInput
 from tallystick.config import Config, Payloads
 from tallystick.sync import Ledger
 from tallystick.testing import HandClock
@@ -102,6 +103,17 @@ def test_a_run_is_known_again_unless_its_text_was_erased_and_a_key_always_is(tmp
         assert kept.id == ledger.create(**said, run_id="run-2").id
         assert second.id == ledger.create(**{**picture, "task": "An owl"}).id
         assert first.id != ledger.create(**picture).id
+
+
+def test_salts_in_a_file_of_the_version_that_has_none_are_refused(tmp_path: Path) -> None:
+    with tallystick.open(tmp_path / "ledger", config=ASIDE, clock=HandClock()) as ledger:
+        bound(ledger)
+        out = io.BytesIO()
+        ledger.export("ndjson", out)
+
+    with pytest.raises(InvalidInput, match="line 2: a file of version 1 of the format has no salts"):
+        imported(out.getvalue().replace(b'"version":2,"madeAt"', b'"version":1,"madeAt"'), tmp_path)
+    assert not (tmp_path / "again").exists()
 
 
 @pytest.mark.slow
