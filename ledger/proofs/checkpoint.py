@@ -87,10 +87,10 @@ def open_checkpoint(data: bytes, *trusted: VerifierKey, quorum: int = 1, origin:
     signers = _signers(note, trusted)
     of_log = (key for key in signers if key.algorithm != COSIGNATURE)
     if not any(origin is not None or key.name == checkpoint.origin for key in of_log):
-        names = ", ".join(sorted({signature.name for signature in note.signatures}))
-        raise NotProved(
-            "signature", f"no trusted key of {checkpoint.origin} signed the checkpoint; it has signatures of {names}."
-        )
+        theirs = ", ".join(sorted({f"{each.name}+{each.key_id.hex()}" for each in note.signatures}))
+        ours = ", ".join(sorted({f"{key.name}+{key.key_id.hex()}" for key in trusted})) or "no key"
+        said = f"it has signatures of {theirs}, and trusted is {ours}."
+        raise NotProved("signature", f"no trusted key of {checkpoint.origin} signed the checkpoint; {said}")
     secrets = len({key.public for key in signers})
     if secrets < quorum:
         raise NotProved("signature", f"{secrets} trusted keys signed the checkpoint; {quorum} must have.")

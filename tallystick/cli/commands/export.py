@@ -61,6 +61,8 @@ def command(call: Call, *, format_: str, out: Path | None, **given: Any) -> Answ
     from tallystick.exports.exporting import export, selection_of
     from tallystick.exports.formats import writer_of
 
+    if format_ not in _SAID:
+        raise InvalidInput("format", format_, ", ".join(_SAID))
     now = now_ms()
     for name in ("since", "until"):
         if given[name] is not None:

@@ -21,7 +21,7 @@ from tallystick.cli.proof import SHAPE, proved_data, proved_lines
 from tallystick.cli.screen import Screen
 from tallystick.cli.table import Column, table
 from tallystick.cli.times import MS_PER_S, stamp
-from tallystick.ledger.errors import InvalidInput, NotProved
+from tallystick.ledger.errors import InvalidInput, NotProved, Shown
 from tallystick.ledger.store.port import TreeHead
 from tallystick.plain import plain
 
@@ -107,8 +107,8 @@ def command(
     if bundle is None and (token is None) != (authority is None):
         raise InvalidInput("--token, --tsa-cert", str(token or authority), "both, or none of them")
     if bool(keys) != any(each is not None for each in (proof, bundle, checkpoint)):
-        allowed = "a verifier key with --proof, --bundle or --checkpoint, and only there"
-        raise InvalidInput("key", keys or None, allowed)
+        allowed = "the key of whom you trust, --key VKEY, with --proof, --bundle or --checkpoint, and only there"
+        raise InvalidInput("key", keys or Shown("none"), allowed)
     if proof is None and (old is not None or record is not None):
         raise InvalidInput("--old, --record", str(old or record), "something to go with --proof")
     trusted = keys_of(keys)
