@@ -49,9 +49,11 @@ def changes_words(screen: Screen, before: Record | None, after: Record) -> Itera
     """Yield the fields that differ, a line each, without those that change with every event."""
     for name, old, new in _changes(before, after):
         if name not in _NUMBERS:
-            gone = "nothing" if old is None else value_words(name, old)
-            come = "nothing" if new is None else value_words(name, new)
-            yield cut(f"    {words(name)}: {gone} → {come}", screen.columns)
+            yield cut(f"    {words(name)}: {_said(name, old)} → {_said(name, new)}", screen.columns)
+
+
+def _said(name: str, value: Any) -> str:
+    return "nothing" if value is None else value_words(name, value) or "(blank)"  # as what was erased is
 
 
 def _changes(before: Record | None, after: Record) -> Iterator[tuple[str, Any, Any]]:

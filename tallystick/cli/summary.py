@@ -27,8 +27,13 @@ ERASED = "(erased)"
 
 def pressure(counts: Counts) -> str:
     """Return how much there is to do and to worry about: 3 queued · 2 running · 1 issue."""
-    issues = f"{counts.issues:,} issue{'' if counts.issues == 1 else 's'}"
+    issues = many(counts.issues, "issue")
     return f"{counts.by_status[Status.QUEUED]:,} queued · {counts.by_status[Status.RUNNING]:,} running · {issues}"
+
+
+def many(count: int, noun: str) -> str:
+    """Return how many there are of what a noun names, which takes an s for several: 1 task, 2 tasks."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def name_of(record: TaskRecord) -> str:

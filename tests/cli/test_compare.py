@@ -133,7 +133,10 @@ def test_a_copy_of_the_folder_will_do(two: tuple[str, str], tmp_path: Path) -> N
 
 def test_what_is_no_other_ledger_is_refused(two: tuple[str, str], tmp_path: Path) -> None:
     here, _ = two
-    for other, says in ((here, "another ledger than this one"), (str(tmp_path / "none"), "the folder of a ledger")):
+    for other, says in (
+        (here, "another ledger than this one"),
+        (str(tmp_path / "none"), 'or of a backup, which "tally backup FOLDER" makes'),
+    ):
         said = tally("compare", other, "--ledger", here)
         assert 2 == said.code
         assert says in said.err

@@ -256,6 +256,29 @@ def test_why_says_what_is_not_there_any_more(erased: tuple[str, str]) -> None:
     assert "its content: asked for by the customer" in told.out
 
 
+def test_a_replay_of_before_says_what_was_erased_later(erased: tuple[str, str]) -> None:
+    folder, token = erased
+    told = tally("replay", token, "--position", "1", "--ledger", folder)
+    data = tally("replay", token, "--position", "1", "--ledger", folder, "--json").data
+    lines = told.out.splitlines()
+
+    assert (0, ["task", "label"]) == (told.code, data["erasedLater"]["fields"])
+    assert WHY == data["erasedLater"]["reason"]
+    assert any(line.startswith("erased later") and line.endswith(f": {WHY}") for line in lines)
+    assert f"{'':16}task, label" in lines
+    assert not [line for line in lines if line.strip() in ("task", "label", "result", "progress")]
+    assert "erased later" not in tally("replay", token, "--ledger", folder).out
+
+
+def test_a_step_says_what_was_erased(erased: tuple[str, str]) -> None:
+    folder, token = erased
+    told = tally("replay", token, "--step", "--ledger", folder).out
+
+    assert "    task: nothing → (blank)\n" in told
+    assert "(erased: message)" in told
+    assert SECRET not in told
+
+
 @pytest.mark.parametrize("words", [("hold",), ("release",), ("notify",)])
 def test_what_changes_an_erased_task_names_it_as_erased(erased: tuple[str, str], words: tuple[str]) -> None:
     folder, token = erased

@@ -136,9 +136,7 @@ def test_a_difference_lists_the_flows_that_changed(ids: Mapping[str, str]) -> No
     text = tally("replay", "--diff", "5").out
     data = tally("replay", "--diff", "5", "--json").data
 
-    assert text.startswith(
-        "From position 5 to 8: 3 events touched 1 tasks, 0 of them new, and 2 flows, 0 of them new\n"
-    )
+    assert text.startswith("From position 5 to 8: 3 events touched 1 task, 0 of them new, and 2 flows, 0 of them new\n")
     assert f"flow {ids['flow']}  running → waiting  release\n" in text
     assert "    wait json: nothing → kind=approval\n" in text
     assert f"flow {ids['mirror']}  queued → running  Read the inbox\n" in text or "queued → queued" in text

@@ -85,6 +85,21 @@ def test_no_difference_is_said_too() -> None:
     assert [] == tally("replay", "--diff", "999", "--json").data["tasks"]
 
 
+def test_a_position_that_is_not_there_yet_is_said() -> None:
+    for words in (["--position", "999"], ["--diff", "999"], ["--diff", "4", "--position", "999"]):
+        said = tally("replay", *words)
+        assert (0, 1) == (said.code, said.out.count("there is no position 999 yet: the log ends at 31\n"))
+    for words in (["--position", "31"], ["--diff", "31"], ["--diff-at", "0"]):
+        assert "yet" not in tally("replay", *words).out
+
+
+def test_one_of_something_is_said_as_one() -> None:
+    assert tally("replay", "--position", "1").out.startswith("1 task at position 1 ·")
+    assert "1 event replayed, " in tally("replay", "--position", "1").out
+    said = tally("replay", "--diff", "0", "--position", "1").out
+    assert said.startswith("From position 0 to 1: 1 event touched 1 task, 1 of them new\n")
+
+
 def test_a_difference_of_one_task_has_its_fields(ids: Mapping[str, str]) -> None:
     data = tally("replay", "run-7", "--diff", "5", "--json").data
     created = tally("replay", "run-7", "--diff", "2").out
@@ -128,7 +143,7 @@ def test_a_replay_goes_round_what_is_damaged_and_says_so(tmp_path: Path) -> None
     said = tally("replay", "--ledger", str(folder))
     data = tally("replay", "--ledger", str(folder), "--json").data
 
-    assert "1 records cannot be read; tally verify" in said.out
+    assert "1 record cannot be read; tally verify" in said.out
     assert [5] == data["damaged"]
     assert "queued" == next(task["status"] for task in data["tasks"] if task["label"] == "tests")
 

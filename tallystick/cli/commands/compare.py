@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from tallystick.cli.answer import EXIT_DAMAGED, EXIT_OK, EXIT_REFUSED, Answer, present
 from tallystick.cli.bar import bar
-from tallystick.cli.call import LEDGER_ALLOWED, Call
+from tallystick.cli.call import Call
 from tallystick.cli.command import PATH
 from tallystick.cli.command import command as _command
 from tallystick.cli.facts import fact_words, verb
@@ -25,6 +25,8 @@ from tallystick.plain import plain
 
 if TYPE_CHECKING:
     from tallystick.ledger.store.disk import DiskLog
+
+OTHER_ALLOWED = 'the folder of another ledger, or of a backup, which "tally backup FOLDER" makes'
 
 _SIDES = ("this", "other")
 
@@ -50,7 +52,7 @@ def command(call: Call, *, other: Path, trees_only: bool) -> Answer:
     here = call.require() / LOG_FOLDER
     there = other / LOG_FOLDER
     if not there.is_dir():
-        raise InvalidInput("other", str(other), f"{LEDGER_ALLOWED}, or the folder of a backup")
+        raise InvalidInput("other", str(other), OTHER_ALLOWED)
     if here.samefile(there):
         raise InvalidInput("other", str(other), "another ledger than this one")
     with _opened(here) as one, _opened(there) as two, bar("Comparing") as told:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,20 +15,24 @@ from tallystick.cli.call import Call
 from tallystick.cli.command import LOOKUP, OneOf
 from tallystick.cli.command import command as _command
 from tallystick.cli.commands.show import record_lines
+from tallystick.cli.facts import words
 from tallystick.cli.filters import NAMES, filter_options, filters_of, options_of, wanted
 from tallystick.cli.flow_lines import flow_lines, flow_pressure
 from tallystick.cli.flow_lookup import either_id_of
 from tallystick.cli.messages import message_lines, message_table
 from tallystick.cli.screen import Screen
-from tallystick.cli.since import diff_of_all, diff_of_one
+from tallystick.cli.since import beyond, diff_of_all, diff_of_one
 from tallystick.cli.stepping import step_through
-from tallystick.cli.summary import pressure, task_table
+from tallystick.cli.summary import erased_words, many, pressure, task_table
 from tallystick.cli.times import moment, now_ms, stamp
 from tallystick.ledger import fields
-from tallystick.ledger.errors import InvalidInput
+from tallystick.ledger.content import Erased
+from tallystick.ledger.errors import Corrupt, InvalidInput
+from tallystick.ledger.events import Event
 from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.folding import Record
 from tallystick.ledger.limits import REPLAY_PROCESSES_MAX
+from tallystick.ledger.payloads import lacking
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.told import DeliveryRecord, deliveries_of
 from tallystick.moments import By, Told, When
@@ -51,12 +56,19 @@ class _Asked(Struct, frozen=True):
     processes: int
 
 
+class _Later(Erased, frozen=True, kw_only=True):
+    """An erasure of after the moment that was asked for, and which fields are blank for it."""
+
+    fields: tuple[str, ...]
+
+
 @_command(
     "replay",
     json="""{position, at, by, eventsPerSecond, damaged, counts, flows: {total, active, cancelling, byStatus},
     outbox: {pending, failed, queued, withheld}, count, runtime, status, nextCursor, tasks: [record]}, and with
     --deliveries: deliveries as `deliveries` has them
-    with LOOKUP: {position, at, by, task: record, deliveries}, of a flow {position, at, by, flow: record}
+    with LOOKUP: {position, at, by, task: record, deliveries}, of a flow {position, at, by, flow: record}, and of what
+    was erased since erasedLater: {at, by, reason, fields}
     with --step: {taskId or flowId, steps: [{event, statusBefore, status, changes}]}
     with --diff: {from, to, events, count, flowCount, tasks: [{taskId, statusBefore, status, changes}],
     flows: [{flowId, statusBefore, status, changes}]}, where changes is {field: {before, after}}""",
@@ -143,11 +155,25 @@ def _one(readings: "Readings", found: str, when: When, *, is_flow: bool) -> Answ
     told = Told(readings.log, when)
     with readings.naming(found, stream):
         record = told.record(stream, is_flow=is_flow, token=found)
-        messages = [] if is_flow else deliveries_of(told.events(stream))
+        events = told.history(stream, is_flow=is_flow)
+        messages = [] if is_flow else deliveries_of(events)
+        later = None if record.erased is not None else _erased_later(readings, stream, events, is_flow=is_flow)
     data = {**_when(when), "flow" if is_flow else "task": record}
     if not is_flow:
         data["deliveries"] = messages
-    return Answer(data, lambda screen: _record_lines(screen, record, messages, when.at))
+    data |= present(erasedLater=later)
+    return Answer(data, lambda screen: _record_lines(screen, record, messages, when.at, later))
+
+
+def _erased_later(readings: "Readings", stream: bytes, events: Sequence[Event], *, is_flow: bool) -> _Later | None:
+    """Return the erasure that took what is blank in these events, None when nothing is, or nobody can read it."""
+    gone = tuple(dict.fromkeys(name for event in events for name in lacking(event.data)))
+    if not gone:
+        return None
+    with suppress(Corrupt):
+        by = Told(readings.log, When()).record(stream, is_flow=is_flow, token="").erased
+        return None if by is None else _Later(at=by.at, by=by.by, reason=by.reason, fields=gone)
+    return None
 
 
 def _when(when: When) -> dict[str, Any]:
@@ -155,15 +181,26 @@ def _when(when: When) -> dict[str, Any]:
     return present(position=when.position, at=when.at, by=by)
 
 
-def _record_lines(screen: Screen, record: Record, messages: Sequence[DeliveryRecord], at: int | None) -> Iterator[str]:
+def _record_lines(
+    screen: Screen, record: Record, messages: Sequence[DeliveryRecord], at: int | None, later: _Later | None
+) -> Iterator[str]:
     if isinstance(record, FlowRecord):
-        yield from flow_lines(screen, record, at or record.updated_at)
+        now = at or record.updated_at
+        yield from flow_lines(screen, record, now)
+        yield from _later_lines(screen, later, now)
         return
     now = at or record.last_event_at
     yield from record_lines(screen, msgspec.structs.replace(record, outbox=()), now)  # the messages say more of it
+    yield from _later_lines(screen, later, now)
     yield from screen.named("deliveries", f"{len(messages):,}" if messages else "none")
     for message in messages:
         yield from message_lines(screen, message, now)
+
+
+def _later_lines(screen: Screen, later: _Later | None, now: int) -> Iterator[str]:
+    if later is not None:
+        yield from screen.named("erased later", erased_words(later, now))
+        yield from screen.named("", ", ".join(words(name) for name in later.fields))
 
 
 # All of them.
@@ -212,14 +249,16 @@ def _all(readings: "Readings", asked: _Asked, where: Sequence[str]) -> Answer:
 def _all_lines(screen: Screen, found: _Shown, where: Sequence[str]) -> Iterator[str]:
     past, asked = found.past, found.asked
     counts, flows = past.counts, past.flow_counts
-    yield f"{screen.bold(f'{counts.total:,} tasks at position {past.position:,}')} · {pressure(counts)}"
+    title = f"{many(counts.total, 'task')} at position {past.position:,}"
+    yield f"{screen.bold(title)} · {pressure(counts)}"
     if asked.when.by is By.REPORTED and past.at is not None:
         yield f"what had happened by {stamp(past.at)}, as far as is known at that position"
     if flows.total:
         yield f"flows: {flow_pressure(flows)}"
-    yield screen.dim(f"{past.position:,} events replayed, {found.rate:,} events/s")
+    yield screen.dim(f"{many(past.position, 'event')} replayed, {found.rate:,} events/s")
+    yield from beyond(screen, asked.when.position, past.position)
     if past.damaged:
-        yield screen.colour(f"{len(past.damaged):,} records cannot be read; tally verify", "red")
+        yield screen.colour(f"{many(len(past.damaged), 'record')} cannot be read; tally verify", "red")
     if asked.filters:
         yield screen.dim(f"only {', '.join(wanted(asked.filters))}")
     if found.tasks:
@@ -230,7 +269,11 @@ def _all_lines(screen: Screen, found: _Shown, where: Sequence[str]) -> Iterator[
         yield f"more: {_again(asked, found.cursor, where)}"
     if found.messages is not None:
         yield ""
-        yield f"{len(found.messages):,} messages had not arrived" if found.messages else "Every message had arrived."
+        yield (
+            f"{many(len(found.messages), 'message')} had not arrived"
+            if found.messages
+            else "Every message had arrived."
+        )
         if found.messages:
             last = max(message.queued_at for message in found.messages)
             yield from message_table(screen, found.messages, last if past.at is None else past.at)

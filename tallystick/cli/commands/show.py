@@ -15,7 +15,7 @@ from tallystick.cli.facts import value_words, words
 from tallystick.cli.lookup import task_id_of
 from tallystick.cli.messages import message_lines
 from tallystick.cli.screen import Screen
-from tallystick.cli.summary import ERASED, erased_words, lasted
+from tallystick.cli.summary import erased_words, lasted, text_of
 from tallystick.cli.times import now_ms, relative, stamp, took
 from tallystick.ledger.record import TaskRecord
 from tallystick.ledger.told import DeliveryRecord
@@ -134,12 +134,12 @@ def _span(record: TaskRecord, now: int) -> str:
 def _value_lines(name: str, value: Any, record: TaskRecord, now: int) -> Iterator[str]:
     if name == "erased" and record.erased is not None:
         yield erased_words(record.erased, now)
-    elif name == "task" and not value and record.erased is not None:
-        yield ERASED
+    elif name == "task" and not value:
+        yield text_of(record.task, record.erased)
     elif (name.endswith("At") or name == "cleanupAfter") and isinstance(value, int):
         yield f"{stamp(value)} ({relative(value, now)})"
     elif isinstance(value, str):
-        yield from plain_lines(value)
+        yield from plain_lines(value) if value else ()  # what was erased later is blank in what was before
     elif name == "lateSignals":
         yield f"at position {', '.join(str(position) for _, position in record.late_signals)}"
     elif isinstance(value, Mapping):
