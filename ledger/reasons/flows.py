@@ -98,7 +98,7 @@ def _pruned(_flow: FlowRecord | None, event: Event, data: FlowPruned) -> Said:
 
 
 def _erased(_flow: FlowRecord | None, event: Event, data: FlowErased) -> Said:
-    return Rule.KEPT, f"{event.actor} erased its content{because_of(data.reason)}", ()
+    return Rule.ERASED, f"{event.actor} erased its content{because_of(data.reason)}", ()
 
 
 SAYS: dict[type, _Say] = {

@@ -31,6 +31,7 @@ class Rule(StrEnum):
     POLICY = "policy"
     JOINED = "joined"
     KEPT = "kept"
+    ERASED = "erased"
     CLEANED_UP = "cleaned_up"
     CONTROLLER = "controller"
     MIRRORS = "mirrors"
@@ -57,6 +58,7 @@ SENTENCES: dict[Rule, str] = {
     Rule.POLICY: "What is told of it changed, and nothing of its work.",
     Rule.JOINED: "A task is of one flow.",
     Rule.KEPT: "How long it is kept, and nothing of its work.",
+    Rule.ERASED: "What it said was erased beside the log; what became of its work stays as it is.",
     Rule.CLEANED_UP: "What it left open is closed once, and changes nothing about how it ended.",
     Rule.CONTROLLER: "A managed flow is moved by its controller until it has ended.",
     Rule.MIRRORS: "A flow that mirrors a task is what the newest of its tasks is.",

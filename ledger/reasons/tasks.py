@@ -175,6 +175,10 @@ def _kept(text: str) -> _Say:
     return say
 
 
+def _erased(_record: TaskRecord, event: Event, data: TaskErased, _marks: Marks) -> Said:
+    return Rule.ERASED, f"{event.actor} erased its content{because_of(data.reason)}", ()
+
+
 def _cleaned(_record: TaskRecord, _event: Event, data: TaskCleanedUp, _marks: Marks) -> Said:
     failed = data.failed or {}
     return Rule.CLEANED_UP, f"{len(data.closed)} were closed, {len(failed)} could not be", ()
@@ -208,7 +212,7 @@ SAYS: dict[type, _Say] = {
     TaskNoted: _kept("took note of what was found of it"),
     TaskCleanupStamped: _kept("settled when its retention ends"),
     TaskPruned: _kept("removed it from the lists"),
-    TaskErased: _kept("erased its content"),
+    TaskErased: _erased,
     TaskCleanedUp: _cleaned,
 }
 """What each fact that is a reason has to say."""

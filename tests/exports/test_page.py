@@ -18,13 +18,15 @@ from tallystick.ledger.facts.fact import Origin
 from tallystick.ledger.facts.tasks import TaskErased, TaskFailed, TaskStarted
 from tallystick.ledger.lifecycle import DeliveryKind
 from tallystick.ledger.proofs.checkpoint import Checkpoint
+from tallystick.ledger.reasons.reason import SENTENCES
 from tallystick.ledger.store.port import Damaged, Deleted, Stored
 from tests.aside import kept_log
 from tests.exports.evidence import EVENTS
 from tests.story import STREAM, created
 
 DIGEST = "45b6dffe9d1e162b0d72a4648fb90dbba2877fae0b675cf6b02aec1fd30a20ea"
-DIGEST_OF_KEPT = "647c822dec269cfb6e23f0c0b020a7f077cc5f74bccc1426421ec94847e1e32d"
+DIGEST_OF_WORDS = "80723482da0a4a83b0a60b51e294dc605c7d3151a83e097afde94ed98122f724"
+DIGEST_OF_KEPT = "6648a17483aabb35b54560c576ad5934d9a5232ffd46ea29b2399cb2282f3b18"
 
 
 class Tags(HTMLParser):
@@ -130,6 +132,13 @@ def test_so_has_a_page_about_what_is_kept_beside_the_log_or_erased_or_redacted()
     for said in ("kept beside the log: ", "erased by ops at position 13: ", "something was taken out of it"):
         assert f"<em>{said}" in text
     assert DIGEST_OF_KEPT == sha256(text.encode()).hexdigest()
+
+
+def test_the_words_for_the_rules_are_a_part_of_the_page_and_stay_as_they_are() -> None:
+    """Another word for any rule would make every bundle that has an event of it one that was altered."""
+    words = "\n".join(f"{rule.value} {sentence}" for rule, sentence in sorted(SENTENCES.items()))
+
+    assert DIGEST_OF_WORDS == sha256(words.encode()).hexdigest()
 
 
 def test_the_page_loads_nothing_and_runs_nothing(bundle: Path) -> None:

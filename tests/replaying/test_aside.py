@@ -17,6 +17,7 @@ from tallystick.ledger.content import without
 from tallystick.ledger.events import ERASURES, Event
 from tallystick.ledger.facts.tasks import TaskErased, TaskPruned, TaskSucceeded
 from tallystick.ledger.payloads import kept_of, put
+from tallystick.ledger.reasons.reason import Rule
 from tallystick.ledger.store import keys
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.store.memory import MemoryLog
@@ -180,6 +181,7 @@ def test_why_says_what_happened_and_not_what_was_erased(any_aside: Ledger) -> No
     assert "Xylophone" not in str(why)
     assert "failed" == why.status
     assert why.reasons[-1].said.endswith(f"erased its content: {REASON}")
+    assert Rule.ERASED is why.reasons[-1].rule
     assert [each for each in why.reasons if each.said.endswith("reported that it failed")]
     past = any_aside.why(task.id, position=3)
     assert "Xylophone" not in str(past)
