@@ -72,9 +72,9 @@ def verify_proof(
         if record is not None:
             raise InvalidInput("record", record, "nothing: this proof is of how the log went on, not of a record")
         return _consistent(data, old, trusted, witnesses)
+    proof = parse_inclusion_proof(data)
     if old is not None:
         raise InvalidInput("old", old, "nothing: this proof is of one record, not of how the log went on")
-    proof = parse_inclusion_proof(data)
     body = proof.extra if record is None else record
     if body is None:
         raise InvalidInput("record", None, "the bytes of the record, which this proof does not carry")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from tallystick.ledger.store.verify import Verification
 
 PROBLEMS_SHOWN = 20
+_CHECKPOINT = 'a whole checkpoint, as "tally checkpoint" prints it'
+_OF_A_FILE = frozenset({"inclusion proof", "consistency proof", "note", "signature", "checkpoint"})
+"""What cannot be read when a file was cut off, or is another kind of file."""
 UNKNOWN = "hashes"  # what is lost where it cannot be said whether a checkpoint fits
 
 
@@ -122,16 +126,29 @@ def command(
 def _proof(
     proof: Path, trusted: tuple[str, ...], witnesses: tuple[str, ...], old: Path | None, record: Path | None
 ) -> Answer:
+    from tallystick.ledger.proofs.note import parse_note
     from tallystick.proofs import verify_proof
 
-    proved = verify_proof(
-        read("proof", proof),
-        *trusted,
-        old=None if old is None else read("old", old),
-        record=None if record is None else read("record", record),
-        witnesses=witnesses,
-    )
+    data, kept = read("proof", proof), None if old is None else read("old", old)
+    body = None if record is None else read("record", record)
+    if kept is not None and old is not None:
+        with _named("old", old, _CHECKPOINT):
+            parse_note(kept)
+    with _named("proof", proof, 'a whole proof, as "tally prove" makes it'):
+        proved = verify_proof(data, *trusted, old=kept, record=body, witnesses=witnesses)
     return Answer(proved_data(proved), lambda screen: proved_lines(screen, proved))
+
+
+@contextmanager
+def _named(option: str, path: Path, whole: str) -> Iterator[None]:
+    """Say of what cannot be read in which file it is, and what may have become of that."""
+    try:
+        yield
+    except InvalidInput as error:
+        if error.field not in _OF_A_FILE:
+            raise
+        why = f"this was cut off, or is something else ({error.field}: {error.value})"
+        raise InvalidInput(f"--{option}", str(path), f"{whole}; {why}") from error
 
 
 def _given(
@@ -141,7 +158,8 @@ def _given(
     from tallystick.proofs import verify_checkpoint, verify_seen
 
     data = read("checkpoint", checkpoint)
-    signed = verify_checkpoint(data, *trusted)
+    with _named("checkpoint", checkpoint, _CHECKPOINT):
+        signed = verify_checkpoint(data, *trusted)
     given = None if token is None else read("token", token)
     seen = verify_seen(
         data,
