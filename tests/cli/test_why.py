@@ -1,9 +1,11 @@
 """`tally why` tells what led to what a task or a flow is."""
 
+import re
 from collections.abc import Mapping
 
 import pytest
 
+from tallystick.cli.times import stamp
 from tests.cli.support import BEGIN_MS, OWNER, tally
 
 pytestmark = pytest.mark.usefixtures("ledger")
@@ -41,7 +43,8 @@ def test_why_tells_what_follows_if_nothing_more_is_heard(ids: Mapping[str, str])
     said = tally("why", ids["stopping"])
 
     assert "if nothing more is heard: cancelled without a confirmation, from " in said.out
-    assert "next" in tally("why", ids["stopping"], "--json").data
+    [at] = re.findall(r"from (\d+) \(ms\) on", tally("why", ids["stopping"], "--json").data["next"])
+    assert f"from {stamp(int(at))} on\n" in said.out  # as people write it
 
 
 def test_why_can_be_asked_of_the_past(ids: Mapping[str, str]) -> None:

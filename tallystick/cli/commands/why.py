@@ -1,5 +1,6 @@
 """`tally why`: the events, rules and evidence that led to what a task or a flow is."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tallystick.why import Why
 
 _INDENT = 10
+_MOMENT = re.compile(r"\b(\d{12,15}) \(ms\)")
 _BLANK: tuple[object, ...] = ("", [], {}, None)
 
 
@@ -69,7 +71,7 @@ def _lines(screen: Screen, told: "Why", now: int) -> Iterator[str]:
     if told.silence is not None:
         yield f"nobody was told: {told.silence}"
     if told.next is not None:
-        yield f"if nothing more is heard: {told.next}"
+        yield f"if nothing more is heard: {_dated(told.next)}"
 
 
 def _reason_lines(screen: Screen, reason: Reason) -> Iterator[str]:
@@ -82,7 +84,7 @@ def _reason_lines(screen: Screen, reason: Reason) -> Iterator[str]:
     yield f"{reason.position:>8}  {stamp(reason.recorded_at)}  {moved}{what}{late}"
     because = ", ".join(str(position) for position in reason.because)
     rule = f"{reason.rule.value}: {SENTENCES[reason.rule]}"
-    yield from _wrapped(screen, plain(reason.said))
+    yield from _wrapped(screen, _dated(plain(reason.said)))
     yield from map(screen.dim, _wrapped(screen, f"{rule} It stands on position {because}." if because else rule))
     said = "; ".join(pairs(_rest(reason)))
     if said:
@@ -99,6 +101,11 @@ def _rest(reason: Reason) -> Mapping[str, Any]:
         for name, value in reason.evidence.items()
         if name not in MARKED and value not in _BLANK and (not isinstance(value, str) or value not in reason.said)
     }
+
+
+def _dated(text: str) -> str:
+    """Return a text with its moments, which it has in ms, as people write them."""
+    return _MOMENT.sub(lambda found: stamp(int(found[1])), text)
 
 
 def _wrapped(screen: Screen, text: str) -> Iterator[str]:
