@@ -4,7 +4,6 @@ What a secret is nobody here knows. What stands in its place is a word for peopl
 by the marks alone. Pure.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from types import MappingProxyType
@@ -92,18 +91,44 @@ assert {name for names in TEXTS.values() for name in names} == set(_BYTES_MAX), 
 
 
 def stripper(secrets: Iterable[str], instead: str = REDACTED) -> Strip:
-    """Return what takes secrets out of a text, the longest first; what stands in their place is not looked at again."""
+    """Return what takes secrets out of a text; what stands in their place is not looked at again.
+
+    Secrets that overlap go as one, and nothing of any is left.
+    """
     return _stripper(frozenset(filter(None, secrets)), instead)
 
 
 @lru_cache(maxsize=16)  # the channels' secrets are the same for every message, and a hook names few others
 def _stripper(secrets: frozenset[str], instead: str) -> Strip:
+    if not secrets:
+        return lambda text: text
     if len(secrets) == 1:
         [secret] = secrets
-        return lambda text: text.replace(secret, instead)
-    known = sorted(secrets, key=lambda secret: (-len(secret), secret))
-    pattern = re.compile("|".join(map(re.escape, known))) if known else None
-    return lambda text: text if pattern is None else pattern.sub(lambda _found: instead, text)
+        if not any(secret.startswith(secret[place:]) for place in range(1, len(secret))):  # none overlaps another
+            return lambda text: text.replace(secret, instead)
+    return lambda text: _without_spans(text, _spans(text, secrets), instead)
+
+
+def _spans(text: str, secrets: Iterable[str]) -> list[tuple[int, int]]:
+    """Return where the secrets are in a text, in order; those that begin within others, too."""
+    spans: list[tuple[int, int]] = []
+    for secret in secrets:
+        begin = text.find(secret)
+        while begin >= 0:
+            spans.append((begin, begin + len(secret)))
+            begin = text.find(secret, begin + 1)
+    return sorted(spans)
+
+
+def _without_spans(text: str, spans: Iterable[tuple[int, int]], instead: str) -> str:
+    """Return a text with one word in the place of each run of spans that overlap."""
+    left: list[str] = []
+    end = 0
+    for begin, until in spans:
+        if begin >= end:
+            left += text[end:begin], instead
+        end = max(end, until)
+    return "".join((*left, text[end:]))
 
 
 def texts(fact: Fact) -> tuple[str, ...]:

@@ -177,6 +177,38 @@ def test_the_longest_goes_first(named: list[str], expected: str) -> None:
     assert expected == without_secrets(TaskSucceeded(summary="the key is hunter2, the user hunter"), named).summary
 
 
+@given(st.text("ab", max_size=24), st.lists(st.text("ab", min_size=2, max_size=5), min_size=1, max_size=3))
+def test_not_a_letter_of_any_secret_is_left_however_they_overlap(text: str, named: list[str]) -> None:
+    secret = {
+        place
+        for each in named
+        for start in range(len(text))
+        if text.startswith(each, start)
+        for place in range(start, start + len(each))
+    }
+
+    left = stripper(named, "*")(text)
+
+    assert "".join(letter for place, letter in enumerate(text) if place not in secret) == left.replace("*", "")
+    assert bool(secret) == ("*" in left)
+
+
+@pytest.mark.parametrize(
+    ("named", "text", "expected"),
+    [
+        (["Bearer sk-1", "sk-123456"], "use Bearer sk-123456!", f"use {REDACTED}!"),
+        (["1234", "2345", "3456"], "card 123456 of mine", f"card {REDACTED} of mine"),
+        (["abcabc"], "abcabcabc", REDACTED),
+        (["the whole key", "whole"], "it is the whole key.", f"it is {REDACTED}."),
+        (["ab", "cd"], "abcd", REDACTED * 2),
+    ],
+)
+def test_of_secrets_that_overlap_no_end_is_left_and_those_side_by_side_stay_two(
+    named: list[str], text: str, expected: str
+) -> None:
+    assert expected == stripper(named)(text)
+
+
 def test_what_stands_in_the_place_of_secrets_is_not_looked_at_again() -> None:
     assert f"{REDACTED} is {REDACTED}" == stripper(["red", "s3cret"])("s3cret is red")
     assert "\\1" == stripper(["a", "b"], "\\1")("a")
