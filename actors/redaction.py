@@ -33,8 +33,8 @@ class Hooks:
         self._lock = threading.Lock()
         self._hooks = tuple(hooks)
 
-    def __bool__(self) -> bool:
-        return bool(self._hooks)
+    def __len__(self) -> int:
+        return len(self._hooks)
 
     def add(self, hook: Redact) -> None:
         """Ask this hook, too, from now on."""

@@ -154,9 +154,8 @@ class StreamActor(DispatchedActor, Generic[R]):
                 self._home.journal.answer(envelope.reply_to, self.gone())
                 self._rest()
             elif message.__class__ is Command:
-                discretion = self._home.journal.discretion
                 # Before it is decided: what comes again is compared with what was recorded.
-                self._decide(message if discretion is None else discretion.said(message, self.stream), envelope)
+                self._decide(self._said(message), envelope)
             else:
                 self._await_end(envelope.reply_to)
         except BaseException as error:  # noqa: BLE001 - the caller hears it, and this stream alone is affected
@@ -226,6 +225,11 @@ class StreamActor(DispatchedActor, Generic[R]):
         for place, payloads in aside.items():
             journal.put_aside(place, payloads)
         return position
+
+    def _said(self, command: Command) -> Command:
+        """Return a command as it may be decided and recorded now."""
+        discretion = self._home.journal.discretion
+        return command if discretion is None else discretion.said(command, self.stream)
 
     def _derived(self, fact: AnyFact, said: AnyFact) -> AnyFact:
         """Return a fact that follows from another: what was known before may be in it, and marks on what was said."""

@@ -315,7 +315,8 @@ class TaskActor(StreamActor[TaskRecord]):
         self._home.journal.undo(partial(self._hold_again, held))
         self._held = None
         if self.record is not None and self.record.is_active:
-            self._stage((held.command.data,), held.command)
+            command = self._said(held.command)  # a hook may have come since
+            self._stage((command.data,), command)
 
     def _may_go(self) -> bool:
         """Whether no message of it is on its way: else it is spoken to again, soon."""

@@ -24,18 +24,19 @@ NOT_KNOWN = "Whether the command was recorded is not known: read the task, then 
 
 
 class Sending(Struct, frozen=True):
-    """A command on its way, and where its answer goes; `is_discreet` when secrets were taken out of it."""
+    """A command on its way, and where its answer goes; so many hooks were `asked` for the secrets in it."""
 
     stream: bytes
     command: Command
     reply: Reply
-    is_discreet: bool = False
+    asked: int = 0
 
     def discreet(self, discretion: Discretion) -> Self:
-        """Return it without secrets in its command."""
-        if self.is_discreet:
+        """Return it without secrets in its command. Hooks are asked once, unless others have come since."""
+        hooks = len(discretion.hooks)  # first: one that comes while these are asked is asked the next time
+        if self.asked == hooks:
             return self
-        return replace(self, command=discretion.said(self.command, self.stream), is_discreet=True)
+        return replace(self, command=discretion.said(self.command, self.stream), asked=hooks)
 
 
 class Guest:

@@ -14,10 +14,11 @@ from tallystick import Config, ForkedStore, InvalidInput, NotOwner
 from tallystick.config import Payloads
 from tallystick.ledger.events import ERASURES
 from tallystick.ledger.facts.deliveries import DeliveryQueued, DeliveryWithheld
+from tallystick.ledger.facts.tasks import TaskProgressed
 from tallystick.ledger.flows.mirror import mirror_of
 from tallystick.ledger.redaction import REDACTED
 from tallystick.sync import Ledger
-from tallystick.testing import memory_ledger
+from tallystick.testing import HandClock, memory_ledger
 from tests.delivering.isolated import run, spawned
 from tests.face.parts import ORDINARY, Awaited, said
 from tests.redacting.parts import SECRET, named
@@ -85,6 +86,23 @@ def test_a_hook_that_is_added_later_is_in_force_from_then_on(opener: Opener, kin
 
     assert (f"use {SECRET}", f"it was {REDACTED}") == (record.task, record.error)
     assert REDACTED == ledger.create(**{**ORDINARY, "task": SECRET}).record.task
+
+
+def test_progress_that_was_held_back_when_a_hook_came_is_shown_to_it(folder: Path) -> None:
+    clock = HandClock()
+    with tallystick.open(folder, clock=clock) as ledger:
+        task = ledger.create(**ORDINARY)
+        task.progress("one")
+        task.progress(f"two {SECRET}", phase=SECRET)
+        ledger.redact(named, stored=True)
+        clock.advance(2_000)
+        task.succeed("done")
+        told = ledger.timeline(task.id)[-2].data
+
+        assert isinstance(told, TaskProgressed)
+        assert (f"two {REDACTED}", REDACTED, ("message", "phase")) == (told.message, told.phase, told.redacted)
+        assert task.record == ledger.state_at(task.id)
+    assert is_nowhere(folder)
 
 
 @pytest.mark.parametrize("kind", KINDS)

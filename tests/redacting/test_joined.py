@@ -166,3 +166,17 @@ def test_a_hook_is_asked_once_about_what_has_to_wait_for_room() -> None:
     assert f"{REDACTED} was" == discreet.command.data.summary  # type: ignore[union-attr]
     assert discreet is discreet.discreet(discretion)
     assert ["it was"] == hook.shown
+
+
+def test_a_hook_that_comes_while_something_waits_for_room_is_asked_about_it_too() -> None:
+    discretion = Discretion(hooks=Hooks([lambda _text: ["it"]]))
+    sending = Sending(STREAMS[0], Command(TaskSucceeded(summary=f"it was {SECRET}"), "agent"), LightFuture())
+    waiting = sending.discreet(discretion)
+    later = Noting(SECRET)
+    discretion.add(later)
+
+    discreet = waiting.discreet(discretion)
+
+    assert TaskSucceeded(summary=f"{REDACTED} was {REDACTED}", redacted=("summary",)) == discreet.command.data
+    assert discreet is discreet.discreet(discretion)
+    assert 1 == len(later.shown)
