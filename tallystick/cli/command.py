@@ -84,6 +84,10 @@ class OneOf(click.ParamType[str]):
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
         return f"[{'|'.join(self.words)}]"
 
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
+        """Name the words that there are to whoever gave none."""
+        return f"Give one of {', '.join(self.words)}."
+
     def shell_complete(
         self,
         ctx: click.Context,

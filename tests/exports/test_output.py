@@ -152,3 +152,11 @@ def test_a_command_that_exports_a_table_for_spreadsheets_loads_no_library_of_oth
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=True)
 
     assert "" == done.stderr.strip()
+
+
+@pytest.mark.parametrize("words", [[], ["--format", "xml"]])
+def test_whoever_names_no_format_that_there_is_hears_of_all_that_there_are(words: list[str]) -> None:
+    said = tally("export", *words)
+
+    assert (2, "") == (said.code, said.out)
+    assert "ndjson, cloudevents, csv, parquet, xes, ocel, pnml, tiles, bundle." in said.err
