@@ -2,9 +2,12 @@
 
 import io
 import json
+from base64 import b64decode
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import tallystick
@@ -103,6 +106,22 @@ def test_a_run_is_known_again_unless_its_text_was_erased_and_a_key_always_is(tmp
         assert kept.id == ledger.create(**said, run_id="run-2").id
         assert second.id == ledger.create(**{**picture, "task": "An owl"}).id
         assert first.id != ledger.create(**picture).id
+
+
+def test_whoever_has_an_export_of_before_an_erasure_can_show_what_was_recorded_and_nobody_else(tmp_path: Path) -> None:
+    with tallystick.open(tmp_path / "ledger", config=ASIDE, clock=HandClock()) as ledger:
+        task = bound(ledger)
+        before, after = io.BytesIO(), io.BytesIO()
+        ledger.export("ndjson", before)
+        task.erase(REASON)
+        ledger.export("ndjson", after)
+        [recorded] = [event.data.aside["task"] for event in ledger.timeline(task.id)[:1] if event.data.aside]
+
+    told, left = (lines(out.getvalue())[1] for out in (before, after))
+    shown = b64decode(told["salts"]["task"]) + msgspec.msgpack.encode(told["data"]["task"])
+    assert recorded == sha256(shown).digest() == b64decode(left["data"]["aside"]["task"])
+    assert "task" not in left.get("salts", {})
+    assert recorded != sha256(msgspec.msgpack.encode(told["data"]["task"])).digest()
 
 
 def test_salts_in_a_file_of_the_version_that_has_none_are_refused(tmp_path: Path) -> None:
