@@ -118,7 +118,7 @@ class Process:
 
     def __init__(self, script: str, *args: object) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(script), *map(str, args)],
+            [sys.executable, "-u", "-c", textwrap.dedent(script), *map(str, args)],  # its lines are heard at once
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
