@@ -13,7 +13,7 @@ from tallystick.ledger.facts.tasks import TaskProgressed
 from tallystick.ledger.limits import ARTIFACTS_BYTES_MAX
 from tallystick.ledger.message import clean
 from tallystick.ledger.record import TaskRecord
-from tallystick.ledger.redaction import Strip, marked, stripper
+from tallystick.ledger.redaction import REDACTED, Strip, marked, stripper
 
 log = logger("actors")
 
@@ -87,6 +87,15 @@ class Redaction:
             log.error("redaction_failed", task=record.task_id, kind=type(error).__name__)  # noqa: TRY400
             return None
         return stripper(secrets.union(self.secrets))
+
+    def words(self, text: str) -> str:
+        """Return what a channel said without what it keeps to itself, and without what may not be recorded."""
+        try:
+            named = self.stored.named((text,))
+        except BaseException as error:  # noqa: BLE001 - others wrote it; better to say little than a secret
+            log.error("redaction_failed", task=None, kind=type(error).__name__)  # noqa: TRY400 - as above
+            return REDACTED
+        return stripper(named.union(self.secrets))(text)
 
     def stripped(self, notice: DeliveryQueued, record: TaskRecord) -> DeliveryQueued:
         """Return a message without the secrets in it, or one that says that its text is withheld."""

@@ -155,6 +155,7 @@ class System:
             by_hand=by_hand,
             tell_pause=lambda endpoint: self.keep(*pause_note(endpoint)),
             secrets=lambda: self.directory.telling.redaction.secrets,
+            discreet=self.directory.telling.redaction.words,
         )
 
     def care(

@@ -29,6 +29,7 @@ from tallystick.ledger.events import TaskFact
 from tallystick.ledger.facts.deliveries import DeliveryDismissed, DeliveryFailed
 from tallystick.ledger.outbox import Waiting, sendable
 from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.redaction import Strip
 from tallystick.ledger.withholding import STALE
 from tallystick.projections.change import Change, Changes
 
@@ -72,9 +73,10 @@ class Courier(DispatchedActor):
         by_hand: bool,
         tell_pause: Callable[[Endpoint], None],
         secrets: Secrets = tuple,
+        discreet: Strip = str,
     ) -> None:
         super().__init__(dispatcher, "urn:tallystick:courier")
-        self._shelf, self._senders, self._secrets = shelf, senders, secrets
+        self._shelf, self._senders, self._secrets, self._discreet = shelf, senders, secrets, discreet
         self._waker, self._crew, self._clock, self._pacing = waker, crew, clock, pacing
         self._tell_pause = tell_pause
         self._alarm = Alarm(dispatcher, clock, self._tick, by_hand=by_hand)
@@ -333,9 +335,10 @@ class Courier(DispatchedActor):
         elif job.is_dropped:
             return
         else:
-            changed = endpoint.failed(now, outcome.error, of=job.stream, after_ms=outcome.after_ms)
+            error = self._discreet(outcome.error)  # no event has this, of which the hooks take care
+            changed = endpoint.failed(now, error, of=job.stream, after_ms=outcome.after_ms)
             if changed:
-                log.error("endpoint_paused", endpoint=endpoint.name, until=endpoint.paused_until, error=outcome.error)
+                log.error("endpoint_paused", endpoint=endpoint.name, until=endpoint.paused_until, error=error)
         if changed:
             self._tell_pause(endpoint)
 

@@ -1,5 +1,6 @@
 """The turn: what an ACP agent tells while it works on one prompt, in the words of a ledger. Knows no connection."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -9,6 +10,8 @@ from tallystick.ledger.limits import SUMMARY_BYTES_MAX
 
 TAIL_CHARACTERS = 200  # of a message that is still being written: what a list has room for
 NAME_CHARACTERS = 120
+_BROKEN = re.compile(r"\A\S+\s+")  # a word whose begin is not there
+_NAME = re.compile(r"[\w.:/-]{1,64}")  # of a tool that has no kind
 TOOLS_MAX = 10_000  # calls of one turn that are told apart
 
 # Why an agent stops before it has done what was asked for. Its session is sound and takes further prompts, and its
@@ -120,7 +123,7 @@ class Turn:
             self._message, self._message_id, self._is_open = "", update.message_id, True
         if len(self._message) < SUMMARY_BYTES_MAX:
             self._message += text
-        return Progress(message=self._message[-TAIL_CHARACTERS:] or None)
+        return Progress(message=_tail(self._message) or None)
 
     def _begin(self, update: Any) -> Progress:
         """A tool is called: counted once, however often the agent announces it."""
@@ -130,7 +133,8 @@ class Turn:
         if len(self._titles) > TOOLS_MAX:
             del self._titles[next(iter(self._titles))]
         kind = update.kind if update.kind not in (None, "other") else None
-        return Progress(message=title or None, tool=(kind or title or "tool") if is_new else None)
+        name = kind or (title if _NAME.fullmatch(title) else "tool")  # never a whole command line, or what is in it
+        return Progress(message=title or None, tool=name if is_new else None)
 
     def _go_on(self, update: Any) -> Progress | None:
         known = self._titles.get(update.tool_call_id)
@@ -160,6 +164,14 @@ def _plan(entries: Any) -> Progress | None:
     return Progress(
         message=None if now is None else _line(now.content) or None, step=done + (now is not None), steps=len(told)
     )
+
+
+def _tail(message: str) -> str:
+    """Return the end of a message, from a whole word on if there is one: half a secret is not recognised."""
+    tail = message[-TAIL_CHARACTERS:]
+    if len(tail) == len(message) or message[-TAIL_CHARACTERS - 1].isspace():
+        return tail
+    return tail if tail[0].isspace() else _BROKEN.sub("", tail) or tail
 
 
 def _line(text: str | None) -> str:

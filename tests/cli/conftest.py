@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import tallystick
-from tests.cli.support import make_stories
+from tests.cli.support import make_stories, tally
+from tests.notary.parts import Place
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +49,18 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path, settings: str) -> Ite
         return
     with tallystick.open(path):
         yield str(path)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A ledger with a checkpoint that was kept, while the key is elsewhere by now; the one that `tally` means."""
+    made = Place(tmp_path)
+    made.new_key()
+    made.ids = make_stories(made.ledger)  # type: ignore[attr-defined]
+    made.written(0)
+    monkeypatch.setenv("TALLYSTICK_LEDGER", str(made.ledger))
+    (tmp_path / "kept").write_bytes(tally("checkpoint").out.encode())
+    (tmp_path / "pin").write_text(f"{made.verifiers[0]}\n", "utf-8")
+    made.files[0].rename(tmp_path / "elsewhere")
+    monkeypatch.chdir(tmp_path)
+    return made

@@ -16,21 +16,6 @@ EVENTS = 31
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """A ledger with a checkpoint that was kept, while the key is elsewhere by now; the one that `tally` means."""
-    made = Place(tmp_path)
-    made.new_key()
-    made.ids = make_stories(made.ledger)  # type: ignore[attr-defined]
-    made.written(0)
-    monkeypatch.setenv("TALLYSTICK_LEDGER", str(made.ledger))
-    (tmp_path / "kept").write_bytes(tally("checkpoint").out.encode())
-    (tmp_path / "pin").write_text(f"{made.verifiers[0]}\n", "utf-8")
-    made.files[0].rename(tmp_path / "elsewhere")
-    monkeypatch.chdir(tmp_path)
-    return made
-
-
-@pytest.fixture
 def ids(place: Place) -> Mapping[str, str]:
     found: Mapping[str, str] = place.ids  # type: ignore[attr-defined]
     return found
@@ -221,30 +206,6 @@ def test_a_proof_that_does_not_hold_has_a_clear_verdict(place: Place, what: str,
     assert (code, "") == (words.code, words.out)
     assert said.error["message"] in words.err
     assert before == files(place)
-
-
-@pytest.mark.parametrize(
-    ("option", "whole", "words"),
-    [
-        ("--proof", "event-7.tlog-proof", []),
-        ("--proof", "on", ["--old", "kept"]),
-        ("--old", "kept", ["--proof", "on"]),
-        ("--checkpoint", "kept", []),
-    ],
-)
-def test_a_file_that_was_cut_off_anywhere_is_named_with_its_option_and_what_it_should_be(
-    place: Place, option: str, whole: str, words: list[str]
-) -> None:
-    tally("prove", "7")
-    tally("prove", "--from", "kept", "--out", "on")
-    content = Path(whole).read_bytes()
-    for end in (0, *range(1, len(content), 37), len(content) - 1):
-        (place.beside / "cut").write_bytes(content[:end])
-        said = tally("verify", option, "cut", *words, "--key", "pin")
-
-        assert (2, "") == (said.code, said.out)
-        assert said.err.startswith(f"{option}: 'cut' is not allowed; give a whole ")
-        assert "this was cut off, or is something else" in said.err
 
 
 def test_a_file_may_have_several_keys_one_a_line(place: Place) -> None:

@@ -21,7 +21,7 @@ from tallystick.sync import Ledger
 from tallystick.testing import HandClock, memory_ledger
 from tests.delivering.isolated import run, spawned
 from tests.face.parts import ORDINARY, Awaited, said
-from tests.redacting.parts import SECRET, named
+from tests.redacting.parts import FAILURES, SECRET, named
 
 KINDS = ("disk", "memory", "asyncio", "joined", "joined as the owner", "joined for asyncio")
 
@@ -86,6 +86,24 @@ def test_a_hook_that_is_added_later_is_in_force_from_then_on(opener: Opener, kin
 
     assert (f"use {SECRET}", f"it was {REDACTED}") == (record.task, record.error)
     assert REDACTED == ledger.create(**{**ORDINARY, "task": SECRET}).record.task
+
+
+@pytest.mark.parametrize("hook", [named, FAILURES["raises"]])
+def test_what_a_channel_says_of_a_paused_endpoint_has_no_secret_either(
+    folder: Path, caplog: pytest.LogCaptureFixture, hook: Any
+) -> None:
+    def down(_delivery: Any) -> Any:
+        raise tallystick.Retryable(f"401 for {SECRET}", after_ms=60_000)
+
+    with tallystick.open(folder, clock=HandClock(), redact_stored=hook) as ledger:
+        ledger.channel("chat", down)
+        ledger.create(**{**ORDINARY, "origin": {"channel": "chat", "to": "1"}, "notify": "done_only"}).succeed("done")
+        ledger.settled()
+        [standing] = ledger.status().paused
+
+        assert ("401 for [redacted]" if hook is named else REDACTED) == standing.error
+    assert is_nowhere(folder)
+    assert SECRET not in caplog.text
 
 
 def test_progress_that_was_held_back_when_a_hook_came_is_shown_to_it(folder: Path) -> None:

@@ -12,6 +12,8 @@ from acp import (
     update_tool_call,
 )
 from acp.schema import AgentMessageChunk, AgentPlanContentUpdate, PlanUpdateItems, TextContentBlock, ToolCallUpdate
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tallystick.ledger.limits import SUMMARY_BYTES_MAX
 from tallystick.runtimes.turn import TAIL_CHARACTERS, End, Progress, Turn
@@ -53,6 +55,26 @@ def test_a_long_message_is_kept_within_bounds_and_shows_its_end_while_it_grows()
     assert SUMMARY_BYTES_MAX <= len(turn.last_message or "") < 2 * SUMMARY_BYTES_MAX
 
 
+@given(st.text("ab \n", max_size=3 * TAIL_CHARACTERS))
+def test_the_end_of_a_message_begins_with_a_whole_word_where_it_has_more_than_one(message: str) -> None:
+    told = Turn().follow(update_agent_message_text(message))
+
+    shown = "" if told is None else told.message or ""
+    assert message.endswith(shown)
+    assert len(shown) <= TAIL_CHARACTERS
+    begins = len(message) - len(shown)
+    is_whole = begins == 0 or message[begins - 1].isspace() or shown[0].isspace()
+    assert is_whole or len(shown.split()) == 1
+
+
+@pytest.mark.parametrize(
+    ("title", "tool"),
+    [("mcp__github.create/issue:2", "mcp__github.create/issue:2"), ("curl -H 'Authorization: key'", "tool")],
+)
+def test_a_tool_without_a_kind_is_named_by_its_title_only_if_that_is_a_name(title: str, tool: str) -> None:
+    assert Progress(message=title, tool=tool) == Turn().follow(start_tool_call("1", title))
+
+
 def test_a_tool_is_counted_once_and_named_by_its_kind() -> None:
     turn = Turn()
     updates = (
@@ -69,7 +91,7 @@ def test_a_tool_is_counted_once_and_named_by_its_kind() -> None:
         Progress(message="Reading notes", tool="read"),
         Progress(message="Reading notes: in_progress"),
         Progress(message="Reading more: completed"),
-        Progress(message="Nobody announced it", tool="Nobody announced it"),
+        Progress(message="Nobody announced it", tool="tool"),
         Progress(message="failed"),
         Progress(tool="tool"),
         None,
