@@ -140,7 +140,8 @@ def test_a_command_that_ends_tally_is_ended_itself(folder: str, name: str, code:
 
     said = tally("run", "--ledger", folder, "--", "sh", "-c", f"kill -{name} $PPID; sleep 60")
 
-    assert (code, f"Interrupted by SIG{name}.\n") == (said.code, said.err)
+    told = [line for line in said.err.splitlines() if not line.startswith("Waiting for process ")]  # a slow owner
+    assert (code, [f"Interrupted by SIG{name}."]) == (said.code, told)
     assert f"interrupted by SIG{name}" == newest(folder)["error"]
     assert before == signal.getsignal(signal.SIGTERM)
 
