@@ -10,7 +10,7 @@ from tallystick import NotOwner
 from tests.face.parts import Process, said
 
 FORK = """
-    import json, os, sys, tempfile
+    import json, os, sys, tempfile, traceback
     import tallystick
     from tallystick.testing import memory_ledger
 
@@ -29,6 +29,8 @@ FORK = """
         if not child:
             try:
                 os.write(writing, json.dumps(work()).encode())
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(0)
         os.close(writing)
