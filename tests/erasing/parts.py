@@ -61,11 +61,19 @@ def places(ledger):
             yield "log/archive", body
 
 
+def found(ledger, secrets, looks=100):
+    rows_of = places(ledger)
+    try:
+        return [[place, secret, row.hex()] for place, row in rows_of for secret in secrets if secret.encode() in row]
+    except (lmdb.Error, FileNotFoundError):  # an inbox that is being made was put in its place meanwhile
+        if not looks:
+            raise
+    return found(ledger, secrets, looks - 1)
+
+
 for line in sys.stdin.buffer:
     ledger, secrets = msgspec.json.decode(line)
-    rows_of = places(Path(ledger))
-    found = [[place, secret, row.hex()] for place, row in rows_of for secret in secrets if secret.encode() in row]
-    sys.stdout.buffer.write(msgspec.json.encode(found) + b"\\n")
+    sys.stdout.buffer.write(msgspec.json.encode(found(Path(ledger), secrets)) + b"\\n")
     sys.stdout.buffer.flush()
 """
 
