@@ -1,29 +1,10 @@
 """A kept checkpoint may be anybody's: what `tally` makes of one that is spoilt, or of another name; and of a key."""
 
-from pathlib import Path
-
-import pytest
-
 import tallystick
 from tallystick.ledger.proofs.note import Note, Signature, parse_note
 from tallystick.ledger.store.keys import CHECKPOINT_NOTE
-from tests.cli.support import make_stories, process, tally
+from tests.cli.support import process, tally
 from tests.notary.parts import Place
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """A ledger with a checkpoint that was kept, while the key is elsewhere by now; the one that `tally` means."""
-    made = Place(tmp_path)
-    made.new_key()
-    make_stories(made.ledger)
-    made.written(0)
-    monkeypatch.setenv("TALLYSTICK_LEDGER", str(made.ledger))
-    (tmp_path / "kept").write_bytes(tally("checkpoint").out.encode())
-    (tmp_path / "pin").write_text(f"{made.verifiers[0]}\n", "utf-8")
-    made.files[0].rename(tmp_path / "elsewhere")
-    monkeypatch.chdir(tmp_path)
-    return made
 
 
 def test_a_kept_checkpoint_that_the_key_did_not_sign_goes_into_no_proof(place: Place) -> None:
