@@ -10,6 +10,7 @@ from tallystick.ledger.limits import SUMMARY_BYTES_MAX
 
 TAIL_CHARACTERS = 200  # of a message that is still being written: what a list has room for
 NAME_CHARACTERS = 120
+_GROWING = "".join(map(chr, range(0x21, 0x7F)))  # what keys and passwords are made of; other scripts part no words
 _BROKEN = re.compile(r"\A\S+\s+")  # a word whose begin is not there
 _NAME = re.compile(r"[\w.:/-]{1,64}")  # of a tool that has no kind
 TOOLS_MAX = 10_000  # calls of one turn that are told apart
@@ -123,7 +124,7 @@ class Turn:
             self._message, self._message_id, self._is_open = "", update.message_id, True
         if len(self._message) < SUMMARY_BYTES_MAX:
             self._message += text
-        return Progress(message=_tail(self._message) or None)
+        return Progress(message=_tail(self._message.rstrip(_GROWING)) or None)
 
     def _begin(self, update: Any) -> Progress:
         """A tool is called: counted once, however often the agent announces it."""
@@ -167,7 +168,10 @@ def _plan(entries: Any) -> Progress | None:
 
 
 def _tail(message: str) -> str:
-    """Return the end of a message, from a whole word on if there is one: half a secret is not recognised."""
+    """Return the end of a message, from a whole word on if there is one: half a secret is not recognised.
+
+    For the same reason a message that is being written is shown without the word that it ends with.
+    """
     tail = message[-TAIL_CHARACTERS:]
     if len(tail) == len(message) or message[-TAIL_CHARACTERS - 1].isspace():
         return tail

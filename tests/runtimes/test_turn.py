@@ -1,5 +1,7 @@
 """A turn of an agent: what its updates say of its progress, and how its stop reasons end a task."""
 
+import re
+
 import pytest
 from acp import (
     image_block,
@@ -27,10 +29,10 @@ def chunk(text: str, message: str) -> AgentMessageChunk:
 def test_the_parts_of_a_message_are_one_message_until_another_begins() -> None:
     turn = Turn()
 
-    told = [turn.follow(update) for update in (chunk("I ", "1"), chunk("see", "1"), chunk("Done", "2"))]
+    told = [turn.follow(update) for update in (chunk("I ", "1"), chunk("see it", "1"), chunk("Done. ", "2"))]
 
-    assert [Progress(message=text) for text in ("I ", "I see", "Done")] == told
-    assert "Done" == turn.last_message
+    assert [Progress(message=text) for text in ("I ", "I see ", "Done. ")] == told
+    assert "Done." == turn.last_message
 
 
 def test_a_tool_ends_a_message_and_a_thought_does_not_count() -> None:
@@ -47,15 +49,27 @@ def test_a_tool_ends_a_message_and_a_thought_does_not_count() -> None:
 def test_a_long_message_is_kept_within_bounds_and_shows_its_end_while_it_grows() -> None:
     turn = Turn()
 
-    told = turn.follow(update_agent_message_text("a" * 1_000 + "end"))
+    told = turn.follow(update_agent_message_text("a" * 1_000 + "end "))
     for _ in range(50):
         turn.follow(update_agent_message_text("b" * 1_000))
 
-    assert told == Progress(message="a" * (TAIL_CHARACTERS - 3) + "end")
+    assert told == Progress(message="a" * (TAIL_CHARACTERS - 4) + "end ")
     assert SUMMARY_BYTES_MAX <= len(turn.last_message or "") < 2 * SUMMARY_BYTES_MAX
 
 
-@given(st.text("ab \n", max_size=3 * TAIL_CHARACTERS))
+@given(st.lists(st.text("sk-1é好 \n", min_size=1, max_size=9), min_size=1, max_size=20))
+def test_of_a_word_that_is_being_written_nothing_is_shown_before_the_rest_is_there(chunks: list[str]) -> None:
+    turn, whole = Turn(), "".join(chunks) + " "
+    words = re.findall(r"[!-~]+", whole)
+
+    for each in (*chunks, " "):
+        shown = getattr(turn.follow(chunk(each, "1")), "message", None) or ""
+
+        assert re.findall(r"[!-~]+", shown) == words[: len(re.findall(r"[!-~]+", shown))]
+    assert whole == shown
+
+
+@given(st.text("ab \n", max_size=3 * TAIL_CHARACTERS).map(lambda text: f"{text} "))
 def test_the_end_of_a_message_begins_with_a_whole_word_where_it_has_more_than_one(message: str) -> None:
     told = Turn().follow(update_agent_message_text(message))
 
