@@ -65,6 +65,10 @@ class Discretion:
             veil = blake2b(told, key=self._secret, digest_size=_VEIL_BYTES).digest()
         return replace(command, data=left, veil=veil)
 
+    def words(self, text: str) -> str:
+        """Return a text as it may be kept outside the log: without what any hook names, or nothing of it."""
+        return self.hooks.words(text)
+
     def of(self, fact: AnyFact) -> tuple[AnyFact, Payloads]:
         """Return a fact as it is to be recorded, and what of it is kept beside its record."""
         return put_aside(fact, self._policy, _salt) if self._policy.is_needed else (unmarked(fact), _NOTHING)

@@ -52,6 +52,16 @@ class Hooks:
                 named.update(_named(hook(text)))
         return named
 
+    def words(self, text: str, secrets: Iterable[str] = ()) -> str:
+        """Return a text without what any hook names in it and without these secrets; nothing of it when one fails."""
+        try:
+            named = self.named((text,))
+        except BaseException as error:  # noqa: BLE001 - others wrote it; better to say little than a secret
+            # Not with its traceback: an error often repeats what it was given.
+            log.error("redaction_failed", task=None, kind=type(error).__name__)  # noqa: TRY400
+            return REDACTED
+        return stripper(named.union(secrets))(text)
+
 
 class Redaction:
     """What no message may say: what hooks name in what it tells, and what the channels keep to themselves.
@@ -90,12 +100,7 @@ class Redaction:
 
     def words(self, text: str) -> str:
         """Return what a channel said without what it keeps to itself, and without what may not be recorded."""
-        try:
-            named = self.stored.named((text,))
-        except BaseException as error:  # noqa: BLE001 - others wrote it; better to say little than a secret
-            log.error("redaction_failed", task=None, kind=type(error).__name__)  # noqa: TRY400 - as above
-            return REDACTED
-        return stripper(named.union(self.secrets))(text)
+        return self.stored.words(text, self.secrets)
 
     def stripped(self, notice: DeliveryQueued, record: TaskRecord) -> DeliveryQueued:
         """Return a message without the secrets in it, or one that says that its text is withheld."""

@@ -5,6 +5,7 @@ from tallystick.ledger.archive import deletion
 from tallystick.ledger.archive.manifest import Entry as Archived
 from tallystick.ledger.errors import InvalidInput
 from tallystick.ledger.limits import REASON_BYTES_MAX
+from tallystick.ledger.redaction import Strip
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.store.port import EventLog
 
@@ -22,11 +23,13 @@ def delete(
     before: int | None,
     recorded_before: int | None,
     reason: str,
+    words: Strip,
     by: str,
     now: int,
 ) -> tuple[Archived, ...]:
     """Delete the segments that lie wholly before a position or a moment (ms), and return them; what is gone stays gone.
 
+    `words` takes out of the reason what may not be kept.
     Raises `InvalidInput`, `Refused` when one of them has an event of a task or flow that is not pruned (then none is
     deleted), `Corrupt` when one lacks the hashes that must remain, `Full`.
     """
@@ -44,4 +47,5 @@ def delete(
     log.forget_deleted()  # whoever deleted some before may have been killed in the middle
     wanted = deletion.wanted(log.archive, before=before, recorded_before=recorded_before)
     deletion.check(log, wanted)
-    return tuple(deletion.delete(log, entry, by=by, at=now, reason=text) for entry in wanted)
+    kept = fields.report("reason", words(text), bytes_max=REASON_BYTES_MAX) or ""
+    return tuple(deletion.delete(log, entry, by=by, at=now, reason=kept) for entry in wanted)

@@ -332,6 +332,7 @@ class House:
             before=before,
             recorded_before=recorded_before,
             reason=reason,
+            words=self.outlets.words,
             by=self.actor,
             now=self.clock(),
         )

@@ -222,6 +222,10 @@ class Outlets:
         """Return a creation as this process would record it: without what the hooks of all that is stored name."""
         return created if self.discretion is None else self.discretion.without_secrets(created, None)
 
+    def words(self, text: str) -> str:
+        """Return a text as this process would keep it: without what the hooks of all that is stored name."""
+        return text if self.discretion is None else self.discretion.words(text)
+
     def reach(self, session: str, route: Origin | Mapping[str, object], reply: Reply) -> None:
         """Take note of the way on which a session is reached now; answered when it is durable."""
         key = fields.required_key("session", session)

@@ -44,6 +44,10 @@ class Reporter:
         """Return the moment by the ledger's clock."""
         return self._house.clock()
 
+    def words(self, text: str) -> str:
+        """Return a text as the ledger would keep it: without what its hooks name."""
+        return self._house.outlets.words(text)
+
     def create(self, heard: Heard, *, occurred_at: int | None = None, **given: Unpack[Creation]) -> "Reported":
         """Report that somebody asked for work. Raises `InvalidInput`, and `Closed` and the like; `heard` has the rest.
 

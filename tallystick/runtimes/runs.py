@@ -72,7 +72,7 @@ class Runs:
         self._ended: OrderedDict[str, None] = OrderedDict()
         self._untold: OrderedDict[str, Run] = OrderedDict()
         self._refused: OrderedDict[str, Run] = OrderedDict()
-        self._scribe = None if history is None else Scribe(history, self._written, self._forget)
+        self._scribe = None if history is None else Scribe(history, self._written, self._forget, reporter.words)
 
     def begin(self, run: Run) -> None:
         """A run was handed to whatever executes it. It may have ended already."""

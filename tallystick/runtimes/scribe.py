@@ -4,6 +4,9 @@ import queue
 import threading
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
+from tallystick.ledger.redaction import Strip
 from tallystick.runtimes.history import RunEnd, RunHistory
 
 ENDS_WAITING_MAX = 10_000
@@ -11,12 +14,19 @@ ENDS_AT_ONCE = 256
 
 
 class Scribe:
-    """Takes ends from any thread and never lets one wait: writes them into the history, then hands them on."""
+    """Takes ends from any thread and never lets one wait: writes them into the history, then hands them on.
+
+    `words` takes out of what is written what may not be kept.
+    """
 
     def __init__(
-        self, history: RunHistory, pass_on: Callable[[RunEnd], None], failed: Callable[[int, OSError | None], None]
+        self,
+        history: RunHistory,
+        pass_on: Callable[[RunEnd], None],
+        failed: Callable[[int, OSError | None], None],
+        words: Strip,
     ) -> None:
-        self._history, self._pass_on, self._failed = history, pass_on, failed
+        self._history, self._pass_on, self._failed, self._words = history, pass_on, failed, words
         self._is_closed = False
         self._waiting: queue.Queue[RunEnd | None] = queue.Queue(ENDS_WAITING_MAX)
         self._thread = threading.Thread(target=self._run, name="tallystick-scribe", daemon=True)
@@ -56,8 +66,13 @@ class Scribe:
 
     def _write(self, ends: list[RunEnd]) -> None:
         try:
-            self._history.write(ends)
+            self._history.write(map(self._as_kept, ends))
         except OSError as error:
             self._failed(len(ends), error)
         for end in ends:
             self._pass_on(end)
+
+    def _as_kept(self, end: RunEnd) -> RunEnd:
+        return replace(
+            end, summary=end.summary and self._words(end.summary), error=end.error and self._words(end.error)
+        )

@@ -10,6 +10,7 @@ import pytest
 import tallystick
 from tallystick import InvalidInput, NotFound, NotOwner, Pruned, Refused
 from tallystick.ledger.ids import id_text
+from tallystick.ledger.redaction import REDACTED
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.projections.rebuild import rebuild
 from tallystick.readings import LOG_FOLDER
@@ -18,6 +19,7 @@ from tests.face.parts import ORDINARY
 from tests.ledger.archive.shelves import SEGMENT, seal
 from tests.ledger.archive.test_deletion import TASKS, write
 from tests.ledger.store.make import AT_MS, stream_id
+from tests.redacting.parts import SECRET, named
 
 WHOLE = id_text(stream_id(5))  # all its events are in the first segment
 STRADDLING = id_text(stream_id(SEGMENT // 5))
@@ -52,6 +54,14 @@ def test_histories_and_moments_that_are_archived_answer_as_before(folder: Path) 
         ledger.get(tasks[0].id).hold("evidence")
         assert [*told[0][0], *ledger.events(after=len(events))] == ledger.timeline(tasks[0].id)
         assert ledger.verify().ok
+
+
+def test_why_an_archive_was_deleted_is_kept_without_what_a_hook_names(archived: Path) -> None:
+    with tallystick.open(archived, redact_stored=named) as ledger:
+        [deleted] = ledger.delete_archives(before=SEGMENT + 1, reason=f"it had {SECRET}")
+
+        assert f"it had {REDACTED}" == deleted.reason
+    assert not any(SECRET.encode() in path.read_bytes() for path in archived.rglob("*") if path.is_file())
 
 
 def test_a_pruned_task_answers_so_also_when_its_beginning_is_deleted_and_the_audit_is_clean(archived: Path) -> None:

@@ -4,15 +4,17 @@ from datetime import UTC
 from pathlib import Path
 
 import pytest
-from apscheduler.events import EVENT_JOB_EXECUTED, EVENT_JOB_SUBMITTED
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED, EVENT_JOB_SUBMITTED
 from apscheduler.schedulers.background import BackgroundScheduler
 
 import tallystick
 from tallystick.ledger.limits import GRACE_MS
+from tallystick.ledger.redaction import REDACTED
 from tallystick.ledger.verdict import Finding
 from tallystick.runtimes.apscheduler import RecordedScheduler
 from tallystick.testing import HandClock
 from tests.face.parts import PATIENCE_S, Process
+from tests.redacting.parts import SECRET, named
 from tests.runtimes.cron import Long, Told, background, runs, story
 
 
@@ -48,6 +50,29 @@ def test_an_end_that_the_ledger_did_not_hear_is_recorded_from_the_history(tmp_pa
         task.record.terminal_summary,
         task.record.ended_at,
     )
+
+
+def test_what_a_hook_names_is_in_no_history_and_the_event_has_its_mark(tmp_path: Path) -> None:
+    def fails() -> None:
+        raise ValueError(f"401 {SECRET}")
+
+    with (
+        tallystick.open(tmp_path / "ledger", redact_stored=named) as ledger,
+        background() as scheduler,
+        RecordedScheduler(scheduler, ledger, history=tmp_path / "runs") as recorded,
+    ):
+        told = Told(scheduler)
+        scheduler.add_job(fails, id="fails")
+        scheduler.start()
+        told.wait(EVENT_JOB_ERROR)
+        recorded.settled()
+        [run] = runs(ledger)
+        marks = [event.data.redacted for event in ledger.timeline(run.task_id) if event.data.redacted]
+
+    assert run.error is not None
+    assert f"401 {REDACTED}" in run.error
+    assert [("error",)] == marks
+    assert not any(SECRET.encode() in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
 
 
 KILLED = """
