@@ -37,6 +37,7 @@ from tallystick.ledger.flows.record import FlowRecord, no_flow, pruned_flow
 from tallystick.ledger.ids import id_bytes
 from tallystick.ledger.lifecycle import FlowMode, FlowStatus, Scope
 from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.redaction import repeated
 from tallystick.ledger.remains import bare, remains_of_flow
 
 NO_CLAIMS: Mapping[bytes, bytes] = {}
@@ -158,7 +159,8 @@ class FlowActor(StreamActor[FlowRecord]):
             seen = self.seen()
             assert seen is not None, "what is decided of a flow is decided of one that is there"
             began = FlowCreated(mode=FlowMode.MIRRORED, owner=seen.owner_key, goal=seen.goal, began_at=seen.created_at)
-            facts = (began, *facts)
+            of_task = self._events_of(mirror_stream(self.stream))  # its goal is what the task says
+            facts = (repeated(began, (event.data for event in of_task)), *facts)
         self._stage(facts, command)
 
     def _answer(self, future: Reply | None, answer: FlowRecord | TallystickError | None) -> None:

@@ -19,10 +19,13 @@ from tallystick.ledger import intake
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Closed, Corrupt, NotFound, Refused
+from tallystick.ledger.events import Event
 from tallystick.ledger.facts.flows import FlowCancelled
+from tallystick.ledger.facts.tasks import TaskCancelRequested
 from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.ids import id_bytes, id_text
 from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.redaction import repeated
 from tallystick.projections.change import Changes
 from tallystick.projections.flow_list import FlowList
 from tallystick.projections.reader import Reader
@@ -259,11 +262,19 @@ class Steward(DispatchedActor):
     def _bring_on(self, stream: bytes, record: FlowRecord, own: Tasks, others: Tasks) -> None:
         """Cancel what is at work of a flow, or end it."""
         work = self._works[stream] = _Work(stream, {task.stream for task in own})
-        command = Command(intake.cancel_requested(_reason(record)), STEWARD_ACTOR, inferred=True)
+        command = Command(self._request(stream, record), STEWARD_ACTOR, inferred=True)
         for task in (*own, *others):
             if task.cancel_requested_at is None:
                 self._ask(work, task.stream, command)
         self._end_if_done(stream, work)
+
+    def _request(self, stream: bytes, record: FlowRecord) -> TaskCancelRequested:
+        """Return what the tasks of a flow are asked, marked where it repeats what the flow was told, with marks."""
+        request = intake.cancel_requested(_reason(record))
+        if record.cancel_reason is None:
+            return request
+        history = self._reader.answer(lambda seen: seen.history(stream))
+        return repeated(request, (stored.data for stored in history if isinstance(stored, Event)))
 
     def _end_if_done(self, stream: bytes, work: _Work) -> None:
         if not work.active and not work.is_ending:

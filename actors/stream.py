@@ -67,6 +67,8 @@ class StreamActor(DispatchedActor, Generic[R]):
     """The facts that something may follow in the same moment."""
     _follower = ""
     """Who says what follows."""
+    _repeating: frozenset[type[Fact]] = frozenset()
+    """The facts that may say again what the record knows."""
 
     def __init__(self, stream: bytes, home: Neighbourhood, *, newborn: bool = False) -> None:
         super().__init__(home.schedule)
@@ -188,6 +190,10 @@ class StreamActor(DispatchedActor, Generic[R]):
         elif future is not None:
             self._awaiting = [*(self._awaiting or ()), future]
 
+    def _as_said_before(self, fact: Any, _record: R | None) -> Any:
+        """Return one of the facts that are `_repeating` with the marks of what said before what it says again."""
+        return fact
+
     # Events.
 
     def _following(self, _event: Event, _before: R | None, _after: R) -> Sequence[AnyFact]:
@@ -208,7 +214,10 @@ class StreamActor(DispatchedActor, Generic[R]):
         for data in facts:
             version = 1 if before is None else before.version + 1
             place = position + len(events)
-            fact = self._discreet(data if data is command.data else self._derived(data, command.data), place, aside)
+            fact = data if data is command.data else self._derived(data, command.data)
+            if fact.__class__ in self._repeating:
+                fact = self._as_said_before(fact, before)
+            fact = self._discreet(fact, place, aside)
             event = Event(place, self.stream, version, occurred, now, command.actor, fact)
             after = self._evolved(before, event)
             events.append(event)
@@ -249,8 +258,11 @@ class StreamActor(DispatchedActor, Generic[R]):
 
     def _events(self) -> list[Event]:
         """All events that can be read, with those of this turn."""
-        durable = (stored for stored in self._home.history(self.stream) if isinstance(stored, Event))
-        return [*durable, *self._home.journal.staged(self.stream)]
+        return self._events_of(self.stream)
+
+    def _events_of(self, stream: bytes) -> list[Event]:
+        durable = (stored for stored in self._home.history(stream) if isinstance(stored, Event))
+        return [*durable, *self._home.journal.staged(stream)]
 
     def _erasing(self, erasure: TaskErased | FlowErased, events: Sequence[Event]) -> Any:
         """Return an erasure that says what of these events is kept beside the log: whoever asks need not know."""

@@ -16,7 +16,16 @@ from tallystick.ledger.decide import decide
 from tallystick.ledger.errors import Corrupt, NotFound, Pruned, Refused
 from tallystick.ledger.events import AnyFact, Event, TaskFact
 from tallystick.ledger.evolve import evolve
-from tallystick.ledger.facts.tasks import TaskAmended, TaskCreated, TaskErased, TaskLinked, TaskProgressed
+from tallystick.ledger.facts.tasks import (
+    TaskAmended,
+    TaskCancelled,
+    TaskCreated,
+    TaskErased,
+    TaskLateSignal,
+    TaskLinked,
+    TaskProgressed,
+    TaskRecovered,
+)
 from tallystick.ledger.flows.mirror import mirror_of, mirror_stream
 from tallystick.ledger.guard import claims_by_texts, guards_of, stands, taken_over
 from tallystick.ledger.ids import id_bytes
@@ -25,6 +34,7 @@ from tallystick.ledger.limits import PROGRESS_MS_MIN, USAGE_KEYS_MAX
 from tallystick.ledger.notices import TOLD
 from tallystick.ledger.progress import is_too_soon, merged
 from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.redaction import repeated, says
 from tallystick.ledger.refusal import Refusal, pruned, refused
 from tallystick.ledger.remains import bare, remains_of_task
 from tallystick.ledger.store.port import NOBODY
@@ -48,6 +58,7 @@ class TaskActor(StreamActor[TaskRecord]):
     _home: TaskNeighbourhood
     _followed = TOLD
     _follower = OUTBOX_ACTOR
+    _repeating = frozenset({TaskCancelled, TaskLateSignal, TaskRecovered})  # why it was to be cancelled
 
     def __init__(self, stream: bytes, home: TaskNeighbourhood, *, newborn: bool = False) -> None:
         super().__init__(stream, home, newborn=newborn)
@@ -73,6 +84,11 @@ class TaskActor(StreamActor[TaskRecord]):
 
     def _following(self, event: Event, before: TaskRecord | None, after: TaskRecord) -> Sequence[AnyFact]:
         return self._home.telling.notices(event, before, after)
+
+    def _as_said_before(self, fact: TaskFact, record: TaskRecord | None) -> TaskFact:
+        if record is None or not record.cancel_reason or not says(fact, record.cancel_reason):
+            return fact
+        return repeated(fact, (event.data for event in self._events()))
 
     def _decide(self, command: Command, envelope: Envelope) -> None:
         data, future = command.data, envelope.reply_to

@@ -85,7 +85,8 @@ def _late(record: TaskRecord, command: Command, data: TaskFact) -> Refusal:
         return refused(record, data)
     # As whoever reads the log will find it; but nothing brings back what was erased.
     content = msgspec.msgpack.decode(msgspec.msgpack.encode(data)) if record.erased is None else {}
-    content.pop("type", None)
+    for name in ("type", "redacted"):  # the late signal has marks of its own
+        content.pop(name, None)
     if command.occurred_at is not None:
         content["occurredAt"] = command.occurred_at
     late = TaskLateSignal(signal=SIGNALS[data.__class__], status=record.status, content=content)

@@ -16,7 +16,13 @@ from tallystick.ledger import fields
 from tallystick.ledger.content import CONTENT, blank, is_blank
 from tallystick.ledger.events import ERASURES, FACT_TYPES
 from tallystick.ledger.facts.fact import Fact
-from tallystick.ledger.facts.tasks import TaskLateSignal
+from tallystick.ledger.facts.tasks import (
+    TaskBackingMissed,
+    TaskBackingRestored,
+    TaskLateSignal,
+    TaskLost,
+    TaskRecovered,
+)
 from tallystick.ledger.limits import (
     ARTIFACTS_BYTES_MAX,
     CLOSING_ERROR_BYTES_MAX,
@@ -46,12 +52,16 @@ _BRIEFLY = "*"  # the same where there is no room for more; not nothing, for wha
 
 _ROUTES = frozenset({"origin", "route"})
 
+_WITH_FINDINGS = frozenset({TaskBackingMissed, TaskBackingRestored, TaskLost, TaskRecovered})
+"""The facts whose evidence says what somebody found: by none of it is work found again, as by what backs a task."""
+
 _BYTES_MAX: Mapping[str, int] = MappingProxyType(
     {
         "task": TASK_BYTES_MAX,
         "label": LABEL_BYTES_MAX,
         "metadata": METADATA_BYTES_MAX,
         "imported": EVIDENCE_BYTES_MAX,
+        "evidence": EVIDENCE_BYTES_MAX,
         "message": MESSAGE_BYTES_MAX,
         "phase": KEY_BYTES_MAX,
         "summary": SUMMARY_BYTES_MAX,
@@ -80,12 +90,14 @@ def _texts_of(kind: type[Fact]) -> tuple[str, ...]:
     names = {name for name in CONTENT[kind] if name not in _ROUTES}
     if kind in ERASURES:
         names.add("reason")  # it outlasts what it is the reason for: so it must not say too much
+    if kind in _WITH_FINDINGS:
+        names.add("evidence")  # no content, for it outlasts that; but what a probe was told is said in it
     return tuple(name for name in kind.__struct_fields__ if name in names)
 
 
 TEXTS: Mapping[type[Fact], tuple[str, ...]] = MappingProxyType({kind: _texts_of(kind) for kind in FACT_TYPES})
 """The fields of each fact that secrets may be in: all content but routes, for what is sent to a name that was changed
-arrives nowhere."""
+arrives nowhere, and what is said besides of why work was taken for lost."""
 
 assert {name for names in TEXTS.values() for name in names} == set(_BYTES_MAX), "a field without a bound"
 
@@ -167,8 +179,16 @@ def withheld(fact: F) -> F:
     for name in TEXTS[fact.__class__]:
         value = getattr(fact, name)
         if value is not None and any(_texts_in(value, with_names=name in _NAMED_BY_PEOPLE)):
-            changed[name] = REDACTED if isinstance(value, str) else blank(value)
+            changed[name] = _withheld(name, value)
     return _marked(fact, changed)
+
+
+def _withheld(name: str, value: Any) -> Any:
+    if isinstance(value, str):
+        return REDACTED
+    if name == "evidence":  # rules hold its numbers to what they know
+        return {key: REDACTED if isinstance(each, str) else each for key, each in value.items()}
+    return blank(value)
 
 
 def carried(fact: F, said: Fact) -> F:
@@ -187,6 +207,32 @@ def carried(fact: F, said: Fact) -> F:
         if value is not None and not is_blank(value) and (name in said.redacted or value in taken):
             repeated[name] = value
     return _marked(fact, repeated)
+
+
+def repeated(fact: F, earlier: Iterable[Fact]) -> F:
+    """Return a fact marked where it repeats a text that has marks in one of these earlier facts."""
+    taken = {
+        text
+        for said in earlier
+        for name in said.redacted
+        for text in _texts_in(getattr(said, name, None), with_names=False)
+        if text
+    }
+    return marked(fact, (name for name in _derived(fact) if any(_says(getattr(fact, name), text) for text in taken)))
+
+
+def says(fact: Fact, text: str) -> bool:
+    """Whether a fact says this text, among others."""
+    return any(_says(getattr(fact, name), text) for name in _derived(fact))
+
+
+def _derived(fact: Fact) -> tuple[str, ...]:
+    """Return the fields in which a fact may have what others said."""
+    return ("content",) if isinstance(fact, TaskLateSignal) else TEXTS[fact.__class__]
+
+
+def _says(value: Any, text: str) -> bool:
+    return any(text in said for said in _texts_in(value, with_names=False))
 
 
 def marked(fact: F, names: Iterable[str]) -> F:

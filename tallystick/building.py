@@ -196,7 +196,8 @@ def assemble(
     system.directory.epitaph = system.flows.epitaph = lambda stream: readings.reader.gone(id_text(stream), stream)
     if lock is not None:
         system.journal.note_first(owner_note(lock.who))
-    supervision = oversight(settings, clock, opened_at=log.head(), before=kept_by(log))
+    words = telling.redaction.words
+    supervision = oversight(settings, clock, opened_at=log.head(), before=kept_by(log), words=words)
     system.supervise(
         readings.reader, supervision, rules=readings.rules, pace=pace(settings, clock), judges=judges, loop=loop
     )

@@ -12,6 +12,7 @@ from tallystick.ledger.archive.sealing import Sealing
 from tallystick.ledger.clock import Clock
 from tallystick.ledger.limits import CLOSER_LIMIT_MS
 from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.redaction import Strip
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.verdict import Verdict
 from tallystick.probes.cancel import ProcessCanceller
@@ -24,16 +25,20 @@ PROCESS = "process"
 """The kind of resource that every ledger can close."""
 
 
-def oversight(settings: Config, clock: Clock, *, opened_at: int, before: Mapping[str, object]) -> Supervision:
+def oversight(
+    settings: Config, clock: Clock, *, opened_at: int, before: Mapping[str, object], words: Strip
+) -> Supervision:
     """Return the probes and cancellers that every ledger has: processes, leases, and the owner itself.
 
     `opened_at` is the log's head at opening, and `before` says who owned the ledger until then, as far as it is known.
+    `words` takes what may not be kept out of what they say.
     """
     return Supervision(
         Leases(clock),
         process=ProcessProbe(),
         kill=ProcessCanceller(settings.cancel["kill"]),
         owner=OwnerProbe(opened_at, before),
+        words=words,
     )
 
 

@@ -134,7 +134,7 @@ class Ledger(Signing, Erasing):
         """Strip the secrets that `hook(text)` returns, to the letter, from every message before it is stored.
 
         With `stored` from the content of all that this process records from now on, too: each text is shown to it
-        alone, and `redacted` of an event names the fields that had one. Never changed: ids, keys, sessions, evidence,
+        alone, and `redacted` of an event names the fields that had one. Never changed: ids, keys, sessions, backing,
         routes, who spoke. Anybody but a reader may say that; without `stored` only a process that opened the ledger.
         What is told or recorded while the ledger opens comes before: give that hook to `open`.
         A hook must be quick: the ledger waits for it, on its threads. When it raises, the text is withheld, whole.

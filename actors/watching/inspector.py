@@ -278,7 +278,7 @@ class Inspector:
         """Tell of a probe that fails, now and then: it often fails for all its tasks, and each time."""
         if abs(now - self._complained.get(kind, -COMPLAINTS_MS)) >= COMPLAINTS_MS:
             self._complained[kind] = now
-            failures, error = self._supervision.failed[kind], verdict.evidence.get("detail")
+            failures, error = self._supervision.failed[kind], self._supervision.words(str(verdict.evidence["detail"]))
             log.error("probe_failed", probe=kind, task=id_text(stream), error=error, failures=failures)
 
     def write(self, stream: bytes, fact: TaskFact, occurred_at: int | None = None) -> None:

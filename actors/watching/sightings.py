@@ -18,6 +18,7 @@ from tallystick.ledger.limits import (
     WATCHED_WORDS_BYTES_MAX,
 )
 from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.redaction import Strip
 from tallystick.ledger.verdict import Finding, Verdict
 from tallystick.projections.watched import WATCHED_NOTES, Unknown, Watched, note_of, note_of_all, place_of
 
@@ -65,7 +66,7 @@ class Sightings:
     cost what changes, and are never behind by more than that and one interval.
     What an earlier owner has told counts until somebody has looked again, but no probe that nobody asks any more is
     told of: an answer is forgotten when two more looks should have followed it. Who `asks` none leaves those answers to
-    whoever does.
+    whoever does. `words` takes what may not be kept out of what a probe says.
     """
 
     def __init__(
@@ -75,10 +76,11 @@ class Sightings:
         *,
         interval_ms: int,
         asks: bool = True,
+        words: Strip = str,
         tasks_max: int = WATCHED_TASKS_MAX,
         unknown_max: int = WATCHED_UNKNOWN_MAX,
     ) -> None:
-        self._asks, self._tasks_max, self._unknown_max = asks, tasks_max, unknown_max
+        self._asks, self._words, self._tasks_max, self._unknown_max = asks, words, tasks_max, unknown_max
         self._every_ms = min(interval_ms, SWEEP_INTERVAL_MS)
         self._stale_ms = max(PROBE_FAILING_MS, 2 * interval_ms)
         # So that it is told before an audit asks, if this look sees it alive and the next one comes when it should.
@@ -156,9 +158,14 @@ class Sightings:
             if self._puzzle_count >= self._unknown_max:
                 return
             self._puzzle_count += 1
-        unknown = Unknown(now if known is None else known.unknown.since, probe, _in_short(detail))
+        said = None if detail is None else self._in_short(str(detail))
+        unknown = Unknown(now if known is None else known.unknown.since, probe, said)
         page.puzzles[stream] = Puzzle(unknown, now)
         page.is_news |= known is None or known.unknown != unknown
+
+    def _in_short(self, detail: str) -> str | None:
+        """Return what a probe says, cut to what a note has room for."""
+        return fields.report("detail", self._words(detail), bytes_max=WATCHED_WORDS_BYTES_MAX)
 
     def _can_tell(self, stream: bytes) -> None:
         page = self._page(stream)
@@ -215,10 +222,3 @@ class Sightings:
     def _oldest(self, now: int) -> int:
         """Return when a task must have been seen alive to be told of: of any before that an audit says so anyhow."""
         return now - max(self._stale_ms + WATCHED_SILENCE_MS, STALE_RUNNING_MS)
-
-
-def _in_short(detail: object) -> str | None:
-    """Return what a probe says, cut to what a note has room for."""
-    if detail is None:
-        return None
-    return fields.report("detail", str(detail), bytes_max=WATCHED_WORDS_BYTES_MAX)

@@ -99,7 +99,8 @@ class Stopping:
         if not isinstance(stopped, Stopped):
             self._supervision.failed[kind] += 1
             stopped = Stopped(confirmed=False, detail=f"the canceller failed: {_in_words(stopped)}")
-            log.error("canceller_failed", task=id_text(stream), runtime=record.runtime.value, error=stopped.detail)
+            error = self._supervision.words(stopped.detail or "")
+            log.error("canceller_failed", task=id_text(stream), runtime=record.runtime.value, error=error)
         if purpose is Purpose.DEADLINE:
             return _timed_out(record, stopped)
         if stopped.confirmed:

@@ -9,6 +9,7 @@ from msgspec import Struct
 from tallystick.actors.watching.leases import Leases
 from tallystick.ledger.lifecycle import Runtime, Status
 from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.redaction import Strip
 from tallystick.ledger.stopped import Stopped
 from tallystick.ledger.verdict import Finding, Verdict
 
@@ -41,13 +42,20 @@ class Supervision:
 
     `process` judges tasks that name a process, `kill` stops it; `owner` judges those that name nothing at all, by
     whether the process that kept the ledger when they were last heard of is still the one that does. What was imported
-    never ran there: of that it says nothing.
+    never ran there: of that it says nothing. `words` takes what may not be kept out of what they say.
     """
 
     def __init__(
-        self, leases: Leases, *, process: Probe | None = None, kill: Canceller | None = None, owner: Probe | None = None
+        self,
+        leases: Leases,
+        *,
+        process: Probe | None = None,
+        kill: Canceller | None = None,
+        owner: Probe | None = None,
+        words: Strip = str,
     ) -> None:
         self.leases = leases
+        self.words = words
         self._process, self._kill, self._owner = process, kill, owner
         self._probes: dict[Runtime, Probe] = {}
         self._cancellers: dict[Runtime, Canceller] = {}

@@ -70,7 +70,9 @@ class Supervisor(DispatchedActor):
         self.vigil = Vigil(clock, silence_ms=max(SILENCES * pace.interval, GAP_MS))
         self.is_blind = False
         """Set when it could not be told of a commit: then it has to look at everything anew."""
-        self._sightings = Sightings(before or Watched(), self.vigil.since, interval_ms=pace.interval, asks=judges)
+        self._sightings = Sightings(
+            before or Watched(), self.vigil.since, interval_ms=pace.interval, asks=judges, words=supervision.words
+        )
         self._bulletin = Bulletin(self._sightings, facts.keep, self._put)
         self._census = Census(reader, supervision, self._put)
         self._stopping = Stopping(supervision, crew, self._put, limit_ms=rules.cancel_grace)
@@ -89,13 +91,11 @@ class Supervisor(DispatchedActor):
             lives=self._sightings.lives,
             judges=judges,
         )
-        self._wheel = Wheel()
-        self._courtesy = Courtesy()
+        self._wheel, self._courtesy = Wheel(), Courtesy()
         self._todo: deque[bytes] = deque()
         self._later: dict[bytes, dict[DueKind, int]] = {}
         self._has_looked = opened_at == 0
-        self._is_forced = self._until_nothing_is_due = self._is_opening = False
-        self._works_soon = False
+        self._is_forced = self._until_nothing_is_due = self._is_opening = self._works_soon = False
         self._sweeps, self._asked = list[Reply](), frozenset[bytes]()
         self._next_at: int | None = None
 

@@ -12,15 +12,19 @@ from tallystick.ledger.content import CONTENT
 from tallystick.ledger.events import ERASURES, FACT_TYPES, NAMES
 from tallystick.ledger.facts.deliveries import DeliveryQueued
 from tallystick.ledger.facts.fact import Fact, Origin
-from tallystick.ledger.facts.flows import FlowCreated, FlowTaskLinked, FlowWaitingSet
+from tallystick.ledger.facts.flows import FlowCancelRequested, FlowCreated, FlowTaskLinked, FlowWaitingSet
 from tallystick.ledger.facts.resources import TaskCleanedUp
 from tallystick.ledger.facts.tasks import (
     TaskAmended,
+    TaskBackingMissed,
+    TaskBackingRestored,
     TaskCancelled,
+    TaskCancelRequested,
     TaskCreated,
     TaskErased,
     TaskFailed,
     TaskLateSignal,
+    TaskLost,
     TaskProgressed,
     TaskRecovered,
     TaskSucceeded,
@@ -38,7 +42,17 @@ from tallystick.ledger.limits import (
     RECORD_BYTES_MAX,
     TASK_BYTES_MAX,
 )
-from tallystick.ledger.redaction import REDACTED, TEXTS, carried, marked, stripper, texts, withheld, without_secrets
+from tallystick.ledger.redaction import (
+    REDACTED,
+    TEXTS,
+    carried,
+    marked,
+    repeated,
+    stripper,
+    texts,
+    withheld,
+    without_secrets,
+)
 from tests.ledger.store import make
 from tests.redacting.parts import SECRET, place
 
@@ -113,6 +127,8 @@ def test_a_text_is_withheld_by_a_word_and_what_has_several_as_a_whole() -> None:
 @pytest.mark.parametrize("kind", FACT_TYPES, ids=lambda kind: NAMES[kind])
 def test_secrets_are_looked_for_in_all_content_but_routes_and_what_another_fact_had(kind: type[Fact]) -> None:
     besides = {"reason"} if kind in ERASURES else {"failed"} if kind is TaskCleanedUp else set()
+    if kind in (TaskBackingMissed, TaskBackingRestored, TaskLost, TaskRecovered):
+        besides = {"evidence"}
     content = set() if kind is TaskLateSignal else set(CONTENT[kind]) - ROUTES
 
     assert content | besides == set(TEXTS[kind])
@@ -139,6 +155,13 @@ def test_the_reason_of_an_erasure_and_why_something_could_not_be_closed_have_no_
 
     assert f"it had {REDACTED}" == erased.reason
     assert {f"tab:{SECRET}": f"GET /?key={REDACTED}"} == closed.failed, "what was not closed is named as it is"
+
+
+def test_of_what_somebody_found_the_words_are_freed_of_secrets_and_neither_its_names_nor_its_numbers() -> None:
+    lost = TaskLost(rule="dead", evidence={SECRET: 1, "detail": f"401 {SECRET}", "at": 7, "sure": True})
+
+    assert {SECRET: 1, "detail": f"401 {REDACTED}", "at": 7, "sure": True} == without_secrets(lost, [SECRET]).evidence
+    assert {SECRET: 1, "detail": REDACTED, "at": 7, "sure": True} == withheld(lost).evidence
 
 
 def test_names_that_people_give_are_texts_as_well_and_none_of_two_gets_lost() -> None:
@@ -321,6 +344,16 @@ def test_a_late_signal_is_marked_when_what_came_late_was() -> None:
 
     assert ("content",) == carried(late, TaskSucceeded(summary=REDACTED, redacted=("summary",))).redacted
     assert () == carried(late, TaskSucceeded(summary="x")).redacted
+
+
+def test_what_has_a_text_in_it_that_had_a_secret_when_it_was_said_is_marked() -> None:
+    before = [FlowCancelRequested(reason=f"use {REDACTED}", redacted=("reason",)), TaskCancelRequested(reason="x")]
+
+    with_it, without = TaskCancelRequested(reason=f"a flow: use {REDACTED}"), TaskCancelRequested(reason="a flow: x")
+
+    assert ("reason",) == repeated(with_it, before).redacted
+    assert without is repeated(without, before)
+    assert with_it is repeated(with_it, [replace(each, redacted=()) for each in before])
 
 
 def test_marks_of_fields_that_nobody_knows_are_no_harm() -> None:
