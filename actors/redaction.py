@@ -26,6 +26,20 @@ _TOLD = frozenset({"message", "summary", "error", "reason", "stopped", "output",
 """The fields out of which a message's text is made, besides those of the task's creation."""
 
 
+class _Here(threading.local):
+    """Whose hooks this thread asks just now."""
+
+    asked: tuple["Hooks", ...] = ()
+
+
+_here = _Here()
+
+
+def is_in_any_hook() -> bool:
+    """Whether this thread is in a hook of any ledger."""
+    return bool(_here.asked)
+
+
 class Hooks:
     """The hooks of programs, which name the secrets in a text. Any thread may add one at any time."""
 
@@ -47,10 +61,20 @@ class Hooks:
         Raises what a hook raises, and `TypeError` when one names something else than texts.
         """
         named: set[str] = set()
-        for text in texts:
-            for hook in self._hooks:
-                named.update(_named(hook(text)))
+        before = _here.asked
+        _here.asked = (*before, self)
+        try:
+            for text in texts:
+                for hook in self._hooks:
+                    named.update(_named(hook(text)))
+        finally:
+            _here.asked = before
         return named
+
+    @property
+    def are_asked_here(self) -> bool:
+        """Whether this thread is in one of them: whoever they are asked for waits for it."""
+        return self in _here.asked
 
     def words(self, text: str, secrets: Iterable[str] = ()) -> str:
         """Return a text without what any hook names in it and without these secrets; nothing of it when one fails."""
@@ -83,6 +107,11 @@ class Redaction:
     def add(self, hook: Redact) -> None:
         """Strip what this hook names from every message from now on."""
         self._hooks.add(hook)
+
+    @property
+    def is_asked_here(self) -> bool:
+        """Whether this thread is in a hook about messages."""
+        return self._hooks.are_asked_here
 
     def of(self, record: TaskRecord, event: Event) -> Strip | None:
         """Return what takes the secrets in what an event tells of a task out of any text; None as `strip`."""

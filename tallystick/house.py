@@ -15,6 +15,7 @@ from pykka import Timeout
 
 from tallystick.actors.future import LightFuture
 from tallystick.actors.log import logger
+from tallystick.actors.redaction import is_in_any_hook
 from tallystick.actors.system import System
 from tallystick.actors.watching.supervision import Canceller, Probe, Supervision
 from tallystick.config import Config
@@ -118,10 +119,17 @@ class House:
         return self.readings.path
 
     def facts(self) -> Facts:
-        """Return what writes. Raises `NotOwner` for a read-only ledger and `ForkedStore` in a child."""
+        """Return what writes. Raises `NotOwner` for a read-only ledger, `ForkedStore` in a child.
+
+        Raises `RuntimeError` in a hook of this ledger: that would wait for the ledger, and the ledger waits for it.
+        """
         facts = self._facts
         if facts is None:
             raise self._why_not()
+        if is_in_any_hook() and self.outlets.is_in_a_hook:
+            raise RuntimeError(
+                "a redaction hook must not write to its own ledger, which waits for it: write afterwards"
+            )
         return facts
 
     @property
@@ -320,22 +328,12 @@ class House:
         if self.notary is not None:
             self.notary.sweep()
 
-    def delete_archives(
-        self, *, before: int | None, recorded_before: int | None, reason: str
-    ) -> "tuple[Archived, ...]":
+    def delete_archives(self, **which: Any) -> "tuple[Archived, ...]":
         """Delete segments of the archive. Raises `NotOwner` for a ledger that only reads, and as `archives.delete`."""
         self.facts()
         from tallystick.archives import delete
 
-        return delete(
-            self.readings.log,
-            before=before,
-            recorded_before=recorded_before,
-            reason=reason,
-            words=self.outlets.words,
-            by=self.actor,
-            now=self.clock(),
-        )
+        return delete(self.readings.log, **which, words=self.outlets.words, by=self.actor, now=self.clock())
 
     def export(self, format: str, out: "BinaryIO | str | os.PathLike[str]", **selected: Any) -> "Exported":
         """Write an export. Raises `Closed`, and as `exporting.export`."""

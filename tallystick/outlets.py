@@ -218,6 +218,12 @@ class Outlets:
         if self._system is not None:
             self._system.journal.discretion = self.discretion
 
+    @property
+    def is_in_a_hook(self) -> bool:
+        """Whether this thread is in a hook for which this ledger waits."""
+        is_stored = self.discretion is not None and self.discretion.hooks.are_asked_here
+        return is_stored or (self._system is not None and self._system.directory.telling.redaction.is_asked_here)
+
     def recorded(self, created: TaskCreated) -> TaskCreated:
         """Return a creation as this process would record it: without what the hooks of all that is stored name."""
         return created if self.discretion is None else self.discretion.without_secrets(created, None)

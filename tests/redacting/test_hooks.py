@@ -254,6 +254,49 @@ def test_a_forked_child_is_told_that_the_ledger_is_not_its_own(folder: Path, way
     assert [ForkedStore.__name__] == said(script, folder)
 
 
+@pytest.mark.parametrize(
+    ("kind", "stored"),
+    [("disk", True), ("disk", False), ("memory", True), ("memory", False), ("joined", True)],
+)
+def test_a_hook_that_writes_to_its_own_ledger_fails_instead_of_waiting_for_itself(
+    opener: Opener, kind: str, *, stored: bool
+) -> None:
+    raised: list[BaseException] = []
+    ledger = opener.open(kind)
+
+    def hook(text: str) -> list[str]:
+        try:
+            ledger.create(**{**ORDINARY, "task": f"somebody said {text}"})
+        except BaseException as error:
+            raised.append(error)
+            raise
+        return []
+
+    ledger.redact(hook, stored=stored)
+    task = ledger.create(**{**ORDINARY, "notify": "done_only"})
+    task.succeed("done")
+    ledger.settled()
+
+    assert {RuntimeError} == {type(error) for error in raised}
+    assert "write afterwards" in str(raised[0])
+    assert [task.id] == [record.task_id for record in ledger.list().tasks]
+
+
+def test_a_hook_may_write_to_another_ledger() -> None:
+    with memory_ledger() as other, memory_ledger() as ledger:
+
+        def hook(text: str) -> list[str]:
+            if SECRET in text:
+                other.create(**{**ORDINARY, "task": "somebody said a secret"})
+            return [SECRET]
+
+        ledger.redact(hook, stored=True)
+        task = ledger.create(**{**ORDINARY, "task": SECRET})
+
+        assert REDACTED == task.record.task
+        assert ["somebody said a secret"] == [record.task for record in other.list().tasks]
+
+
 def test_a_hook_may_use_the_ledger_that_it_is_of_to_read() -> None:
     seen: list[int] = []
 
