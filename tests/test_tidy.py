@@ -168,6 +168,12 @@ def test_no_file_names_a_path_of_somebodys_machine() -> None:
     assert [] == found
 
 
+def test_nothing_that_a_merge_or_an_editor_left_lies_beside_the_code() -> None:
+    left = {".orig", ".rej", ".bak", ".swp", ".tmp"}
+
+    assert [] == [path for folder in (*CODE, "docs") for path in (ROOT / folder).rglob("*") if path.suffix in left]
+
+
 def text_files() -> list[Path]:
     """What people read or run: the folders of the project and the files beside them."""
     suffixes = {"", ".md", ".py", ".toml", ".yml", ".yaml", ".json", ".txt"}
