@@ -1,7 +1,7 @@
 """The outline of a log on disk: what it says of itself, in one snapshot."""
 
 from collections.abc import Mapping
-from itertools import islice
+from itertools import islice, takewhile
 
 from tallystick.ledger.errors import Corrupt
 from tallystick.ledger.store import keys
@@ -9,7 +9,7 @@ from tallystick.ledger.store.mapping import Database, Transaction
 from tallystick.ledger.store.port import Outline
 from tallystick.ledger.store.stored_tree import StoredEnd, StoredTree
 
-BEYOND_MAX = 16  # records behind the head that are named
+NAMED_MAX = 16  # records behind the head, and where the archive has them
 
 
 def outlined(txn: Transaction, databases: Mapping[bytes, Database], stored: StoredTree, end: StoredEnd) -> Outline:
@@ -19,19 +19,26 @@ def outlined(txn: Transaction, databases: Mapping[bytes, Database], stored: Stor
         edge = stored.edge(txn)
     except Corrupt:
         edge = None
-    cursor = txn.cursor(databases[keys.EVENTS])
-    more = cursor.set_range(keys.event_key(size + 1))
-    behind = islice(cursor.iternext(values=False), BEYOND_MAX) if more else ()
-    archived = end.archived(txn)
+    events, archived = databases[keys.EVENTS], end.archived(txn)
     return Outline(
         size=size,
         end=ends,
         last=end.last(txn),
         edge=edge,
         partials=tuple(stored.partials(txn, ends)),
-        records=txn.stat(databases[keys.EVENTS])["entries"] + archived,
+        records=txn.stat(events)["entries"] + archived,
         index_rows=txn.stat(databases[keys.STREAMS])["entries"],
-        beyond=tuple(keys.position_of(key) for key in behind if len(key) == keys.POSITION_BYTES),
+        beyond=_taken(txn, events, size + 1, keys.POSITION_MAX),
         archived=archived,
+        planted=_taken(txn, events, 1, archived),
         tiles=txn.stat(databases[keys.TILES])["entries"],
     )
+
+
+def _taken(txn: Transaction, events: Database, first: int, last: int) -> tuple[int, ...]:
+    """The first of these positions that have records."""
+    cursor = txn.cursor(events)
+    if first > last or not cursor.set_range(keys.event_key(first)):
+        return ()
+    found = takewhile(lambda key: key <= keys.event_key(last), islice(cursor.iternext(values=False), NAMED_MAX))
+    return tuple(keys.position_of(key) for key in found if len(key) == keys.POSITION_BYTES)

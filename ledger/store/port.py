@@ -83,6 +83,7 @@ class Outline(Struct, frozen=True, kw_only=True):
     index_rows: int
     beyond: tuple[int, ...] = ()  # the first positions behind the end that have records
     archived: int = 0  # up to this position the archive has the records, and their leaf hashes
+    planted: tuple[int, ...] = ()  # the first positions up to there that have records beside those of the archive
     faults: tuple[tuple[int, str], ...] = ()  # what is wrong with its files beside the records, by position
     tiles: int | None = None  # how many are stored, if there is a number of its own
 

@@ -210,10 +210,13 @@ class _Audit:
                 self.findings.add(position, Kind.ADDED, f"the log ends at {self.size}")
             else:
                 self.misplaced.other(position, origin)
-        more = outline.records - (self.size - self.missing) - len(outline.beyond)
+        for position in outline.planted:
+            detail = f"up to {outline.archived} the archive has the records, and here the log has one, too"
+            self.findings.add(position, Kind.ADDED, detail)
+        more = outline.records - (self.size - self.missing) - len(outline.beyond) - len(outline.planted)
         if more > 0:
-            detail = f"{more} records more, behind the end or under keys that are no positions"
-            self.findings.add(0, Kind.ADDED, detail)
+            where = "behind the end, where the archive has them, or under keys that are no positions"
+            self.findings.add(0, Kind.ADDED, f"{more} more than there should be: {where}")
 
 
 def _position_in(body: bytes) -> int | None:

@@ -284,12 +284,27 @@ def test_records_that_were_damaged_before_they_were_archived_are_archived_as_the
     assert [(10, Kind.CHANGED), (20, Kind.MISSING), (300, Kind.CHANGED)] == kinds(found)
 
 
-def test_planted_records_where_the_archive_begins_are_found(folder: Path) -> None:
+@pytest.mark.parametrize("places", [(5,), (1,), (2 * SEGMENT,), (1, 1_024), (5, SEGMENT, SIZE + 2)])
+def test_planted_records_where_the_archive_has_them_are_added(folder: Path, places: tuple[int, ...]) -> None:
     with raw.opened(folder) as database:
-        database(b"events")[(5).to_bytes(8)] = b"planted"
+        for place in places:
+            database(b"events")[place.to_bytes(8)] = b"planted"
 
     with DiskLog.open(folder, readonly=True) as log:
-        assert not verify(log).ok
+        found = verify(log)
+    assert [(place, Kind.ADDED) for place in places] == kinds(found)
+    assert places[0] == found.first_bad
+
+
+def test_more_planted_records_than_are_named_are_counted(folder: Path) -> None:
+    with raw.opened(folder) as database:
+        for place in range(2, 100):
+            database(b"events")[place.to_bytes(8)] = b"planted"
+
+    with DiskLog.open(folder, readonly=True) as log:
+        found = verify(log)
+    assert [(0, Kind.ADDED), *((place, Kind.ADDED) for place in range(2, 18))] == kinds(found)
+    assert "82 more than there should be" in found.problems[0].detail
 
 
 def test_a_log_whose_archive_was_rolled_back_is_not_archived_further(folder: Path) -> None:

@@ -228,3 +228,20 @@ def test_keys_that_are_no_positions_do_not_hide_where_such_a_log_ends(folder: Pa
 
     with DiskLog.open(folder, readonly=True) as log:
         assert SIZE == log.head()
+
+
+@pytest.mark.parametrize("has_edge", [True, False])
+def test_an_end_at_the_last_position_that_there_can_be_is_one_that_was_cut_off(folder: Path, *, has_edge: bool) -> None:
+    end = keys.POSITION_MAX
+    with raw.opened(folder) as database:
+        database(keys.EVENTS)[keys.event_key(end)] = b"far"
+        if has_edge:
+            database(keys.META)[keys.EDGE] = Edge(end, (b"x" * 32,) * end.bit_count()).to_bytes()
+        else:
+            del database(keys.META)[keys.EDGE]
+
+    verification = verified(folder)
+
+    named = [(problem.position, problem.kind) for problem in verification.problems]
+    assert (SIZE, SIZE + 1) == (verification.events, verification.first_bad)
+    assert {(0, Kind.ADDED), (SIZE + 1, Kind.CUT_OFF)} <= set(named)
