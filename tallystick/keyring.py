@@ -30,9 +30,12 @@ class Keyring:
         self._keys: tuple[SigningKey, ...] = ()
 
     def keys(self) -> tuple[SigningKey, ...]:
-        """Return the keys. Raises `InvalidInput` for one that cannot be read, or whose name is not the origin."""
+        """Return the keys. Raises `InvalidInput` for one that cannot be read, of another name, or there twice."""
         if not self._keys:
-            self._keys = tuple(self._read(path) for path in self._paths)
+            keys = tuple(self._read(path) for path in self._paths)
+            if len({key.verifier for key in keys}) < len(keys):
+                raise InvalidInput(_FIELD, self._paths, "files with keys that are each another one")
+            self._keys = keys
         return self._keys
 
     def check(self) -> None:
@@ -65,4 +68,5 @@ class Keyring:
         return key
 
     def _last_signed(self) -> list[LastSigned]:
-        return [LastSigned(key, path, _FIELD) for key, path in zip(self.keys(), self._paths, strict=True)]
+        keys = zip(self.keys(), self._paths, strict=True)
+        return [LastSigned(key, path, _FIELD, ledger=self._ledger) for key, path in keys]

@@ -9,11 +9,11 @@ import fcntl
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from tallystick.keys import guarded, record_of
+from tallystick.keys import check_outside, guarded, record_of
 from tallystick.ledger.archive.files import whole, write_all
 from tallystick.ledger.errors import InvalidInput, NotProved, StoreError
 from tallystick.ledger.limits import CHECKPOINT_BYTES_MAX, SIGNING_WAIT_MS
@@ -32,25 +32,30 @@ _SIGNED = "the newest checkpoint that the key beside it signed"
 class LastSigned:
     """What one signing key signed last, beside the file that the key is in."""
 
-    def __init__(self, key: SigningKey, path: str | os.PathLike[str], field: str = "file") -> None:
-        """Take a key and its file, a path of the setting `field`. Raises `InvalidInput` for one that leads nowhere."""
+    def __init__(
+        self, key: SigningKey, path: str | os.PathLike[str], field: str = "file", *, ledger: Path | None = None
+    ) -> None:
+        """Take a key and its file, a path of the setting `field`. Raises `InvalidInput` for one that leads nowhere.
+
+        `ledger` is one that is not made yet, perhaps, and in which nothing may be kept.
+        """
         with guarded(field, path, "the file of a signing key"):
             self.file = record_of(path)
-        self.key, self._field = key, field
+        self.key, self.field, self._ledger = key, field, ledger
 
     def read(self) -> Checkpoint | None:
         """Return the newest checkpoint that the key signed; None before there is one.
 
         Raises `InvalidInput` when what is there is none, or none of this key.
         """
-        with guarded(self._field, self.file, f"a file with {_SIGNED}"):
+        with guarded(self.field, self.file, f"a file with {_SIGNED}"):
             try:
                 file = os.open(self.file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
             except FileNotFoundError:
                 return None
             try:
                 if not stat.S_ISREG(os.fstat(file).st_mode):
-                    raise InvalidInput(f"{self._field} {self.file}", "no file", f"a file with {_SIGNED}")
+                    raise InvalidInput(f"{self.field} {self.file}", "no file", f"a file with {_SIGNED}")
                 data = os.read(file, CHECKPOINT_BYTES_MAX)
             finally:
                 os.close(file)
@@ -58,7 +63,7 @@ class LastSigned:
             return open_checkpoint(data, self.key.verifier).checkpoint
         except (InvalidInput, NotProved) as error:
             way_out = f"if {self.key.verifier.text} never signed, move the file away"
-            raise InvalidInput(f"{self._field} {self.file}", data, f"{_SIGNED}; {way_out} ({error})") from error
+            raise InvalidInput(f"{self.field} {self.file}", data, f"{_SIGNED}; {way_out} ({error})") from error
 
     def hold(self, signed: Checkpoint | None, wanted: Checkpoint, nodes: Nodes | None) -> None:
         """Raise `NotProved` for a tree that does not go on from what was signed; it says which copy of a ledger may."""
@@ -75,15 +80,27 @@ class LastSigned:
                 f" new key; or, if what was signed is not to count any more, move {self.file} away.",
             ) from None
 
+    def check_place(self) -> None:
+        """Raise `InvalidInput` where what a key signs must not be kept, or in no folder: a link may lead anywhere.
+
+        In a ledger it would be copied and restored with that, and each copy would go on from what it remembers itself.
+        """
+        with guarded(self.field, self.file, f"a place for {_SIGNED}"):
+            check_outside(self.file, self.field, ledger=self._ledger)
+            if not self.file.parent.is_dir():
+                allowed = f"one that is there: {self.file}, to where a link beside the key leads, is to have {_SIGNED}"
+                raise InvalidInput(f"{self.field} {self.file.parent}", "no folder", allowed)
+
     def check_writable(self) -> None:
         """Raise `InvalidInput` where nothing can be kept: before a key signs, what it signs is."""
+        self.check_place()
         folder = self.file.parent
         if not os.access(folder, os.W_OK | os.X_OK):
             allowed = (
                 "one in which this user may write: before a key signs, what it signs is kept beside it, in"
                 f" {self.file}, which may be a link to a file elsewhere"
             )
-            raise InvalidInput(f"{self._field} {folder}", "a folder that is only read", allowed)
+            raise InvalidInput(f"{self.field} {folder}", "a folder that is only read", allowed)
 
     def keep(self, note: Note) -> None:
         """Keep a checkpoint that the key signed, durable on return. Raises `InvalidInput`, `StoreError`, `Full`."""
@@ -109,7 +126,9 @@ def sign_next(
     signed cannot be read or kept, `StoreError` when another process has been signing for `wait_ms`, `Full`, and what
     `tree` and `nodes` raise: nothing is signed then.
     """
-    with _alone({key.file.parent for key in keys}, wait_ms):
+    for key in keys:
+        key.check_place()
+    with _alone({key.file.parent: key.field for key in keys}, wait_ms):
         wanted = tree()
         signed = [key.read() for key in keys]
         for key, before in zip(keys, signed, strict=True):
@@ -135,11 +154,14 @@ def check_next(tree: Callable[[], Checkpoint], *keys: LastSigned, nodes: Nodes) 
 
 
 @contextmanager
-def _alone(folders: set[Path], wait_ms: int) -> Iterator[None]:
-    """Let nobody else sign meanwhile with keys in these folders. Whoever is killed lets go of them."""
+def _alone(folders: Mapping[Path, str], wait_ms: int) -> Iterator[None]:
+    """Let nobody else sign meanwhile with keys in these folders, of which each has the name of the setting.
+
+    Whoever is killed lets go of them.
+    """
     with ExitStack() as held:
-        for folder in sorted(folders):  # in one order everywhere, so that no two wait for each other
-            with guarded("file", folder, "a folder that can be read"):
+        for folder, field in sorted(folders.items()):  # in one order everywhere, so that no two wait for each other
+            with guarded(field, folder, "a folder that can be read"):
                 file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             held.callback(os.close, file)
             _lock(file, folder, wait_ms)
