@@ -5,14 +5,13 @@ clearing up: the last of each hour of a day, and the last of each day of ten yea
 """
 
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from tallystick.ledger.errors import UNREADABLE, InvalidInput
-from tallystick.ledger.limits import ATTESTED_DAYS, ATTESTED_HOURS, NOTE_SIGNATURES_MAX
+from tallystick.ledger.limits import ATTESTED_DAYS, ATTESTED_HOURS, NOTE_SIGNATURES_MAX, TIME_MS_MAX, TREE_SIZE_MAX
 from tallystick.ledger.proofs.checkpoint import parse_checkpoint
 from tallystick.ledger.proofs.note import Note, merged, parse_note
 from tallystick.ledger.store.port import EventLog
@@ -71,19 +70,31 @@ _read = msgspec.msgpack.Decoder(Attestation).decode
 def attested(event_log: EventLog) -> Attestation | None:
     """Return the newest; None when there is none that can be read."""
     value = event_log.note(NEWEST)
-    with suppress(*UNREADABLE):
-        return None if value is None else _read(value)
-    return None
+    return None if value is None else _readable(value)
 
 
 def attestations(event_log: EventLog) -> list[Attestation]:
     """Return all that are kept and that somebody saw, the oldest first. What cannot be read is left out."""
     found: dict[tuple[int, bytes], Attestation] = {}
     for _, value in event_log.notes(SLOTS):
-        with suppress(*UNREADABLE):
-            each = _read(value)
+        each = _readable(value)
+        if each is not None:
             found[each.at, each.checkpoint] = each
     return sorted(found.values(), key=lambda each: each.at)
+
+
+def _readable(value: bytes) -> Attestation | None:
+    """What a note says; None when it is of no checkpoint, or has a time or a size that there cannot be.
+
+    Whoever can write there has written it, and who goes on from it must not be kept from that.
+    """
+    try:
+        found = _read(value)
+        parse_checkpoint(parse_note(found.checkpoint).text)
+    except (*UNREADABLE, InvalidInput):
+        return None
+    can_be = 0 <= found.at <= TIME_MS_MAX and all(0 <= each.size <= TREE_SIZE_MAX for each in found.standings)
+    return found if can_be else None
 
 
 def cosigned(event_log: EventLog, checkpoint: bytes) -> bytes:
@@ -107,12 +118,7 @@ def newest_cosigned(event_log: EventLog) -> Note | None:
     newest = attested(event_log)
     if newest is not None and not newest.is_seen:  # whoever was asked last could not be reached
         newest = next(reversed(attestations(event_log)), None)
-    if newest is not None:
-        with suppress(InvalidInput):
-            note = parse_note(newest.checkpoint)
-            parse_checkpoint(note.text)
-            return note
-    return None
+    return None if newest is None else parse_note(newest.checkpoint)
 
 
 def notes_of(attestation: Attestation) -> Iterator[tuple[bytes, bytes]]:

@@ -62,7 +62,7 @@ def response(asked: ConsistencyProof, key: VerifierKey, status: int, body: bytes
         return _cosigned(asked.checkpoint, key, body)
     if status == _CONFLICT:
         return _conflict(asked.old, size, body)
-    if status == _UNPROCESSABLE:
+    if status == _UNPROCESSABLE and asked.old:  # from no records whatever goes on
         return Contradicted(
             f"it saw {asked.old} records of this log, and the {size} of the checkpoint do not go on from these."
         )

@@ -35,6 +35,12 @@ def test_whatever_comes_is_understood_and_none_of_it_is_a_cosignature(
     assert isinstance(said, Contradicted if status == 422 else Declined | Remembers | Contradicted)
 
 
+@given(st.binary(max_size=80))
+def test_who_saw_no_record_contradicts_nothing(body: bytes) -> None:
+    assert isinstance(response(asked(0), WITNESS.key, 422, body), Declined)
+    assert isinstance(response(asked(1), WITNESS.key, 422, body), Contradicted)
+
+
 @given(st.integers(0, 2**62))
 def test_a_cosignature_of_the_checkpoint_is_taken_with_its_time(at: int) -> None:
     proof = asked(400)

@@ -41,7 +41,7 @@ def test_failures_and_contradictions_are_counted_as_such(place: Place, witness: 
         witness.instead = (503, b"")
         ledger.attest()
         ledger.attest()
-        witness.instead = (422, b"")
+        witness.instead = (409, b"9\n")
         with pytest.raises(NotProved):
             ledger.attest()
 
