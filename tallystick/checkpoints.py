@@ -26,14 +26,16 @@ from tallystick.ledger.errors import (
     TallystickError,
 )
 from tallystick.ledger.limits import CHECKPOINT_BYTES_MAX
-from tallystick.ledger.proofs.checkpoint import open_checkpoint
-from tallystick.ledger.proofs.keys import parse_vkey
+from tallystick.ledger.proofs.checkpoint import open_checkpoint, parse_checkpoint
+from tallystick.ledger.proofs.keys import VerifierKey, parse_vkey
+from tallystick.ledger.proofs.note import parse_note
 from tallystick.ledger.store.port import EventLog
 from tallystick.owner import live_owner
+from tallystick.projections.checkpoint import hold
 from tallystick.proving import Prover, beside, no_origin
 from tallystick.sharing.bell import ATTEST, SEAL
 from tallystick.sharing.ownership import Ownership
-from tallystick.sharing.request import Request, answered, send
+from tallystick.sharing.request import Request, answered, send, unreadable
 
 if TYPE_CHECKING:
     from tallystick.house import House
@@ -60,7 +62,7 @@ def newest(house: "House") -> bytes:
         house.facts()
     except NotOwner:
         return beside(house.readings.log, house.settings.integrity)
-    told = ask(Path(house.path), house.readings.log)
+    told = asked(Path(house.path), house.readings.log, house.settings.integrity)
     return beside(house.readings.log, house.settings.integrity) if told is None else told
 
 
@@ -73,13 +75,14 @@ def add(house: "House", note: bytes, *trusted: str) -> bytes:
     signed it, or it is not of this log; `NotOwner`, `StoreError`; nothing is kept then.
     """
     house.facts()
-    note = open_checkpoint(note, *map(parse_vkey, trusted)).verified.to_bytes()
+    keys = tuple(map(parse_vkey, trusted))
+    note = open_checkpoint(note, *keys).verified.to_bytes()
     if len(note) > CHECKPOINT_BYTES_MAX:
         raise InvalidInput("checkpoint", f"{len(note)} bytes", f"at most {CHECKPOINT_BYTES_MAX} bytes")
     with house.owning() as owner:
         if owner is not None:
             return notary_in(owner).take(note)
-    told = ask(Path(house.path), house.readings.log, note)
+    told = asked(Path(house.path), house.readings.log, house.settings.integrity, note, *keys)
     if told is None:
         raise StoreError("The ledger has no owner that could keep the checkpoint. Try again.")
     return told
@@ -149,6 +152,45 @@ _pack = msgspec.msgpack.Encoder().encode
 _read = msgspec.msgpack.Decoder(_Told).decode
 
 
+def asked(
+    folder: Path, event_log: EventLog, settings: Integrity, note: bytes = b"", *trusted: VerifierKey
+) -> bytes | None:
+    """Ask as `ask` does; return what was told if it can be a checkpoint of this log. None when nobody hears.
+
+    What was told is bytes in the log, and whoever can write there can put others in their place: it MUST be of this
+    log, and signed by one of the keys that the configuration names, as far as they can be read here. The note that is
+    to be kept MUST still have a signature of the keys that are trusted. Raises as `ask`, `StoreError` for what is no
+    checkpoint, `NotProved` for one that is not of this log or not signed.
+    """
+    told = ask(folder, event_log, note)
+    if told is None:
+        return None
+    try:
+        checkpoint = parse_checkpoint(parse_note(told).text)
+    except InvalidInput as error:
+        raise StoreError(f"The ledger has an owner, and {unreadable(live_owner(folder), error)} Try again.") from error
+    if settings.origin is not None and checkpoint.origin != settings.origin:
+        raise NotProved("origin", f"the owner answered with a checkpoint of {checkpoint.origin}.")
+    hold(event_log, checkpoint)
+    keys = _known(settings)
+    if note and parse_note(note).text == checkpoint.text:
+        keys = (*keys, *trusted)
+    try:
+        return open_checkpoint(told, *keys).note.to_bytes() if keys else told
+    except NotProved as error:
+        hint = "The owner signs with other keys until the ledger is opened again, or somebody else answered."
+        raise NotProved(error.what, f"{error.reason} {hint}") from error
+
+
+def _known(settings: Integrity) -> tuple[VerifierKey, ...]:
+    """The keys that sign by a configuration; none where this user may not read them, or they are elsewhere by now."""
+    ring = Keyring(settings)
+    try:
+        return tuple(key.verifier for key in ring.keys())  # noqa: SIM118 - it is no dict
+    except InvalidInput:
+        return ()
+
+
 def ask(
     folder: Path, event_log: EventLog, note: bytes = b"", *, kind: bytes = SEAL, answer_s: float = ANSWER_S_MAX
 ) -> bytes | None:
@@ -162,8 +204,8 @@ def ask(
         raise StoreError(f"{owner} owns the ledger, and has not said in {answer_s:.0f} s what became of it.")
     try:
         told = _read(answer)
-    except UNREADABLE as error:  # of another version, or written by somebody else
-        raise StoreError(f"{owner} owns the ledger, and what it said cannot be read: {error}. Try again.") from error
+    except UNREADABLE as error:
+        raise StoreError(f"The ledger has an owner, and {unreadable(owner, error)}. Try again.") from error
     if told.note is not None:
         return told.note
     raise (

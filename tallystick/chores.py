@@ -34,7 +34,7 @@ from tallystick.projections.agenda import Damages
 from tallystick.projections.rebuild import rebuild
 from tallystick.sharing.bell import ASKED_BYTES_MAX, UPKEEP
 from tallystick.sharing.ownership import Ownership
-from tallystick.sharing.request import Request, answered, send
+from tallystick.sharing.request import Request, answered, send, unreadable
 
 log = logger("face")
 
@@ -211,8 +211,8 @@ def _ask(folder: Path, event_log: EventLog, asked: _Asked) -> dict[Subject, Beca
         return dict.fromkeys(asked.subjects, (Outcome.LEFT, unanswered))
     try:
         told = _read(answer)
-    except UNREADABLE as error:  # of another version, or written by somebody else: what was done the next audit says
-        return dict.fromkeys(asked.subjects, (Outcome.LEFT, f"what {waited_for} said cannot be read: {error}"))
+    except UNREADABLE as error:  # what was done the next audit says
+        return dict.fromkeys(asked.subjects, (Outcome.LEFT, unreadable(waited_for, error)))
     became = {(kind, token, action): (outcome, why) for kind, token, action, outcome, why in told}
     missed: Became = (Outcome.SKIPPED, "it is not amiss any more")
     return {subject: became.get(subject, missed) for subject in asked.subjects}

@@ -56,6 +56,11 @@ def answered(folder: Path, event_log: EventLog, name: bytes, request: Request, w
     return told
 
 
+def unreadable(who: object, error: Exception) -> str:
+    """Say that an answer cannot be read: somebody of another version answered, or somebody else wrote it."""
+    return f"what {who} said cannot be read: {error}"
+
+
 def _told(event_log: EventLog, name: bytes, request: Request) -> bytes | None:
     note = event_log.note(name + request.id[:1])
     return note[ID_BYTES:] if note is not None and note.startswith(request.id) else None
