@@ -2,7 +2,8 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -49,10 +50,30 @@ def _other(value: Any) -> Any:
     return str(value)
 
 
+class Unheard(OSError):
+    """Standard output takes nothing more: its disk is full, say."""
+
+    def __str__(self) -> str:
+        return f"standard output: {self.strerror}. Not all of the answer is there."
+
+
+@contextmanager
+def heard() -> Iterator[None]:
+    """Raise `Unheard` for what the system says of standard output, but `BrokenPipeError` as it is."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise Unheard(error.errno, error.strerror or str(error)) from error
+
+
 def say(*lines: str) -> None:
-    """Print lines on standard output now: others may be reading."""
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
-    sys.stdout.flush()
+    """Print lines on standard output now: others may be reading. Raises `BrokenPipeError`, `Unheard`."""
+    text = "".join(f"{line}\n" for line in lines)
+    with heard():
+        sys.stdout.write(text)
+        sys.stdout.flush()
 
 
 def give(answer: Answer, *, json: bool) -> int:
@@ -68,7 +89,7 @@ def give(answer: Answer, *, json: bool) -> int:
 
 
 def hush() -> None:
-    """Send what is still to be printed nowhere: nobody reads it, and Python would complain at exit."""
+    """Send what is still to be printed nowhere: nobody gets it, and Python would complain at exit."""
     import os
 
     nowhere = os.open(os.devnull, os.O_WRONLY)

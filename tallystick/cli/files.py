@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from tallystick.ledger.archive.files import telling
 from tallystick.ledger.errors import InvalidInput
 from tallystick.ledger.limits import PROOF_BYTES_MAX
 
@@ -27,14 +28,14 @@ def read(field: str, path: Path) -> bytes:
 
 
 def write_new(field: str, path: Path, data: bytes) -> None:
-    """Write a file that is not there yet, whole or not at all. Raises `InvalidInput`, naming the option."""
+    """Write a file that is not there yet, whole or not at all. Raises `InvalidInput`, naming the option, and `Full`."""
     try:
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     except OSError as error:
         allowed = f"a file that can be made and is not there yet ({error.strerror}); name another one with --{field}"
         raise InvalidInput(field, str(path), allowed) from error
     try:
-        with os.fdopen(file, "wb") as opened:
+        with telling(path), os.fdopen(file, "wb") as opened:
             opened.write(data)
     except BaseException:
         path.unlink(missing_ok=True)

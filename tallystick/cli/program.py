@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from tallystick.cli import menu
-from tallystick.cli.answer import EXIT_OK, Answer, as_json, give, hush, say
+from tallystick.cli.answer import EXIT_OK, Answer, Unheard, as_json, give, hush, say
 from tallystick.cli.call import Call
 from tallystick.cli.failure import USAGE, Failure, failure_of
 from tallystick.cli.group import LedgerGroup
@@ -53,12 +53,14 @@ def run(arguments: Sequence[str]) -> int:
         from click.shell_completion import shell_complete
 
         return shell_complete(program, {}, NAME, COMPLETE_VARIABLE, os.environ[COMPLETE_VARIABLE])
+    _open_closed()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # they are text files
     call = Call()
     try:
         with program.make_context(NAME, list(arguments), obj=call) as ctx:
             answer = program.invoke(ctx)
+        return give(answer, json=call.json) if isinstance(answer, Answer) else int(answer or EXIT_OK)
     except click.exceptions.Exit as done:
         return done.exit_code
     except BrokenPipeError:
@@ -66,14 +68,23 @@ def run(arguments: Sequence[str]) -> int:
         return EXIT_OK
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - what nobody expected is raised again
         return _fail(error, call, arguments)
-    return give(answer, json=call.json) if isinstance(answer, Answer) else int(answer or EXIT_OK)
+
+
+def _open_closed() -> None:
+    """Open nothing in the place of standard streams that are closed, or the next file would be one of them."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - for all that is left
 
 
 def _fail(error: BaseException, call: Call, arguments: Sequence[str]) -> int:
     failure = failure_of(error)
     if failure is None:
         raise error
-    if call.json or (failure.type == USAGE and _asks_for_json(arguments)):
+    if isinstance(error, Unheard):
+        hush()
+        print(failure.as_text(), file=sys.stderr)
+    elif call.json or (failure.type == USAGE and _asks_for_json(arguments)):
         _say_as_json(failure)
     elif isinstance(error, click.UsageError):
         error.show()
@@ -93,3 +104,6 @@ def _say_as_json(failure: Failure) -> None:
         say(as_json(failure.as_data()))
     except BrokenPipeError:
         hush()
+    except Unheard as error:
+        hush()
+        print(failure.as_text(), error, sep="\n", file=sys.stderr)

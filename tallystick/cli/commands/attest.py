@@ -1,6 +1,7 @@
 """`tally attest`: the newest checkpoint shown to witnesses and a timestamp authority; and what they saw before."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,8 +84,13 @@ def _write(folder: Path, attestation: "Attestation") -> Iterator[Path]:
             if data is None or path.exists():
                 continue
             hidden = folder / f".{name}{suffix}.new"
-            hidden.write_bytes(data)
-            hidden.rename(path)
+            try:
+                hidden.write_bytes(data)
+                hidden.rename(path)
+            except OSError:
+                with suppress(OSError):
+                    hidden.unlink()
+                raise
             yield path
     except OSError as error:
         raise InvalidInput("out", str(folder), f"a folder that can be written to ({error.strerror})") from error

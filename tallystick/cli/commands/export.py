@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from msgspec.structs import replace
 
-from tallystick.cli.answer import EXIT_DAMAGED, EXIT_OK, Answer, hush, present
+from tallystick.cli.answer import EXIT_DAMAGED, EXIT_OK, Answer, heard, hush, present
 from tallystick.cli.bar import bar
 from tallystick.cli.call import Call
 from tallystick.cli.command import LOOKUP, PATH, OneOf
@@ -89,8 +90,9 @@ def command(call: Call, *, format_: str, out: Path | None, **given: Any) -> Answ
             selection = replace(selection, lookup=either_id_of(readings, selection.lookup)[0])
         target = sys.stdout.buffer if is_piped or out is None else out
         try:
-            made = export(readings, format_, target, selection, now=now, origin=origin, told=told)
-            sys.stdout.flush()
+            with heard() if is_piped else nullcontext():
+                made = export(readings, format_, target, selection, now=now, origin=origin, told=told)
+                sys.stdout.flush()
         except BrokenPipeError:
             hush()
             return EXIT_OK
