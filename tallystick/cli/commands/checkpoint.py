@@ -10,7 +10,7 @@ from tallystick.cli.call import Call
 from tallystick.cli.change import impatient
 from tallystick.cli.command import PATH
 from tallystick.cli.command import command as _command
-from tallystick.cli.files import keys_of, read
+from tallystick.cli.files import keys_of, read_checkpoint
 from tallystick.cli.screen import Screen
 from tallystick.ledger.errors import InvalidInput, NotFound
 
@@ -45,7 +45,7 @@ def command(
         return _shown(_attested(call))
     if unsigned:
         return _unsigned(call)
-    note = None if added is None else read("add", added)
+    note = None if added is None else read_checkpoint("add", added)
     trusted = keys_of(keys)
     settings = call.settings
     from tallystick.joining import join

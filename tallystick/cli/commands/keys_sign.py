@@ -9,7 +9,7 @@ from tallystick.cli.answer import Answer
 from tallystick.cli.call import Call
 from tallystick.cli.command import PATH
 from tallystick.cli.command import command as _command
-from tallystick.cli.files import STANDARD, read
+from tallystick.cli.files import STANDARD, read, read_checkpoint
 from tallystick.cli.menu import KEYS
 from tallystick.cli.screen import Screen
 from tallystick.ledger.errors import InvalidInput
@@ -48,7 +48,7 @@ def command(_call: Call, *, path: Path, old: Path | None, text: Path) -> Answer:
     if checkpoint.origin != key.name or checkpoint.extensions:
         raise InvalidInput("TEXT", f"a checkpoint of {checkpoint.origin}", f"one of {key.name}, whose key this is")
     if old is not None:
-        before = open_checkpoint(read("old", old), key.verifier).checkpoint
+        before = open_checkpoint(read_checkpoint("old", old), key.verifier).checkpoint
         same = before.size == checkpoint.size and before.root_hash == checkpoint.root_hash
         if not same and before.size >= checkpoint.size:
             from tallystick.ledger.errors import NotProved

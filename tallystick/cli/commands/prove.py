@@ -10,7 +10,7 @@ from tallystick.cli.answer import Answer, present
 from tallystick.cli.call import Call
 from tallystick.cli.command import LOOKUP, PATH
 from tallystick.cli.command import command as _command
-from tallystick.cli.files import STANDARD, read, write_new
+from tallystick.cli.files import STANDARD, read_checkpoint, write_new
 from tallystick.cli.flow_lookup import either_id_of
 from tallystick.cli.screen import Screen
 from tallystick.ledger.errors import InvalidInput
@@ -104,7 +104,7 @@ def _of_events(call: Call, readings: "Readings", positions: list[int], out: Path
 def _from(call: Call, readings: "Readings", old: str, out: Path | None) -> Answer:
     from tallystick.ledger.proofs.tlog_proof import claimed, parse_consistency_proof
 
-    since = _whole("from", old) if old.isdecimal() else read("from", Path(old))
+    since = _whole("from", old) if old.isdecimal() else read_checkpoint("from", Path(old))
     proof = _prover(call, readings).prove_from(since)
     parsed = parse_consistency_proof(proof)
     tree = claimed(parsed)

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from tallystick.cli.command import PATH
 from tallystick.cli.command import command as _command
 from tallystick.cli.evidence import SHAPE as EVIDENCE_SHAPE
 from tallystick.cli.evidence import verified
-from tallystick.cli.files import keys_of, read
+from tallystick.cli.files import keys_of, named, read, read_checkpoint
 from tallystick.cli.proof import SHAPE, proved_data, proved_lines
 from tallystick.cli.screen import Screen
 from tallystick.cli.table import Column, table
@@ -31,9 +30,6 @@ if TYPE_CHECKING:
     from tallystick.ledger.store.verify import Verification
 
 PROBLEMS_SHOWN = 20
-_CHECKPOINT = 'a whole checkpoint, as "tally checkpoint" prints it'
-_OF_A_FILE = frozenset({"inclusion proof", "consistency proof", "note", "signature", "checkpoint"})
-"""What cannot be read when a file was cut off, or is another kind of file."""
 UNKNOWN = "hashes"  # what is lost where it cannot be said whether a checkpoint fits
 
 
@@ -126,29 +122,13 @@ def command(
 def _proof(
     proof: Path, trusted: tuple[str, ...], witnesses: tuple[str, ...], old: Path | None, record: Path | None
 ) -> Answer:
-    from tallystick.ledger.proofs.note import parse_note
     from tallystick.proofs import verify_proof
 
-    data, kept = read("proof", proof), None if old is None else read("old", old)
+    data, kept = read("proof", proof), None if old is None else read_checkpoint("old", old)
     body = None if record is None else read("record", record)
-    if kept is not None and old is not None:
-        with _named("old", old, _CHECKPOINT):
-            parse_note(kept)
-    with _named("proof", proof, 'a whole proof, as "tally prove" makes it'):
+    with named("proof", proof, 'a whole proof, as "tally prove" makes it'):
         proved = verify_proof(data, *trusted, old=kept, record=body, witnesses=witnesses)
     return Answer(proved_data(proved), lambda screen: proved_lines(screen, proved))
-
-
-@contextmanager
-def _named(option: str, path: Path, whole: str) -> Iterator[None]:
-    """Say of what cannot be read in which file it is, and what may have become of that."""
-    try:
-        yield
-    except InvalidInput as error:
-        if error.field not in _OF_A_FILE:
-            raise
-        why = f"this was cut off, or is something else ({error.field}: {error.value})"
-        raise InvalidInput(f"--{option}", str(path), f"{whole}; {why}") from error
 
 
 def _given(
@@ -157,9 +137,8 @@ def _given(
     """A checkpoint that was kept elsewhere, of which it was verified who signed it and who saw it."""
     from tallystick.proofs import verify_checkpoint, verify_seen
 
-    data = read("checkpoint", checkpoint)
-    with _named("checkpoint", checkpoint, _CHECKPOINT):
-        signed = verify_checkpoint(data, *trusted)
+    data = read_checkpoint("checkpoint", checkpoint)
+    signed = verify_checkpoint(data, *trusted)
     given = None if token is None else read("token", token)
     seen = verify_seen(
         data,
