@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tallystick.config import ORIGIN_ALLOWED, Integrity
 from tallystick.ledger import fields
-from tallystick.ledger.errors import Corrupt, InvalidInput, NotFound
+from tallystick.ledger.errors import Corrupt, InvalidInput, NotFound, NotProved
 from tallystick.ledger.events import Event
 from tallystick.ledger.evolve import fold
 from tallystick.ledger.proofs.checkpoint import Checkpoint, parse_checkpoint
@@ -70,19 +70,24 @@ class Prover:
 
         The newest checkpoint that is kept counts, as `prove` says, with the signatures of others if it has any.
         Raises `InvalidInput`, `NotFound` when no checkpoint is that new, `NotProved` when the log does not go on from
-        the checkpoint, `Corrupt`.
+        the checkpoint or has another name by now, `Corrupt`.
         """
         log = self._readings.log
+        origin = None
         if isinstance(old, bytes):
             before = parse_checkpoint(parse_note(old).text)
             hold(log, before)
-            old = before.size
+            old, origin = before.size, before.origin
         fields.whole("old size", old, least=0)
         head = log.head()
         if old > head:
             raise InvalidInput("old size", old, f"at most {head}, which is what the log has")
         size = old if old == head else old + 1  # of one that shows what came since
         checkpoint = self._covering(size)
+        now = parse_checkpoint(parse_note(checkpoint).text).origin
+        if origin not in (None, now):  # two logs to whoever verifies, who would refuse the proof
+            reason = f"the old checkpoint is of {origin}, the newest of {now}. Its size, {old}, will do."
+            raise NotProved("origin", reason)
         with self._turn:
             return prove_consistency(self._nodes, old, checkpoint).to_bytes()
 

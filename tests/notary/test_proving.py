@@ -177,6 +177,25 @@ def test_what_another_log_signed_is_no_beginning_of_this_one(place: Place, ledge
         ledger.prove_from(10**6)
 
 
+def test_from_a_checkpoint_under_another_name_nobody_gets_a_proof_that_would_fail(tmp_path: Path) -> None:
+    place, renamed = Place(tmp_path), Place(tmp_path, "example.org/renamed")
+    place.new_key()
+    with place.open(0) as ledger:
+        ledger.create(**ORDINARY)
+        old = ledger.checkpoint()
+    renamed.files = place.files[:]
+    renamed.files.append(tmp_path / "renamed.key")
+    verifier = keys.new(renamed.origin, renamed.files[1])
+    with renamed.open(1) as ledger:
+        with pytest.raises(NotProved, match="Its size, 1, will do") as refused:
+            ledger.prove_from(old)
+        assert "origin" == refused.value.what
+        proof = ledger.prove_from(1)
+        with pytest.raises(NotProved, match="origin"):
+            verify_proof(proof, *place.verifiers, verifier, old=old)
+        assert 1 == verify_proof(proof, verifier, old=ledger.checkpoint()).old
+
+
 # What does not hold.
 
 
