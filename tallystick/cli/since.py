@@ -64,7 +64,6 @@ def diff_of_all(readings: "Readings", since: When, until: When, limit: int) -> A
         told = f"{many(last - first, 'event')} touched {_touched(tasks, 'task')}"
         told += f", and {_touched(flows, 'flow')}" if flows else ""
         yield f"{screen.bold(f'From position {first:,} to {last:,}')}: {told}"
-        yield from beyond(screen, max(since.position or 0, until.position or 0), last)
         yield from _lines(screen, [*tasks[:limit], *flows[:limit]])
         if not shown:
             more, most = max(len(tasks) - limit, 0) + max(len(flows) - limit, 0), max(len(tasks), len(flows))
@@ -77,12 +76,6 @@ def diff_of_all(readings: "Readings", since: When, until: When, limit: int) -> A
 def _touched(changed: Sequence[Changed], noun: str) -> str:
     created = sum(before is None for before, _ in changed)
     return f"{many(len(changed), noun)}, {created:,} of them new"
-
-
-def beyond(screen: Screen, position: int | None, head: int) -> Iterator[str]:
-    """Say where the log ends, if a position behind that was asked for."""
-    if position is not None and position > head:
-        yield screen.dim(f"there is no position {position:,} yet: the log ends at {head:,}")
 
 
 def _span(first: int, last: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from tallystick.ledger.payloads import lacking
 from tallystick.plain import plain
 
 CLOCK = slice(11, 23)  # of a stamp: hours to milliseconds
+_ROOM_MIN = 20
 
 
 def event_data(event: Event) -> dict[str, Any]:
@@ -40,12 +41,12 @@ def whose(is_flow: bool) -> str:
 
 
 def event_line(screen: Screen, event: Event) -> str:
-    """Return an event on one line: position, time, task or flow, what, by whom."""
+    """Return an event on one line: position, time, task or flow, what, by whom. What is too long is cut, no mark is."""
     said = fact_words(event.data)
     head = f"{event.position:>8}  {stamp(event.recorded_at)[CLOCK]}  {event.task_id[-ID_TAIL:]}  "
     marked = "; ".join(f"{what}: {names}" for what, names in marks(event.data).items() if what != KEPT)
     what = f"{verb(event.type)}: {said}" if said else verb(event.type)
-    what = f"{what} ({marked})" if marked else what
+    mark = f" ({marked})" if marked else ""
     by = f"  by {plain(event.actor)}"
-    room = max(screen.columns - len(head) - len(by), 20)
-    return f"{head}{cut(what, room)}{screen.dim(by)}"
+    room = max(screen.columns - len(head) - len(mark) - len(by), _ROOM_MIN)
+    return f"{head}{cut(what, room)}{mark}{screen.dim(by)}"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import tallystick
+from tallystick.cli.times import now_ms, stamp
 from tallystick.testing import HandClock
 from tests.cli.damage import change_record
 from tests.cli.support import BEGIN_MS, OWNER, make_stories, tally
@@ -85,12 +86,67 @@ def test_no_difference_is_said_too() -> None:
     assert [] == tally("replay", "--diff", "999", "--json").data["tasks"]
 
 
-def test_a_position_that_is_not_there_yet_is_said() -> None:
-    for words in (["--position", "999"], ["--diff", "999"], ["--diff", "4", "--position", "999"]):
-        said = tally("replay", *words)
-        assert (0, 1) == (said.code, said.out.count("there is no position 999 yet: the log ends at 31\n"))
-    for words in (["--position", "31"], ["--diff", "31"], ["--diff-at", "0"]):
-        assert "yet" not in tally("replay", *words).out
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["replay", "--position", "999"],
+        ["replay", "--diff", "999"],
+        ["replay", "--diff", "4", "--position", "999", "--json"],
+        ["replay", "run-7", "--position", "999"],
+        ["replay", "run-7", "--diff", "999"],
+        ["replay", "run-7", "--step", "--position", "999"],
+        ["why", "run-7", "--position", "999"],
+    ],
+)
+def test_a_position_that_is_not_there_yet_is_said(words: list[str]) -> None:
+    said = tally(*words)
+
+    assert (0, "There is no position 999 yet: the log ends at 31.\n") == (said.code, said.err)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["replay", "--at"],
+        ["replay", "--json", "--at"],
+        ["replay", "--diff-at"],
+        ["replay", "--by", "reported", "--at"],
+        ["replay", "run-7", "--at"],
+        ["replay", "run-7", "--diff-at"],
+        ["replay", "run-7", "--step", "--at"],
+        ["why", "run-7", "--json", "--at"],
+    ],
+)
+def test_a_moment_that_has_not_come_is_said_and_the_answer_is_that_of_the_last_event(words: list[str]) -> None:
+    ahead = now_ms() + 1_000_000_000
+    said = tally(*words, str(ahead))
+
+    assert (0, f"{stamp(ahead)} has not come yet: this is as of the end of the log, position 31.\n") == (
+        said.code,
+        said.err,
+    )
+
+
+def test_of_a_moment_that_has_not_come_no_age_is_told() -> None:
+    ahead = str(now_ms() + 1_000_000_000)
+
+    assert tally("replay", "reading").code == tally("replay", "reading", "--at", ahead).code
+    assert tally("replay", "run-7").out == tally("replay", "run-7", "--at", ahead).out
+    now, then = (tally("replay", *words).out.splitlines() for words in ([], ["--at", ahead]))
+    assert now[2:] == then[2:]  # but for how fast it was
+
+
+@pytest.mark.parametrize("words", [["--position", "31"], ["--diff", "31"], ["--diff-at", "0"], ["--at", "0s"]])
+def test_what_has_come_needs_no_word(words: list[str]) -> None:
+    assert not tally("replay", *words).err
+
+
+def test_in_a_ledger_without_events_nothing_has_come_but_now(tmp_path: Path) -> None:
+    tallystick.open(tmp_path).close()
+
+    said = tally("replay", "--position", "1", "--ledger", str(tmp_path))
+    assert (0, "There is no position 1 yet: the log ends at 0.\n") == (said.code, said.err)
+    assert not tally("replay", "--at", "1s", "--ledger", str(tmp_path)).err
 
 
 def test_one_of_something_is_said_as_one() -> None:

@@ -1,13 +1,13 @@
 """`tally flow show`: one flow, the whole record, and its tasks."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 from msgspec.structs import replace
 
-from tallystick.cli.answer import Answer
+from tallystick.cli.answer import Answer, present
 from tallystick.cli.call import Call
 from tallystick.cli.command import FLOW_LOOKUP
 from tallystick.cli.command import command as _command
@@ -18,6 +18,10 @@ from tallystick.cli.screen import Screen
 from tallystick.cli.summary import task_table
 from tallystick.cli.times import now_ms
 from tallystick.flow_readings import FlowReadings, FlowShown
+from tallystick.ledger.ids import id_bytes
+
+if TYPE_CHECKING:
+    from tallystick.cli.redacted import Redacted
 
 LOOKUP_HELP = """LOOKUP is a flow id, or a session that has exactly one flow which has not ended; or 6 or more
     characters from the begin or the end of a recent flow's id. When it may mean several, the candidates are listed and
@@ -30,7 +34,8 @@ LOOKUP_HELP = """LOOKUP is a flow id, or a session that has exactly one flow whi
     json="""{flowId, syncMode, ownerKey, controllerId, revision, status, goal, currentStep, blockedTaskId,
     blockedSummary, stateJson, waitJson, cancelRequestedAt, cancelReason, createdAt, updatedAt, endedAt, summary, error,
     claims: [{step, actor, at, claimant}], followedTaskId, idempotencyKey, position, tasks: [record],
-    taskSummary: {total, active, terminal, failures, issues, blocked, byStatus, byRuntime}}""",
+    taskSummary: {total, active, terminal, failures, issues, blocked, byStatus, byRuntime},
+    redacted: [{position, type, fields}] as `show` has it}""",
     help=f"""{LOOKUP_HELP}
 
     A flow that mirrors a task is what its newest task tells; its revision is the position of the newest event.""",
@@ -41,7 +46,11 @@ def command(call: Call, *, lookup: str) -> Answer:
     with call.readings(or_none_yet=True) as readings:
         shown = FlowReadings(readings.reader).shown(flow_id_of(readings, lookup))
         shown = replace(shown, tasks=[readings.dated(task, now_ms()) for task in shown.tasks])
-    return Answer(shown_data(shown), lambda screen: _lines(screen, shown, now_ms()))
+        from tallystick.cli.redacted import redacted_in  # not for who lists flows
+
+        redacted = redacted_in(readings.log.stream(id_bytes(shown.flow.flow_id)))
+    data = {**shown_data(shown), **present(redacted=redacted)}
+    return Answer(data, lambda screen: _lines(screen, shown, redacted, now_ms()))
 
 
 def shown_data(shown: FlowShown) -> dict[str, Any]:
@@ -53,8 +62,11 @@ def shown_data(shown: FlowShown) -> dict[str, Any]:
     }
 
 
-def _lines(screen: Screen, shown: FlowShown, now: int) -> Iterator[str]:
+def _lines(screen: Screen, shown: FlowShown, redacted: "Sequence[Redacted] | None", now: int) -> Iterator[str]:
+    from tallystick.cli.redacted import redacted_lines
+
     yield from flow_lines(screen, shown.flow, now)
+    yield from redacted_lines(screen, redacted)
     summary = shown.summary
     issues = f"{summary.issues:,} issue{'' if summary.issues == 1 else 's'}"
     told = f"{summary.total:,} total · {summary.active:,} active · {issues}" if summary.total else "none"

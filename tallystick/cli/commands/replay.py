@@ -2,33 +2,32 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 from msgspec import Struct
 
+from tallystick.cli.ahead import seen_from, warn_of_what_has_not_come
 from tallystick.cli.answer import Answer, present
 from tallystick.cli.bar import bar
 from tallystick.cli.call import Call
 from tallystick.cli.command import LOOKUP, OneOf
 from tallystick.cli.command import command as _command
 from tallystick.cli.commands.show import record_lines
-from tallystick.cli.facts import words
 from tallystick.cli.filters import NAMES, filter_options, filters_of, options_of, wanted
 from tallystick.cli.flow_lines import flow_lines, flow_pressure
 from tallystick.cli.flow_lookup import either_id_of
+from tallystick.cli.later import Later, erased_later, later_lines
 from tallystick.cli.messages import message_lines, message_table
+from tallystick.cli.redacted import Redacted, redacted_in, redacted_lines
 from tallystick.cli.screen import Screen
-from tallystick.cli.since import beyond, diff_of_all, diff_of_one
+from tallystick.cli.since import diff_of_all, diff_of_one
 from tallystick.cli.stepping import step_through
-from tallystick.cli.summary import erased_words, many, pressure, task_table
+from tallystick.cli.summary import many, pressure, task_table
 from tallystick.cli.times import moment, now_ms, stamp
 from tallystick.ledger import fields
-from tallystick.ledger.content import Erased
-from tallystick.ledger.errors import Corrupt, InvalidInput
-from tallystick.ledger.events import Event
+from tallystick.ledger.errors import InvalidInput
 from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.folding import Record
 from tallystick.ledger.limits import REPLAY_PROCESSES_MAX
@@ -56,19 +55,13 @@ class _Asked(Struct, frozen=True):
     processes: int
 
 
-class _Later(Erased, frozen=True, kw_only=True):
-    """An erasure of after the moment that was asked for, and which fields are blank for it."""
-
-    fields: tuple[str, ...]
-
-
 @_command(
     "replay",
     json="""{position, at, by, eventsPerSecond, damaged, counts, flows: {total, active, cancelling, byStatus},
     outbox: {pending, failed, queued, withheld}, count, runtime, status, nextCursor, tasks: [record]}, and with
     --deliveries: deliveries as `deliveries` has them
-    with LOOKUP: {position, at, by, task: record, deliveries}, of a flow {position, at, by, flow: record}, and of what
-    was erased since erasedLater: {at, by, reason, fields}
+    with LOOKUP: {position, at, by, task: record, deliveries}, of a flow {position, at, by, flow: record}, redacted as
+    `show` has it, and of what was erased since erasedLater: {at, by, reason, fields}
     with --step: {taskId or flowId, steps: [{event, statusBefore, status, changes}]}
     with --diff: {from, to, events, count, flowCount, tasks: [{taskId, statusBefore, status, changes}],
     flows: [{flowId, statusBefore, status, changes}]}, where changes is {field: {before, after}}""",
@@ -102,14 +95,16 @@ def command(call: Call, *, lookup: str | None, step: bool, diff: int | None, dif
     diff_ms = None if diff_at is None else moment("diff-at", diff_at, now_ms())
     is_diff = diff is not None or diff_ms is not None
     _check(asked, given, lookup, is_diff=is_diff, step=step)
+    since = When(diff, diff_ms)
     with call.readings() as readings:
+        warn_of_what_has_not_come(readings.log, since, asked.when)
         if lookup is None:
             if is_diff:
-                return diff_of_all(readings, When(diff, diff_ms), asked.when, asked.limit)
+                return diff_of_all(readings, since, asked.when, asked.limit)
             return _all(readings, asked, call.options())
         found, is_flow = either_id_of(readings, lookup)
         if is_diff:
-            return diff_of_one(readings, found, When(diff, diff_ms), asked.when)
+            return diff_of_one(readings, found, since, asked.when)
         if step:
             return step_through(call, readings, found, asked.when)
         return _one(readings, found, asked.when, is_flow=is_flow)
@@ -157,23 +152,20 @@ def _one(readings: "Readings", found: str, when: When, *, is_flow: bool) -> Answ
         record = told.record(stream, is_flow=is_flow, token=found)
         events = told.history(stream, is_flow=is_flow)
         messages = [] if is_flow else deliveries_of(events)
-        later = None if record.erased is not None else _erased_later(readings, stream, events, is_flow=is_flow)
+        told_of = ((event.task_id, event.type, lacking(event.data)) for event in events)
+        later = erased_later(readings.log, record, told_of)
     data = {**_when(when), "flow" if is_flow else "task": record}
     if not is_flow:
         data["deliveries"] = messages
-    data |= present(erasedLater=later)
-    return Answer(data, lambda screen: _record_lines(screen, record, messages, when.at, later))
+    redacted = redacted_in(events)
+    data |= present(redacted=redacted, erasedLater=later)
+    asked_at = seen_from(readings.log, when)
+    now = max(event.recorded_at for event in events) if asked_at is None else asked_at
 
+    def lines(screen: Screen) -> Iterator[str]:
+        return _record_lines(screen, record, messages, redacted=redacted, later=later, now=now)
 
-def _erased_later(readings: "Readings", stream: bytes, events: Sequence[Event], *, is_flow: bool) -> _Later | None:
-    """Return the erasure that took what is blank in these events, None when nothing is, or nobody can read it."""
-    gone = tuple(dict.fromkeys(name for event in events for name in lacking(event.data)))
-    if not gone:
-        return None
-    with suppress(Corrupt):
-        by = Told(readings.log, When()).record(stream, is_flow=is_flow, token="").erased
-        return None if by is None else _Later(at=by.at, by=by.by, reason=by.reason, fields=gone)
-    return None
+    return Answer(data, lines)
 
 
 def _when(when: When) -> dict[str, Any]:
@@ -182,25 +174,25 @@ def _when(when: When) -> dict[str, Any]:
 
 
 def _record_lines(
-    screen: Screen, record: Record, messages: Sequence[DeliveryRecord], at: int | None, later: _Later | None
+    screen: Screen,
+    record: Record,
+    messages: Sequence[DeliveryRecord],
+    *,
+    redacted: Sequence[Redacted] | None,
+    later: Later | None,
+    now: int,
 ) -> Iterator[str]:
     if isinstance(record, FlowRecord):
-        now = at or record.updated_at
         yield from flow_lines(screen, record, now)
-        yield from _later_lines(screen, later, now)
+        yield from redacted_lines(screen, redacted)
+        yield from later_lines(screen, later, now)
         return
-    now = at or record.last_event_at
     yield from record_lines(screen, msgspec.structs.replace(record, outbox=()), now)  # the messages say more of it
-    yield from _later_lines(screen, later, now)
+    yield from redacted_lines(screen, redacted)
+    yield from later_lines(screen, later, now)
     yield from screen.named("deliveries", f"{len(messages):,}" if messages else "none")
     for message in messages:
         yield from message_lines(screen, message, now)
-
-
-def _later_lines(screen: Screen, later: _Later | None, now: int) -> Iterator[str]:
-    if later is not None:
-        yield from screen.named("erased later", erased_words(later, now))
-        yield from screen.named("", ", ".join(words(name) for name in later.fields))
 
 
 # All of them.
@@ -215,6 +207,7 @@ class _Shown(Struct, frozen=True):
     tasks: Sequence[TaskRecord]
     cursor: str | None
     messages: Sequence[DeliveryRecord] | None
+    seen_from: int | None
 
 
 def _all(readings: "Readings", asked: _Asked, where: Sequence[str]) -> Answer:
@@ -226,7 +219,13 @@ def _all(readings: "Readings", asked: _Asked, where: Sequence[str]) -> Answer:
     page = past.list(**asked.filters, limit=max(asked.limit, 1), cursor=asked.cursor)
     tasks = page.tasks[: asked.limit]
     found = _Shown(
-        past, asked, rate, tasks, page.next_cursor if tasks else None, past.deliveries() if asked.deliveries else None
+        past,
+        asked,
+        rate,
+        tasks,
+        page.next_cursor if tasks else None,
+        past.deliveries() if asked.deliveries else None,
+        seen_from(readings.log, when),
     )
     data = {
         **_when(when),
@@ -256,14 +255,13 @@ def _all_lines(screen: Screen, found: _Shown, where: Sequence[str]) -> Iterator[
     if flows.total:
         yield f"flows: {flow_pressure(flows)}"
     yield screen.dim(f"{many(past.position, 'event')} replayed, {found.rate:,} events/s")
-    yield from beyond(screen, asked.when.position, past.position)
     if past.damaged:
         yield screen.colour(f"{many(len(past.damaged), 'record')} cannot be read; tally verify", "red")
     if asked.filters:
         yield screen.dim(f"only {', '.join(wanted(asked.filters))}")
     if found.tasks:
         yield ""
-        yield from task_table(screen, found.tasks, _last_moment(found.tasks, past.at))
+        yield from task_table(screen, found.tasks, _last_moment(found.tasks, found.seen_from))
     if found.cursor is not None:
         yield ""
         yield f"more: {_again(asked, found.cursor, where)}"
@@ -276,7 +274,7 @@ def _all_lines(screen: Screen, found: _Shown, where: Sequence[str]) -> Iterator[
         )
         if found.messages:
             last = max(message.queued_at for message in found.messages)
-            yield from message_table(screen, found.messages, last if past.at is None else past.at)
+            yield from message_table(screen, found.messages, last if found.seen_from is None else found.seen_from)
 
 
 def _again(asked: _Asked, cursor: str, where: Sequence[str]) -> str:

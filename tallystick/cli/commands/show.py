@@ -14,12 +14,13 @@ from tallystick.cli.command import command as _command
 from tallystick.cli.facts import value_words, words
 from tallystick.cli.lookup import task_id_of
 from tallystick.cli.messages import message_lines
+from tallystick.cli.redacted import Redacted, redacted_in, redacted_lines
 from tallystick.cli.screen import Screen
 from tallystick.cli.summary import erased_words, lasted, text_of
 from tallystick.cli.times import now_ms, relative, stamp, took
+from tallystick.ledger.events import Event
 from tallystick.ledger.record import TaskRecord
-from tallystick.ledger.told import DeliveryRecord
-from tallystick.messages import Messages
+from tallystick.ledger.told import DeliveryRecord, deliveries_of
 from tallystick.plain import plain_lines
 
 if TYPE_CHECKING:  # loaded when somebody asks for it
@@ -74,7 +75,8 @@ _HEADLINE = frozenset({"taskId", "status"})
 
 @_command(
     "show",
-    json="""the record, and deliveries as `deliveries` has them; with --tree also
+    json="""the record, deliveries as `deliveries` has them, and of which fields a hook took secrets out
+    redacted: [{position, type, fields}]; with --tree also
     tree: {record, totals: {tasks, active, byStatus, usage, depth}, children: [{record, totals, children, folded}],
     rootTaskId, truncated}""",
     help="""LOOKUP is a task id, a run id or a session key (the newest task of it), or 6 or more characters from the
@@ -91,15 +93,23 @@ def command(call: Call, *, lookup: str, with_tree: bool) -> Answer:
         record = readings.get(task_id_of(readings, lookup))
         tree = readings.tree(record.task_id) if with_tree else None
         record = readings.dated(record if tree is None else tree.record, now_ms())  # as of the same moment
-        deliveries = Messages(readings.log, readings.reader).of_task(record.stream)
-    data = {**msgspec.to_builtins(record), "deliveries": deliveries, **present(tree=tree)}
-    return Answer(data, lambda screen: _lines(screen, record, deliveries, tree, now_ms()))
+        events = [event for event in readings.log.stream(record.stream) if isinstance(event, Event)]
+    deliveries, redacted = deliveries_of(events), redacted_in(events)
+    data = {**msgspec.to_builtins(record), "deliveries": deliveries, **present(redacted=redacted, tree=tree)}
+    return Answer(data, lambda screen: _lines(screen, record, deliveries, redacted=redacted, tree=tree, now=now_ms()))
 
 
 def _lines(
-    screen: Screen, record: TaskRecord, deliveries: Sequence[DeliveryRecord], tree: "Tree | None", now: int
+    screen: Screen,
+    record: TaskRecord,
+    deliveries: Sequence[DeliveryRecord],
+    *,
+    redacted: Sequence[Redacted] | None,
+    tree: "Tree | None",
+    now: int,
 ) -> Iterator[str]:
     yield from record_lines(screen, replace(record, outbox=()), now)  # the deliveries say more of it
+    yield from redacted_lines(screen, redacted)
     yield from screen.named("deliveries", f"{len(deliveries):,}" if deliveries else "none")
     for delivery in deliveries:
         yield from message_lines(screen, delivery, now)

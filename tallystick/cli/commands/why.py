@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tallystick.cli.ahead import seen_from, warn_of_what_has_not_come
 from tallystick.cli.answer import Answer, present
 from tallystick.cli.call import Call
 from tallystick.cli.cells import wrap
@@ -13,6 +14,7 @@ from tallystick.cli.command import LOOKUP
 from tallystick.cli.command import command as _command
 from tallystick.cli.facts import MARKED, marked, pairs, verb
 from tallystick.cli.flow_lookup import either_id_of
+from tallystick.cli.later import Later, erased_later, later_lines
 from tallystick.cli.messages import message_lines
 from tallystick.cli.screen import COLUMNS_MIN, Screen
 from tallystick.cli.stream import whose
@@ -21,6 +23,7 @@ from tallystick.cli.times import moment, now_ms, stamp
 from tallystick.ledger.errors import InvalidInput
 from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.reasons.reason import SENTENCES, Reason
+from tallystick.moments import When
 from tallystick.plain import plain
 
 if TYPE_CHECKING:
@@ -34,7 +37,8 @@ _BLANK: tuple[object, ...] = ("", [], {}, None)
 @_command(
     "why",
     json="""{taskId or flowId, status, reasons: [{position, occurredAt, recordedAt, actor, type, rule, said, before,
-    after, isIgnored, because, evidence, erased, token}], told: deliveries as `deliveries` has them, silence, next}""",
+    after, isIgnored, because, evidence, erased, token}], told: deliveries as `deliveries` has them, silence, next, and
+    erasedLater as `replay` has it}""",
     help="""LOOKUP as in "tally timeline". Each event that led there, the rule that let it in, what it stands on (the
     positions of earlier events) and the evidence that it carries; what was ignored and why; who was told, or why
     nobody was; and what follows if nothing more is heard. As of now, of a position, or of a moment T as recorded.""",
@@ -46,23 +50,36 @@ def command(call: Call, *, at: str | None, position: int | None, lookup: str) ->
     """Explain a task or flow."""
     if at is not None and position is not None:
         raise InvalidInput("at", at, "a moment or a position, not both")
-    at_ms = None if at is None else moment("at", at, now_ms())
+    when = When(position, None if at is None else moment("at", at, now_ms()))
     with call.readings() as readings:
+        warn_of_what_has_not_come(readings.log, when)
         found, is_flow = either_id_of(readings, lookup)
-        told = readings.why(found, position=position, at=at_ms)
+        told = readings.why(found, position=when.position, at=when.at)
+        asked_at = seen_from(readings.log, when)
+        said = ((reason.token, reason.type, reason.erased) for reason in told.reasons)
+        later = erased_later(readings.log, told.record, said)
     data = {whose(is_flow): told.token, "status": told.status, "reasons": told.reasons}
+    data |= present(erasedLater=later)
     if not is_flow:
         data |= {"told": told.told, **present(silence=told.silence, next=told.next)}
-    now = at_ms or now_ms()
-    return Answer(data, lambda screen: _lines(screen, told, now))
+    now = _now(told, position) if asked_at is None else asked_at
+    return Answer(data, lambda screen: _lines(screen, told, later, now))
 
 
-def _lines(screen: Screen, told: "Why", now: int) -> Iterator[str]:
+def _now(told: "Why", position: int | None) -> int:
+    """Return from when ages count: now, or of a position the last that is known by then."""
+    return now_ms() if position is None else max(reason.recorded_at for reason in told.reasons)
+
+
+def _lines(screen: Screen, told: "Why", later: Later | None, now: int) -> Iterator[str]:
     kind = "Flow" if isinstance(told.record, FlowRecord) else "Task"
     yield f"{screen.bold(f'{kind} {told.token}')} is {screen.status(told.status)}, because:"
     for reason in told.reasons:
         yield ""
         yield from _reason_lines(screen, reason)
+    if later is not None:
+        yield ""
+        yield from later_lines(screen, later, now)
     if isinstance(told.record, FlowRecord):
         return
     yield ""
