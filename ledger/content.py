@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import fields, replace
 
 from tallystick.ledger.events import FACT_TYPES, Event
+from tallystick.ledger.facts.deliveries import DeliveryDismissed
 from tallystick.ledger.facts.fact import Fact, Origin
 from tallystick.ledger.facts.flows import FlowErased, FlowTaskLinked
 from tallystick.ledger.facts.tasks import TaskErased
@@ -83,7 +84,9 @@ def type_of(kind: type[Fact], name: str) -> Any:
 
 
 def said(fact: Fact) -> tuple[str, ...]:
-    """Return the fields of content in which a fact says something."""
+    """Return the fields of content in which a fact says something that somebody wrote."""
+    if isinstance(fact, DeliveryDismissed) and fact.reason == DISMISSED:
+        return ()  # the ledger says so itself, in the append that erases: nothing would be left of it
     return tuple([name for name in CONTENT[fact.__class__] if not is_blank(getattr(fact, name))])
 
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from tallystick.flow_readings import FlowReadings
 from tallystick.ledger.commands import Command
-from tallystick.ledger.content import DISMISSED, Erased
+from tallystick.ledger.content import Erased
 from tallystick.ledger.errors import NotFound, TallystickError
 from tallystick.ledger.events import ERASURES, Event
 from tallystick.ledger.facts.deliveries import DeliveryDismissed, DeliveryReleased
@@ -118,7 +118,10 @@ def done(
 
 
 def _without_its_own(events: list[Event], erasure: Event) -> list[Event]:
-    """Return the events without the dismissals that are a part of the erasure: it counts what was there before."""
+    """Return the events without the dismissals that are a part of the erasure: it counts what was there before.
+
+    They lack their reason only where a hook took secrets out of that.
+    """
     assert isinstance(erasure.data, TaskErased | FlowErased), "what an erasure is"
     count = sum(len(lacking(event.data)) for event in events if event.stream == erasure.stream)
     while count > erasure.data.count and events and isinstance(events[-1].data, DeliveryDismissed):
@@ -146,12 +149,6 @@ def _parts(events: Iterable[Event], names_of: Callable[[Fact], tuple[str, ...]])
     return tuple(Part(event.position, event.type, names) for event, names in found if names)
 
 
-def _in_the_log(fact: Fact) -> tuple[str, ...]:
-    """Return the fields that stay, but for what an erasure itself says."""
-    is_ours = isinstance(fact, DeliveryDismissed) and fact.reason == DISMISSED
-    return () if is_ours else inline(fact)
-
-
 def _account(
     log: EventLog,
     stream: bytes,
@@ -171,7 +168,7 @@ def _account(
         id=id_text(stream),
         is_flow=history[0].stream == stream and history[0].is_of_flow,
         gone=gone,
-        stays=_parts(history, _in_the_log),
+        stays=_parts(history, inline),
         copies=() if spreads is None else tuple(_copies(log, stream, spreads, progress)),
         erased=erased,
         is_new=is_new,
