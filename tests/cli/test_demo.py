@@ -53,9 +53,14 @@ def test_the_demo_shows_real_work_and_ends_with_three_commands_that_work() -> No
     assert "rule proved dead" in said.out
     lines = said.out.splitlines()
     next_ones = [shlex.split(line) for line in lines[-3:]]
+    told = []
     for words in next_ones:
         done = subprocess.run(words, capture_output=True, encoding="utf-8", check=False)
         assert (0, "") == (done.returncode, done.stderr)
+        told.append(done.stdout)
+    assert "running → lost" in told[0]
+    assert re.search(r"has +\d+ events, each with its proof", told[1])
+    assert told[2].startswith("6 events are proved to be in the log of example.org/tally-demo with ")
 
 
 def test_the_demo_as_data_says_how_everything_ended() -> None:

@@ -18,6 +18,7 @@ from tallystick.cli.demo import gateway
 from tallystick.cli.demo.stage import Stage, tally
 from tallystick.cli.demo.told import CHANNEL, Agent, Endpoint, wait_until_told
 from tallystick.cli.demo.work import Job, build, jobs
+from tallystick.config import Integrity
 from tallystick.messages import SessionEvent
 from tallystick.probes.process import backing_of
 from tallystick.readings import Readings, due_rules
@@ -81,11 +82,12 @@ def gateway_killed(ledger: Path, folder: Path) -> int:
     return process.pid
 
 
-def rest_with_library(stage: Stage, ledger: Path, folder: Path) -> Told:
+def rest_with_library(stage: Stage, ledger: Path, folder: Path, integrity: Integrity) -> Told:
     """Take the ledger over, run everything else side by side, and show who is told of it."""
     endpoint = Endpoint(folder)
     config = replace(
         EAGER,
+        integrity=integrity,
         channel={CHANNEL: endpoint.settings()},
         route=({"name": "alerts", "to": f"{CHANNEL}://alerts", "when": {"runtime": "cli"}},),
     )
