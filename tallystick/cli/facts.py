@@ -71,7 +71,7 @@ _VERBS: Mapping[str, str] = {
 }
 KEPT, ERASED = "kept beside the log", "erased"
 MARKED = ("aside", "redacted")
-_MOMENTS = frozenset({"until", "cleanupAfter"})  # beside the names that end in "At"
+_MOMENTS = frozenset({"at", "until", "cleanupAfter"})  # beside the names that end in "At"
 
 
 def verb(type_name: str) -> str:
@@ -133,7 +133,7 @@ def value_words(name: str, value: Any) -> str:
     if isinstance(value, int) and (name.endswith("At") or name in _MOMENTS):
         return stamp(value)
     if isinstance(value, Mapping):
-        return ", ".join(f"{plain(str(key))}={value_words('', said)}" for key, said in value.items())
+        return ", ".join(f"{plain(str(key))}={value_words(str(key), said)}" for key, said in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(value_words("", said) for said in value)
     if isinstance(value, bool):

@@ -6,6 +6,7 @@ import pytest
 
 import tallystick
 from tallystick import Config
+from tallystick.cli.times import stamp
 from tallystick.config import Payloads
 from tallystick.testing import HandClock
 from tests.cli.support import BEGIN_MS, OWNER, tally
@@ -134,6 +135,23 @@ def test_a_past_says_who_erased_later_what_it_cannot_say_itself(
     assert fields == data.get("erasedLater", {}).get("fields")
     later = [line for line in lines if line.startswith("erased later")]
     assert later == [line for line in lines if fields and line.endswith(f"({away}) by ada: second")]
+
+
+def test_a_list_of_the_past_says_what_stands_for_what_was_erased_later(twice: tuple[str, str]) -> None:
+    folder, _ = twice
+    note = '"-" stands for what was erased later; "tally replay LOOKUP" says by whom'
+
+    assert note == tally("replay", "--position", "1", "--ledger", folder).out.splitlines()[-1]
+    for position in ("0", "2", "4"):
+        assert note not in tally("replay", "--position", position, "--ledger", folder).out
+
+
+def test_a_difference_tells_moments_as_people_write_them(twice: tuple[str, str]) -> None:
+    folder, token = twice
+
+    said = tally("replay", token, "--diff", "1", "--position", "2", "--ledger", folder).out
+
+    assert f"    erased: nothing → at={stamp(BEGIN_MS + 60_000)}, by=ada, reason=first\n" in said
 
 
 def test_ages_in_a_why_of_the_past_count_from_there(tmp_path: Path) -> None:

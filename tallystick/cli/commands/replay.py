@@ -262,6 +262,8 @@ def _all_lines(screen: Screen, found: _Shown, where: Sequence[str]) -> Iterator[
     if found.tasks:
         yield ""
         yield from task_table(screen, found.tasks, _last_moment(found.tasks, found.seen_from))
+        if any(not record.task and record.erased is None for record in found.tasks):
+            yield screen.dim('"-" stands for what was erased later; "tally replay LOOKUP" says by whom')
     if found.cursor is not None:
         yield ""
         yield f"more: {_again(asked, found.cursor, where)}"
