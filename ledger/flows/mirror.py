@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from tallystick.ledger.content import Erased
 from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.lifecycle import (
     BLOCKED,
@@ -137,4 +138,11 @@ def mirrored(origin: TaskRecord, newest: TaskRecord, own: FlowRecord | None) -> 
         noted=own.noted if own is not None and is_noted else (),
         noted_at=own.noted_at if own is not None and is_noted else None,
         pruned_at=None if own is None else own.pruned_at,
+        erased=_erased(origin, newest),
     )
+
+
+def _erased(origin: TaskRecord, newest: TaskRecord) -> Erased | None:
+    """Return the newest erasure of what a mirror shows: its goal is of its first task, how it stands of its newest."""
+    found = [record.erased for record in (origin, newest) if record.erased is not None]
+    return max(found, key=lambda erased: erased.at, default=None)

@@ -30,16 +30,18 @@ def erased_later(log: EventLog, past: Record, told: Iterable[tuple[str | None, s
     which fields are blank. What an erasure among them took is no news.
     """
     blank: dict[str | None, list[str]] = {}
+    known: Erased | None = None
     for whose, name, fields in told:
         if name in _ERASURES:
             blank.pop(whose, None)
+            known = past.erased
         blank.setdefault(whose, []).extend(fields)
     gone = tuple(dict.fromkeys(name for names in blank.values() for name in names))
     if not gone:
         return None
     with suppress(Corrupt):
         by = Told(log, When()).record(past.stream, is_flow=isinstance(past, FlowRecord), token="").erased
-        if by is not None and by != past.erased:
+        if by is not None and by != known:
             return Later(at=by.at, by=by.by, reason=by.reason, fields=gone)
     return None
 

@@ -167,3 +167,24 @@ def test_ages_in_a_why_of_the_past_count_from_there(tmp_path: Path) -> None:
 
     assert "waits 0s" in ask("--position", "4")
     assert "waits 1h00m" in ask("--at", str(BEGIN_MS + 3_600_000))
+
+
+def test_a_flow_is_erased_with_the_task_that_it_mirrors(tmp_path: Path) -> None:
+    with tallystick.open(tmp_path, config=Config(payloads=Payloads(aside="content")), actor="ada") as ledger:
+        task = ledger.create(runtime="subagent", task="mail her", owner=OWNER)
+        task.succeed("mailed")
+        task.erase("she asked")
+        flow = task.record.parent_flow_id
+        assert flow is not None
+        assert (task.record.erased, "") == (ledger.flows.get(flow).record.erased, ledger.flows.get(flow).record.goal)
+
+    for words in (("flow", "show", flow), ("replay", flow)):
+        said = tally(*words, "--ledger", str(tmp_path))
+        assert "goal            (erased)\n" in said.out
+        assert " by ada: she asked\n" in said.out
+    assert "(erased)" in tally("flow", "list", "--ledger", str(tmp_path)).out
+    assert [line for line in tally("why", flow, "--ledger", str(tmp_path)).out.splitlines() if "erased later" in line]
+    assert (
+        "she asked"
+        == tally("replay", flow, "--position", "1", "--ledger", str(tmp_path), "--json").data["erasedLater"]["reason"]
+    )
