@@ -2,6 +2,7 @@
 
 import os
 import pty
+import shutil
 import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
@@ -163,3 +164,19 @@ def test_what_does_not_go_together_is_refused(words: list[str], says: str) -> No
 
     assert 2 == said.code
     assert said.err.startswith(says)
+
+
+def test_the_same_log_gives_the_same_bytes_wherever_and_however_it_is_replayed(
+    ledger: str, ids: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(Path(ledger) / "log", elsewhere / "log")
+    asked = [["replay", "--deliveries"], ["replay", "--position", "20"], ["replay", ids["late"]], ["why", ids["late"]]]
+    asked += [["replay", "--diff", "4"], ["replay", ids["reading"], "--step"], ["timeline", ids["late"]]]
+
+    here = [tally(*words, "--json", "--ledger", ledger).out for words in asked]
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    monkeypatch.setenv("COLUMNS", "40")
+    there = [tally(*words, "--json", "--ledger", str(elsewhere)).out for words in asked]
+
+    assert here == there

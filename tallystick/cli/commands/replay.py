@@ -57,7 +57,7 @@ class _Asked(Struct, frozen=True):
 
 @_command(
     "replay",
-    json="""{position, at, by, eventsPerSecond, damaged, counts, flows: {total, active, cancelling, byStatus},
+    json="""{position, at, by, damaged, counts, flows: {total, active, cancelling, byStatus},
     outbox: {pending, failed, queued, withheld}, count, runtime, status, nextCursor, tasks: [record]}, and with
     --deliveries: deliveries as `deliveries` has them
     with LOOKUP: {position, at, by, task: record, deliveries}, of a flow {position, at, by, flow: record}, redacted as
@@ -229,7 +229,7 @@ def _all(readings: "Readings", asked: _Asked, where: Sequence[str]) -> Answer:
     )
     data = {
         **_when(when),
-        **present(position=past.position, eventsPerSecond=rate, damaged=list(past.damaged) or None),
+        **present(position=past.position, damaged=list(past.damaged) or None),
         "counts": msgspec.to_builtins(past.counts),
         "flows": msgspec.to_builtins(past.flow_counts),
         "outbox": msgspec.to_builtins(past.outbox),
