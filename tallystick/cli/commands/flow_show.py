@@ -47,8 +47,9 @@ def command(call: Call, *, lookup: str) -> Answer:
         shown = FlowReadings(readings.reader).shown(flow_id_of(readings, lookup))
         shown = replace(shown, tasks=[readings.dated(task, now_ms()) for task in shown.tasks])
         from tallystick.cli.redacted import redacted_in  # not for who lists flows
+        from tallystick.projections import flow_history
 
-        redacted = redacted_in(readings.log.stream(id_bytes(shown.flow.flow_id)))
+        redacted = redacted_in(flow_history.timeline(readings.log, id_bytes(shown.flow.flow_id)))
     data = {**shown_data(shown), **present(redacted=redacted)}
     return Answer(data, lambda screen: _lines(screen, shown, redacted, now_ms()))
 
