@@ -57,6 +57,13 @@ def test_a_flow_is_shown_with_what_was_redacted_of_it(redacted: tuple[str, str, 
         assert ["goal"] == tally(*words, "--ledger", folder, "--json").data["redacted"][0]["fields"]
 
 
+def test_a_flow_that_mirrors_a_task_has_the_marks_of_that(redacted: tuple[str, str, str]) -> None:
+    folder, token, _ = redacted
+    flow = tally("show", token, "--ledger", folder, "--json").data["parentFlowId"]
+    for words in (("flow", "show", flow), ("replay", flow)):
+        assert TASK_MARKS[0] in tally(*words, "--ledger", folder).out.splitlines()
+
+
 def test_a_replay_of_before_has_no_mark_of_later(redacted: tuple[str, str, str]) -> None:
     folder, token, _ = redacted
 
@@ -114,18 +121,19 @@ def test_a_replay_of_now_counts_from_the_newest_event(twice: tuple[str, str]) ->
 
 
 @pytest.mark.parametrize(
-    ("command", "position", "fields", "away"),
+    ("command", "position", "fields", "by"),
     [
-        ("replay", 1, ["task"], "in 3m"),
+        ("replay", 1, ["task"], "(in 1m) by ada: first"),
         ("replay", 2, None, ""),
-        ("replay", 4, ["message"], "in 1m"),
-        ("why", 1, ["task"], "in 3m"),
+        ("replay", 4, ["message"], "(in 1m) by ada: second"),
+        ("replay", 5, None, ""),
+        ("why", 1, ["task"], "(in 1m) by ada: first"),
         ("why", 2, None, ""),
         ("why", 4, None, ""),  # progress is no reason
     ],
 )
 def test_a_past_says_who_erased_later_what_it_cannot_say_itself(
-    twice: tuple[str, str], command: str, position: int, fields: list[str] | None, away: str
+    twice: tuple[str, str], command: str, position: int, fields: list[str] | None, by: str
 ) -> None:
     folder, token = twice
     words = (command, token, "--position", str(position), "--ledger", folder)
@@ -134,7 +142,20 @@ def test_a_past_says_who_erased_later_what_it_cannot_say_itself(
 
     assert fields == data.get("erasedLater", {}).get("fields")
     later = [line for line in lines if line.startswith("erased later")]
-    assert later == [line for line in lines if fields and line.endswith(f"({away}) by ada: second")]
+    assert later == [line for line in lines if fields and line.endswith(by)]
+
+
+def test_of_a_flow_that_mirrored_a_task_of_another_flow_its_past_says_so_too(tmp_path: Path) -> None:
+    with tallystick.open(tmp_path, config=Config(payloads=Payloads(aside="content")), actor="ada") as ledger:
+        task = ledger.create(runtime="subagent", task="mail her", owner=OWNER)
+        flow = task.record.parent_flow_id
+        assert flow is not None
+        ledger.flows.create(owner=OWNER, goal="mail all", controller="bot").link(task.id)
+        task.erase("she asked")
+
+    for command in ("replay", "why"):
+        said = tally(command, flow, "--position", "1", "--ledger", str(tmp_path))
+        assert (0, 1) == (said.code, said.out.count(" by ada: she asked\n"))
 
 
 def test_a_list_of_the_past_says_what_stands_for_what_was_erased_later(twice: tuple[str, str]) -> None:

@@ -152,8 +152,8 @@ def _one(readings: "Readings", found: str, when: When, *, is_flow: bool) -> Answ
         record = told.record(stream, is_flow=is_flow, token=found)
         events = told.history(stream, is_flow=is_flow)
         messages = [] if is_flow else deliveries_of(events)
-        told_of = ((event.task_id, event.type, lacking(event.data)) for event in events)
-        later = erased_later(readings.log, record, told_of)
+        blank = [(event.position, event.task_id, lacking(event.data)) for event in events]
+        later = erased_later(readings.log, stream, blank, is_flow=is_flow)
     data = {**_when(when), "flow" if is_flow else "task": record}
     if not is_flow:
         data["deliveries"] = messages

@@ -56,8 +56,8 @@ def command(call: Call, *, at: str | None, position: int | None, lookup: str) ->
         found, is_flow = either_id_of(readings, lookup)
         told = readings.why(found, position=when.position, at=when.at)
         asked_at = seen_from(readings.log, when)
-        said = ((reason.token, reason.type, reason.erased) for reason in told.reasons)
-        later = erased_later(readings.log, told.record, said)
+        blank = [(reason.position, reason.token or told.token, reason.erased) for reason in told.reasons]
+        later = erased_later(readings.log, told.record.stream, blank, is_flow=is_flow)
     data = {whose(is_flow): told.token, "status": told.status, "reasons": told.reasons}
     data |= present(erasedLater=later)
     if not is_flow:
