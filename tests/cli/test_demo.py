@@ -60,6 +60,8 @@ def test_the_demo_shows_real_work_and_ends_with_three_commands_that_work() -> No
         told.append(done.stdout)
     assert "running → lost" in told[0]
     assert re.search(r"has +\d+ events, each with its proof", told[1])
+    checked = process("doctor", "--ledger", next_ones[0][next_ones[0].index("--ledger") + 1])
+    assert not re.search(r"^(warn|bad) ", checked.out, re.MULTILINE)
     assert told[2].startswith("6 events are proved to be in the log of example.org/tally-demo with ")
 
 

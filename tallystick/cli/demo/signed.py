@@ -15,5 +15,7 @@ def make_signed(ledger: Path) -> tuple[Integrity, str]:
     key = ledger.with_name(KEY)
     verifier = keys.new(ORIGIN, key)
     ledger.mkdir(mode=0o700)
-    (ledger / FILE_NAME).write_text(f'[integrity]\norigin = "{ORIGIN}"\nkey = "../{KEY}"\n', "utf-8")
+    settings = ledger / FILE_NAME
+    settings.touch(0o600)
+    settings.write_text(f'[integrity]\norigin = "{ORIGIN}"\nkey = "../{KEY}"\n', "utf-8")
     return Integrity(ORIGIN, (str(key),)), verifier
