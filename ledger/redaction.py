@@ -13,8 +13,9 @@ import msgspec
 from msgspec.structs import replace
 
 from tallystick.ledger import fields
-from tallystick.ledger.content import CONTENT, blank, is_blank
+from tallystick.ledger.content import CONTENT, DISMISSED, blank, is_blank
 from tallystick.ledger.events import ERASURES, FACT_TYPES
+from tallystick.ledger.facts.deliveries import DeliveryDismissed
 from tallystick.ledger.facts.fact import Fact
 from tallystick.ledger.facts.tasks import (
     TaskBackingMissed,
@@ -146,7 +147,7 @@ def _without_spans(text: str, spans: Iterable[tuple[int, int]], instead: str) ->
 def texts(fact: Fact) -> tuple[str, ...]:
     """Return the texts of a fact that secrets may be in, each once."""
     found: dict[str, None] = {}
-    for name in TEXTS[fact.__class__]:
+    for name in _names(fact):
         value = getattr(fact, name)
         if value.__class__ is str:
             found[value] = None
@@ -154,6 +155,13 @@ def texts(fact: Fact) -> tuple[str, ...]:
             found.update(dict.fromkeys(_texts_in(value, with_names=name in _NAMED_BY_PEOPLE)))
     found.pop("", None)
     return tuple(found)
+
+
+def _names(fact: Fact) -> tuple[str, ...]:
+    """Return the fields of this very fact in which somebody may have said a secret."""
+    if isinstance(fact, DeliveryDismissed) and fact.reason == DISMISSED:
+        return ()  # the ledger says so itself
+    return TEXTS[fact.__class__]
 
 
 def without_secrets(fact: F, secrets: Iterable[str]) -> F:
@@ -164,7 +172,7 @@ def without_secrets(fact: F, secrets: Iterable[str]) -> F:
     """
     named = frozenset(filter(None, secrets))
     changed: dict[str, Any] = {}
-    for name in TEXTS[fact.__class__] if named else ():
+    for name in _names(fact) if named else ():
         value = getattr(fact, name)
         if value and (there := _there(name, value, named)):
             left = _left(name, value, there)
@@ -176,7 +184,7 @@ def without_secrets(fact: F, secrets: Iterable[str]) -> F:
 def withheld(fact: F) -> F:
     """Return a fact of which nobody can say what in it is a secret: without any text, and each field is marked."""
     changed: dict[str, Any] = {}
-    for name in TEXTS[fact.__class__]:
+    for name in _names(fact):
         value = getattr(fact, name)
         if value is not None and any(_texts_in(value, with_names=name in _NAMED_BY_PEOPLE)):
             changed[name] = _withheld(name, value)
@@ -202,7 +210,7 @@ def carried(fact: F, said: Fact) -> F:
         return _marked(fact, {"content": fact.content})
     taken = [getattr(said, name) for name in said.redacted if name in said.__struct_fields__]
     repeated = {}
-    for name in TEXTS[fact.__class__]:
+    for name in _names(fact):
         value = getattr(fact, name)
         if value is not None and not is_blank(value) and (name in said.redacted or value in taken):
             repeated[name] = value
@@ -228,7 +236,7 @@ def says(fact: Fact, text: str) -> bool:
 
 def _derived(fact: Fact) -> tuple[str, ...]:
     """Return the fields in which a fact may have what others said."""
-    return ("content",) if isinstance(fact, TaskLateSignal) else TEXTS[fact.__class__]
+    return ("content",) if isinstance(fact, TaskLateSignal) else _names(fact)
 
 
 def _says(value: Any, text: str) -> bool:

@@ -14,7 +14,7 @@ from tallystick.ledger.commands import Command
 from tallystick.ledger.content import Erased
 from tallystick.ledger.errors import NotFound, TallystickError
 from tallystick.ledger.events import ERASURES, Event
-from tallystick.ledger.facts.deliveries import DeliveryDismissed, DeliveryReleased
+from tallystick.ledger.facts.deliveries import DeliveryReleased
 from tallystick.ledger.facts.fact import Fact
 from tallystick.ledger.facts.flows import FlowCancelRequested, FlowErased
 from tallystick.ledger.facts.tasks import TaskCancelRequested, TaskErased, TaskRecovered, TaskSucceeded
@@ -112,21 +112,9 @@ def done(
     if erasures:
         first = erasures[-2].position if len(erasures) > 1 else 0
         meant = [event for event in history if first < event.position < erasures[-1].position]
-        gone = _parts(_without_its_own(meant, erasures[-1]), lacking)
+        gone = _parts(meant, lacking)
     is_new = bool(erasures) and erasures[-1].position > since
     return _account(readings.log, stream, history, gone, progress, record=record, is_new=is_new)
-
-
-def _without_its_own(events: list[Event], erasure: Event) -> list[Event]:
-    """Return the events without the dismissals that are a part of the erasure: it counts what was there before.
-
-    They lack their reason only where a hook took secrets out of that.
-    """
-    assert isinstance(erasure.data, TaskErased | FlowErased), "what an erasure is"
-    count = sum(len(lacking(event.data)) for event in events if event.stream == erasure.stream)
-    while count > erasure.data.count and events and isinstance(events[-1].data, DeliveryDismissed):
-        count -= len(lacking(events.pop().data))
-    return events
 
 
 def _history(readings: Readings, stream: bytes) -> list[Event]:

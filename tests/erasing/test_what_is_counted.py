@@ -22,6 +22,18 @@ def test_what_is_blank_afterwards_is_what_was_counted(ledger: Ledger, notify: st
     assert [first.count, second.count] == [event.data.count for event in events if isinstance(event.data, TaskErased)]
 
 
+@pytest.mark.parametrize("secrets", [["content"], None], ids=["names a word of it", "fails"])
+def test_what_an_erasure_says_itself_is_shown_to_no_hook(ledger: Ledger, secrets: list[str] | None) -> None:
+    task = asked(ledger)
+    task.fail(f"{SECRET} is away")
+    ledger.redact(lambda _text: list(secrets or ()) if secrets else [None], stored=True)  # type: ignore[list-item]
+
+    erasure = ledger.erase(task.id, reason=WHY)
+
+    assert erasure.count == sum(len(lacking(event.data)) for event in ledger.timeline(task.id))
+    assert {"its content was erased"} == {message.error for message in ledger.deliveries(task.id)}
+
+
 def test_a_message_that_an_erasure_dismisses_says_why(ledger: Ledger) -> None:
     task = asked(ledger)
     task.fail(f"{SECRET} is away")
