@@ -9,7 +9,7 @@ from typing import BinaryIO, cast
 from msgspec import Struct
 
 from tallystick.exports.formats import FORMATS, format_named, writer_of
-from tallystick.exports.output import Counting, compressed, is_compressed, to_file
+from tallystick.exports.output import Counting, check_apart, compressed, is_compressed, to_file
 from tallystick.exports.selection import TASKS, Rows, Selection
 from tallystick.exports.source import Source, Told, nobody
 from tallystick.ledger.errors import InvalidInput
@@ -86,11 +86,13 @@ def export(
 ) -> Exported:
     """Write what is selected of a ledger, as of now, to a stream or a file.
 
-    A file is there when it is whole, compressed if its name ends in ".zst". Raises `InvalidInput`, `NotFound`, `Full`,
-    `StoreError`; then no file is left.
+    A file is there when it is whole, compressed if its name ends in ".zst"; it replaces nothing of the ledger. Raises
+    `InvalidInput`, `NotFound`, `Full`, `StoreError`; then no file is left.
     """
     began = time.monotonic()
     write = writer_of(format)
+    if isinstance(out, Path) and readings.folder is not None:
+        check_apart(out, readings.folder)
     source = Source(readings, selection, made_at=now, origin=origin, told=told)
     path = out if isinstance(out, Path) else None
     with ExitStack() as stack:

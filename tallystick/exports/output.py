@@ -1,5 +1,6 @@
 """The output: where an export goes. A file is there when it is whole, and not before."""
 
+import errno
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -43,6 +44,14 @@ class Counting:
         self._below.flush()
 
 
+def check_apart(path: Path, ledger: Path) -> None:
+    """Raise `InvalidInput` when a file of a ledger would be replaced, or one be put among them."""
+    place, home = Path(os.path.realpath(path)), Path(os.path.realpath(ledger))
+    if home in place.parents and (place.parent != home or os.path.lexists(place)):
+        allowed = f"a place outside of {ledger}, or a name in it that is not there yet: nothing of a ledger is replaced"
+        raise InvalidInput("out", str(path), allowed)
+
+
 @contextmanager
 def to_file(path: Path) -> Iterator[BinaryIO]:
     """Write a file, for this user only: it replaces one of this name when the block ends, durable then.
@@ -50,12 +59,14 @@ def to_file(path: Path) -> Iterator[BinaryIO]:
     If the block raises, what was there before is there. A device or a pipe is written to as it is.
     Raises `InvalidInput` for what can be no file, `Full`, `StoreError`.
     """
-    place = path.resolve()
+    place = Path(os.path.realpath(path))  # which returns also of links that lead to themselves
     try:
         mode = place.stat().st_mode
     except FileNotFoundError:
         mode = None
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise InvalidInput("out", str(path), _ALLOWED) from error
         raise not_opened(path, error.errno or 0, str(error)) from error
     if mode is not None and S_ISDIR(mode):
         raise InvalidInput("out", str(path), _ALLOWED)

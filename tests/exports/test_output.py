@@ -14,6 +14,7 @@ from tallystick import Closed, InvalidInput, NotFound
 from tallystick.exports.output import to_file
 from tallystick.testing import memory_ledger
 from tests.cli.support import COMMAND, make_stories, tally
+from tests.exports.parts import everything
 
 
 @pytest.fixture
@@ -76,6 +77,31 @@ def test_a_place_that_can_be_no_file_is_a_wrong_use(ledger: str, place: str, tmp
     said = tally("export", "--ledger", ledger, "--format", "csv", "--out", str(tmp_path / place), "--json")
 
     assert (2, "out") == (said.code, said.error["field"])
+
+
+def test_links_that_lead_to_each_other_can_be_no_file(ledger: str, tmp_path: Path) -> None:
+    (tmp_path / "one").symlink_to("other")
+    (tmp_path / "other").symlink_to("one")
+
+    said = tally("export", "--ledger", ledger, "--format", "csv", "--out", str(tmp_path / "one"), "--json")
+
+    assert (2, "out") == (said.code, said.error["field"])
+
+
+@pytest.mark.parametrize("name", ["log/data.mdb", "log/archive/new.ndjson", "views/data.mdb", "owner.lock"])
+@pytest.mark.parametrize("by", ["its name", "a link"])
+def test_nothing_of_the_ledger_is_replaced_by_an_export_of_it(ledger: str, name: str, by: str, tmp_path: Path) -> None:
+    out = Path(ledger, name)
+    out.parent.mkdir(exist_ok=True)
+    before = everything(Path(ledger))
+    if by == "a link":
+        (tmp_path / "link").symlink_to(out)
+        out = tmp_path / "link"
+
+    said = tally("export", "--ledger", ledger, "--format", "ndjson", "--out", str(out), "--json")
+
+    assert (2, "out") == (said.code, said.error["field"])
+    assert before == everything(Path(ledger))
 
 
 @pytest.mark.slow
