@@ -4,6 +4,7 @@ Its schema is that of OpenClaw 2026.9: `task_runs`, `task_delivery_state` and `f
 does not have reads as blank; one that every row needs must be there.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -124,12 +125,13 @@ def read(path: Path) -> Tables:
 
     Raises `InvalidInput` when it is no such database, or cannot be read.
     """
+    place = Path(os.path.realpath(path))  # a link has no -wal file beside it: that is where it leads
     try:
         for _ in range(_TRIES):
-            mark = _mark(path)
-            with _opened(path) as connection:
+            mark = _mark(place)
+            with _opened(place) as connection:
                 tables = Tables(*(tuple(_rows(connection, path, table)) for table in (TASKS, DELIVERIES, FLOWS)))
-            if not _is_quiet(path) or _mark(path) == mark:
+            if not _is_quiet(place) or _mark(place) == mark:
                 return tables
     except (sqlite3.Error, UnicodeError) as error:  # what it says of a damaged one has parts of that
         raise _unfit(path, _COPY, str(error)) from error

@@ -35,6 +35,23 @@ def test_a_database_that_is_in_use_is_read_as_of_one_moment_and_not_written(data
     assert 1 == taken.tasks
 
 
+def test_a_link_to_a_database_that_is_in_use_is_as_good_as_its_name(
+    database: Path, tmp_path: Path, clock: HandClock
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "elsewhere" / "openclaw.sqlite"
+    link.symlink_to(database)
+    with closing(sqlite3.connect(database)) as writer:
+        writer.execute("PRAGMA journal_mode = WAL")
+        writer.execute("BEGIN")
+        writer.execute("SELECT * FROM task_runs").fetchall()  # so that what is written now stays beside the database
+        fill(database, TASKS, task("a"))
+        with memory_ledger(clock=clock) as ledger:
+            taken = ledger.import_openclaw(link)
+
+    assert 1 == taken.tasks
+
+
 def test_reading_a_database_that_nobody_has_open_leaves_its_folder_as_it_was(database: Path, clock: HandClock) -> None:
     fill(database, TASKS, task("a"))
     with closing(sqlite3.connect(database)) as connection:
