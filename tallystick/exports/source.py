@@ -201,11 +201,12 @@ class Source:
             if cursor is None:
                 return
 
-    def _of(self, stream: bytes, is_flow: bool) -> list[TaskRecord]:  # noqa: FBT001 - as it was found
+    def _of(self, stream: bytes, is_flow: bool) -> Iterator[TaskRecord]:  # noqa: FBT001 - as it was found
         if is_flow:
-            return FlowReadings(self.readings.reader).tasks(id_text(stream))
-        found = self.readings.reader.records([stream])
-        return [record for record in found.values() if record.pruned_at is None]
+            found: Iterable[TaskRecord] = FlowReadings(self.readings.reader).tasks(id_text(stream))
+        else:
+            found = self.readings.reader.records([stream]).values()
+        return (each for each in found if each.pruned_at is None and self.selection.spans(each.created_at))
 
     def damages(self) -> Iterator[Quarantined]:
         """Yield what of the log says nothing, so that what it was about is not among the tasks as it should be."""

@@ -23,6 +23,7 @@ from tallystick.exports.table import OF_EVENTS, OF_TASKS, Column, Kind
 from tallystick.ledger.events import Event
 from tallystick.ledger.flows.record import FlowRecord
 from tallystick.readings import VIEWS_FOLDER
+from tallystick.testing import HandClock, memory_ledger
 from tests.cli.damage import change_record
 from tests.cli.support import make_stories, tally
 from tests.exports.parts import NOW_MS, exported, logged, read
@@ -245,6 +246,42 @@ def test_only_the_tasks_that_are_meant_are_exported(tmp_path: Path) -> None:
 
     assert all_tasks[3:7] == chosen
     assert ids["build"] == one["taskId"]
+
+
+@pytest.mark.slow
+@given(histories(), st.data())
+def test_of_what_is_named_the_tasks_of_the_span_are_exported_as_of_all(
+    events: list[Event], data: st.DataObject
+) -> None:
+    readings = read(logged(events))
+    moments = st.sampled_from([None, *(event.occurred_at for event in events)])
+    span = {"since": data.draw(moments), "until": data.draw(moments)}
+    of_all, of_named = (
+        sum(exported(readings, "csv", lookup=lookup, **span)[1].tasks for lookup in lookups)
+        for lookups in ([None], [record.task_id for record in live(events)])
+    )
+
+    assert of_all == of_named
+
+
+def test_of_a_flow_the_tasks_of_the_span_are_exported() -> None:
+    clock = HandClock()
+    with memory_ledger(clock=clock) as ledger:
+        flow = ledger.flows.create(owner="o", goal="Ship it", controller="bot")
+        early, late = (
+            ledger.create(runtime="cli", task="x", owner="o", flow=flow.id, occurred_at=clock() + n) for n in (0, 5)
+        )
+
+        begin = clock()
+        for since, until, wanted in (
+            (None, None, {early.id, late.id}),
+            (begin + 5, None, {late.id}),
+            (begin, begin + 5, {early.id}),
+            (None, begin, set()),
+        ):
+            out = io.BytesIO()
+            ledger.export("csv", out, lookup=flow.id, since=since, until=until)
+            assert wanted == {row["taskId"] for row in as_table(out.getvalue())}
 
 
 def test_what_cannot_be_selected_is_refused_by_name(tmp_path: Path) -> None:
