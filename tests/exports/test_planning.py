@@ -1,5 +1,6 @@
 """What a row of OpenClaw becomes, and which rows are left out, each with the reason."""
 
+import json
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from tallystick.ledger.facts.tasks import (
     TaskTimedOut,
 )
 from tallystick.ledger.lifecycle import DeliveryStatus, FlowStatus, Status
-from tallystick.ledger.limits import KEY_BYTES_MAX
+from tallystick.ledger.limits import EVIDENCE_BYTES_MAX, KEY_BYTES_MAX
 from tests.exports.parts import FLOW, active, task
 from tests.story import BEGIN_MS, Story
 
@@ -115,6 +116,28 @@ def test_what_no_fact_says_of_a_row_is_in_its_mark() -> None:
         mark["detail"],
         mark["lastNotifiedAt"],
     )
+
+
+LONG = st.integers(0, 2 * EVIDENCE_BYTES_MAX).map("ü".__mul__)
+
+
+@given(LONG, LONG, LONG, st.sampled_from(["queued", "succeeded"]))
+def test_however_long_it_is_what_is_only_noted_of_a_row_keeps_nobody_from_importing_it(
+    detail: str, origin: str, said: str, status: str
+) -> None:
+    row = active(status=status) if status == "queued" else task()
+    row |= {"detail_json": detail, "progress_summary": said, "error": said}
+    came_from = {"task_id": "old-1", "requester_origin_json": json.dumps({"more": origin}, ensure_ascii=False)}
+
+    found = planned(row, deliveries=(came_from,))
+
+    assert [] == left_out(found)
+    [told] = found.tasks
+    mark = told.created.imported or {}
+    for name, text in (("detail", detail), ("progress" if status == "queued" else "error", said)):
+        kept = str(mark.get(name, ""))
+        assert text.startswith(kept.removesuffix("…"))
+        assert kept == text or len(kept.encode()) > EVIDENCE_BYTES_MAX // 4
 
 
 def test_where_a_request_came_from_is_kept_to_the_letter() -> None:
