@@ -88,7 +88,7 @@ class Cast:
         self.main = Object(id, of, [], [])
         self.objects: Objects = {id: self.main}
         self.elsewhere: dict[str, Of] = {}
-        self._noted: dict[tuple[str, str], str] = {}
+        self._noted: dict[tuple[str, str], int] = {}  # where the newest value of an attribute stands
 
     def see(self, step: Step) -> list[Related]:
         """Take in a step, and return what it is related to."""
@@ -223,10 +223,19 @@ class Cast:
             self._relate(of, self._shared(kind, name), qualifier)
 
     def _note(self, of: Object, name: str, value: str | None, at: int) -> None:
-        """Say what an attribute is from a moment (ms) on, if it is another value than before."""
-        if value is not None and self._noted.get((of.id, name)) != value:
-            self._noted[of.id, name] = value
-            of.attributes.append(Attribute(name, value, moment(at) or ALWAYS))
+        """Say what an attribute is from a moment (ms) on, if it is another value than before.
+
+        At one moment an attribute has one value, says the standard: it is the last one.
+        """
+        if value is None:
+            return
+        said, place = Attribute(name, value, moment(at) or ALWAYS), self._noted.get((of.id, name))
+        if place is None or of.attributes[place].time != said.time:
+            if place is None or of.attributes[place].value != value:
+                self._noted[of.id, name] = len(of.attributes)
+                of.attributes.append(said)
+        else:
+            of.attributes[place] = said
 
     @staticmethod
     def _say(of: Object, **said: str | None) -> None:

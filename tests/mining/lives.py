@@ -117,13 +117,17 @@ class Lives:
 
     def _in_flows(self) -> None:
         flow = self._ledger.flows.create(owner=OWNER, goal="Release", controller="release-bot")
+        self._clock.advance(1_000)
         flow.claim("build", claimant="release-bot")
         first = self._started("in a flow", flow=flow.id)
         self._new("child", parent=first.id, runtime="subagent").succeed("a part")
         first.succeed("built")
         joins = self._started("joins a flow", notify="silent")
         flow.link(joins.id)
+        self._clock.advance(1_000)
         flow.set_waiting({"for": "approval"})
+        self._clock.advance(1_000)
         flow.resume()
         joins.succeed()
+        self._clock.advance(1_000)
         flow.finish("released")

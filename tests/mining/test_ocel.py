@@ -129,6 +129,7 @@ def check(ocel: Ocel) -> None:
     for each in ocel.objects:
         assert all(is_of(of_objects[each.type][said.name], said.value) for said in each.attributes)
         assert all(MOMENT.fullmatch(said.time) for said in each.attributes)
+        assert len({(said.name, said.time) for said in each.attributes}) == len(each.attributes)
         assert {related.objectId for related in each.relationships} <= ids.keys()
     assert [] == [name for name, count in ids.items() if count > 1]
     assert len({event.id for event in ocel.events}) == len(ocel.events)
@@ -167,16 +168,18 @@ def test_flows_and_their_tasks_are_related(events: list[Event]) -> None:
 
 
 @given(story=announced())
-def test_the_status_of_a_task_is_told_as_it_changed(story: Story) -> None:
-    task = read(log_of([story.events])).of("task")[id_text(stream_of(0))]
+def test_the_status_of_a_task_is_told_as_it_changed_and_of_each_moment_the_last(story: Story) -> None:
+    ocel = read(log_of([story.events]))
+    task = ocel.of("task")[id_text(stream_of(0))]
     records: list[TaskRecord] = []
     for event in story.events:
         records.append(evolve(records[-1] if records else None, event))
-    expected = [record.shown_status for record in records]
+    times = [event.time for event in ocel.events]
+    last = {time: record.shown_status for time, record in zip(times, records, strict=True)}
+    told = {said.time: said.value for said in task.attributes if said.name == "status"}
 
-    assert [now for before, now in zip([None, *expected], expected, strict=False) if now != before] == task.values(
-        "status"
-    )
+    assert last == {time: told[max(each for each in told if each <= time)] for time in last}
+    assert told.keys() <= last.keys()
     assert [records[-1].runtime] == task.values("runtime")
 
 
