@@ -1,7 +1,7 @@
 """XES: a trace for each task, with an event for each of its facts.
 
 Source of the format: IEEE 1849-2016, with its extensions Concept, Lifecycle, Organizational and Time. What these have
-no attribute for begins with "tally:".
+no attribute for begins with "tally:". Its schema asks for the version as a decimal number.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from tallystick.ledger.store.port import Damaged
 
 _HEAD = """\
 <?xml version="1.0" encoding="UTF-8"?>
-<log xmlns="http://www.xes-standard.org/" xes.version="1849-2016" xes.features="">
+<log xmlns="http://www.xes-standard.org/" xes.version="1849.2016" xes.features="">
  <extension name="Concept" prefix="concept" uri="http://www.xes-standard.org/concept.xesext"/>
  <extension name="Lifecycle" prefix="lifecycle" uri="http://www.xes-standard.org/lifecycle.xesext"/>
  <extension name="Organizational" prefix="org" uri="http://www.xes-standard.org/org.xesext"/>

@@ -213,6 +213,10 @@ def test_steps_of_the_standard_lifecycle_are_named_where_there_are_some(
     assert ["schedule", *steps] == [event.get("lifecycle:transition") for event in events]
 
 
+def test_the_version_of_the_format_is_the_decimal_number_that_its_schema_asks_for() -> None:
+    assert "1849.2016" == root_of(exported(log_of([]), "xes")).attrib["xes.version"]
+
+
 def test_the_same_log_gives_the_same_bytes() -> None:
     log = log_of([as_stream([created(), TaskStarted()])] * 3)
 
