@@ -1,6 +1,6 @@
 """The spool: what can only be written later, kept in a file that has no name until then."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
 from types import TracebackType
@@ -29,7 +29,12 @@ class Spool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.close()
+        if error is None:
+            with telling(self._place):
+                self._stack.close()
+        else:
+            with suppress(OSError):  # what there was no room for is tried once more, and was told of already
+                self._stack.close()
 
     def put(self, content: bytes) -> None:
         """Keep this behind what there is."""

@@ -1,6 +1,8 @@
 """OCEL 2.0: what its schema asks for, every event once, every relation to something that is there."""
 
 import re
+import resource
+import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +15,9 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from tallystick.exports.ocel_types import Declared, event_types, object_types
+from tallystick.exports.output import to_file
 from tallystick.exports.spool import Spool
-from tallystick.ledger.errors import StoreError
+from tallystick.ledger.errors import Full, StoreError
 from tallystick.ledger.events import AnyFact, Event
 from tallystick.ledger.evolve import evolve
 from tallystick.ledger.facts.deliveries import DeliveryDelivered, DeliveryQueued
@@ -319,3 +322,23 @@ def test_a_disk_for_temporary_files_that_cannot_be_used_is_named(
 
     with pytest.raises(StoreError, match="nowhere"), Spool():
         pass
+
+
+def test_a_disk_for_temporary_files_that_is_full_is_named_and_no_other(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def fail() -> None:
+        with to_file(out), Spool() as spool:
+            for _ in range(1_000):
+                spool.put(bytes(1_000))
+
+    bound = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, bound[1]))
+    try:
+        with pytest.raises(Full, match=f"{tempfile.gettempdir()}/tallystick is full") as caught:
+            fail()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, bound)
+
+    assert str(out) not in str(caught.value)
+    assert [] == [*tmp_path.iterdir()]
