@@ -1,5 +1,6 @@
 """The change: what the commands have in common that write about one task, through the owner if there is one."""
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -62,7 +63,7 @@ def _say_who_is_waited_for(folder: Path) -> None:
     from tallystick.owner import is_stopped, live_owner
 
     owner = live_owner(folder)
-    if owner is not None:
+    if owner is not None and owner.pid != os.getpid():  # else this process owns it, and only has much to do
         stopped = f" and is stopped (kill -CONT {owner.pid} lets it go on)" if is_stopped(owner) else ""
         print(f"Waiting for {plain(str(owner))}, which owns the ledger{stopped} …", file=sys.stderr, flush=True)
 

@@ -3,11 +3,13 @@
 import os
 import signal
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 
 import tallystick
+from tallystick.cli import change
 from tests.cli.running import line_of, newest, start
 from tests.cli.support import COMMAND, OWNER, tally
 from tests.face.parts import Process
@@ -136,6 +138,20 @@ def test_an_owner_that_is_stopped_is_named_to_who_waits_for_it(tmp_path: Path) -
 
     assert f"Waiting for process {owner.pid} on " in told
     assert (0, True) == (waiting.returncode, "is held" in out)
+
+
+def test_who_owns_the_ledger_and_has_much_to_do_waits_for_nobody(
+    folder: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(change, "PATIENCE_S", 0.0)
+
+    with tallystick.join(folder) as joined, change.impatient(Path(folder)):
+        joined.create(runtime="subagent", task="Count", owner=OWNER)
+        for each in threading.enumerate():
+            if isinstance(each, threading.Timer):
+                each.join()
+
+    assert "" == capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["cancel"], ["settle", "x"], ["notify", "x"], ["hold"], ["release"]])
