@@ -31,6 +31,8 @@ _TYPES: dict[Kind, pa.DataType] = {
     Kind.JSON: pa.string(),
 }
 
+_OF_64_BITS = range(-(2**63), 2**63)
+
 assert set(_TYPES) == set(Kind), "a kind of column without a type"
 
 
@@ -57,9 +59,12 @@ def _arrays(columns: tuple[Column, ...], rows: list[Row], schema: pa.Schema) -> 
 
 
 def _value(column: Column, value: Any) -> Any:
-    if value is not None and column.kind in (Kind.PAIRS, Kind.AMOUNTS):
-        return list(value.items())
-    return value
+    """Return a value as its column takes it; none for a number that only a record can have that was changed."""
+    if value is None:
+        return None
+    if column.kind in (Kind.NUMBER, Kind.MOMENT):
+        return value if value in _OF_64_BITS else None
+    return list(value.items()) if column.kind in (Kind.PAIRS, Kind.AMOUNTS) else value
 
 
 def _said(source: Source) -> bytes:

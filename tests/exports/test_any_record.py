@@ -51,3 +51,17 @@ def test_whatever_bytes_a_record_has_the_export_has_as_many_entries_as_the_log(d
     assert len(EVENTS) == len([json.loads(line) for line in clouds.splitlines()])
     assert len(EVENTS) == pq.read_table(io.BytesIO(parquet)).num_rows
     assert table.count(b"\r\n") > len(EVENTS)
+
+
+@pytest.mark.parametrize("place", range(2, 5))
+@pytest.mark.parametrize("number", [-(2**63), -1, 2**63, 2**64 - 1])
+def test_a_number_for_which_no_table_has_a_type_keeps_no_other_row_out_of_it(place: int, number: int) -> None:
+    record = msgspec.msgpack.decode(codec.encode(EVENTS[0]))
+    record[place] = number
+    readings = read(Spoiled(EVENTS, 1, msgspec.msgpack.encode(record)))
+
+    events, _ = exported(readings, "parquet", rows="events")
+    tasks, _ = exported(readings, "parquet")
+
+    assert list(range(1, len(EVENTS) + 1)) == pq.read_table(io.BytesIO(events)).column("position").to_pylist()
+    assert pq.read_table(io.BytesIO(tasks)).num_rows
