@@ -37,8 +37,13 @@ def present(**fields: Any) -> dict[str, Any]:
 
 def as_json(data: Any, *, indent: int = 2) -> str:
     """Return data as JSON that is safe to look at; `indent=0` makes it one line."""
-    raw = msgspec.json.encode(data, enc_hook=_other)
-    text = (msgspec.json.format(raw, indent=indent) if indent else raw).decode()
+    try:
+        raw = msgspec.json.encode(data, enc_hook=_other)
+        text = (msgspec.json.format(raw, indent=indent) if indent else raw).decode()
+    except UnicodeEncodeError:  # the name of a file that is no UTF-8: what cannot be said is escaped
+        from json import dumps
+
+        text = dumps(msgspec.to_builtins(data, enc_hook=_other), indent=indent or None)
     return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

@@ -79,6 +79,15 @@ def test_a_place_that_can_be_no_file_is_a_wrong_use(ledger: str, place: str, tmp
     assert (2, "out") == (said.code, said.error["field"])
 
 
+def test_a_name_that_is_no_utf_8_is_told_and_can_be_used_again(ledger: str, tmp_path: Path) -> None:
+    out = tmp_path / os.fsdecode(b"\xff.csv")
+
+    said = tally("export", "--ledger", ledger, "--format", "csv", "--out", str(out), "--json")
+
+    assert (0, str(out)) == (said.code, said.data["path"])
+    assert out.exists()
+
+
 def test_links_that_lead_to_each_other_can_be_no_file(ledger: str, tmp_path: Path) -> None:
     (tmp_path / "one").symlink_to("other")
     (tmp_path / "other").symlink_to("one")
