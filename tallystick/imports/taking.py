@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -123,16 +124,23 @@ class _Taking:
         """Send all that is new: the flows, then the tasks, each as a whole, then what became of the flows."""
         self._steps *= 2
         self.look()
+        with self._batch() as batch:
+            for flow in self._plan.flows:
+                self._create_flow(batch, flow)
+            for task in self._ordered():
+                self._record(batch, task)
+        with self._batch() as batch:  # a flow that has ended takes no task any more
+            for flow in self._plan.flows:
+                self._record_flow(batch, flow)
+                self._step()
+
+    @contextmanager
+    def _batch(self) -> Iterator[Batch]:
+        """Send what the block puts into a batch: behind it all is durable, or its row left out."""
+        self._sent = []
         try:
             with Batch(self._house) as batch:
-                for flow in self._plan.flows:
-                    self._create_flow(batch, flow)
-                for task in self._ordered():
-                    self._record(batch, task)
-                for flow in self._plan.flows:
-                    actor = self._flow_actors.get(flow.row) or self._house.facts().flow(self._places[flow.row].stream)
-                    self._send_all(batch, (FLOWS, flow.row), actor, self._of_flow(flow))
-                    self._step()
+                yield batch
         except BatchFailed as failed:
             self._refused(failed)
 
@@ -208,6 +216,11 @@ class _Taking:
         if place.record is None:
             actor = self._flow_actors[flow.row] = self._house.facts().newborn_flow(place.stream)
             self._create(batch, (FLOWS, flow.row), actor, self._command(flow.created, flow.at))
+
+    def _record_flow(self, batch: Batch, flow: FlowHistory) -> None:
+        if (FLOWS, flow.row) not in self._left_out:
+            actor = self._flow_actors.get(flow.row) or self._house.facts().flow(self._places[flow.row].stream)
+            self._send_all(batch, (FLOWS, flow.row), actor, self._of_flow(flow))
 
     def _record(self, batch: Batch, task: TaskHistory) -> None:
         place, facts = self._places[task.row], self._house.facts()

@@ -1,0 +1,62 @@
+"""Flows of OpenClaw's are taken over with their tasks, whatever has become of both."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tallystick.imports.database import FLOWS, TASKS
+from tallystick.ledger.lifecycle import FLOW_ACTIVE, FlowStatus, Status
+from tallystick.testing import HandClock, memory_ledger
+from tests.exports.parts import FLOW, active, fill, make_openclaw, task
+from tests.story import BEGIN_MS
+
+NOW_MS = BEGIN_MS + 1_000
+
+
+def flow(status: str) -> dict[str, Any]:
+    """Return a row of a flow that says all that one of this status has to say."""
+    more: dict[str, Any] = {
+        "waiting": {"wait_json": '{"for":"approval"}'},
+        "blocked": {"blocked_summary": "no key"},
+    }.get(status, {})
+    ended = None if status in FLOW_ACTIVE else BEGIN_MS + 40
+    return {**FLOW, "status": status, "ended_at": ended, **more}
+
+
+def of_flow(key: str, status: str) -> dict[str, Any]:
+    """Return a row of a task of it."""
+    make = active if status in ("queued", "running") else task
+    return make(key, status=status, parent_flow_id=str(FLOW["flow_id"]))
+
+
+@pytest.mark.parametrize("status", FlowStatus)
+def test_a_flow_has_its_tasks_whatever_has_become_of_both(database: Path, status: str) -> None:
+    rows = {f"old-{each}": each.value for each in Status}
+    fill(database, FLOWS, flow(status))
+    fill(database, TASKS, *(of_flow(key, each) for key, each in rows.items()))
+
+    with memory_ledger(clock=HandClock(NOW_MS)) as ledger:
+        taken = ledger.import_openclaw(database)
+        [made] = ledger.flows.list(owner=FLOW["owner_key"]).flows
+        told = {(record.metadata or {})["openclaw"]: record for record in ledger.list().tasks}
+
+    assert (1, len(rows), ()) == (taken.flows, taken.tasks, taken.quarantined)
+    assert status == made.status
+    assert rows == {key: record.status for key, record in told.items()}
+    assert {made.flow_id} == {record.parent_flow_id for record in told.values()}
+
+
+def test_a_flow_that_has_ended_meanwhile_has_the_tasks_that_came_before_that(database: Path, tmp_path: Path) -> None:
+    fill(database, FLOWS, flow("running"))
+    newer = tmp_path / "newer.sqlite"
+    make_openclaw(newer)
+    fill(newer, FLOWS, flow("succeeded"))
+    fill(newer, TASKS, of_flow("a", "succeeded"))
+
+    with memory_ledger(clock=HandClock(NOW_MS)) as ledger:
+        ledger.import_openclaw(database)
+        taken = ledger.import_openclaw(newer)
+
+        assert (1, 1, 1, ()) == (taken.tasks, taken.known_flows, taken.updated, taken.quarantined)
+        assert ["succeeded"] == [each.status for each in ledger.flows.list(owner=FLOW["owner_key"]).flows]
