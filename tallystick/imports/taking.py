@@ -98,6 +98,7 @@ class _Taking:
         self._steps, self._done = len(planned.tasks) + len(planned.flows), 0
         self._speaker = _speaker(house)
         self._places: dict[str, _Place] = {}
+        self._together = {row for rows in planned.mirrors.values() if len(rows) > 1 for row in rows}
         self._firsts = {row: rows[0] for rows in planned.mirrors.values() for row in rows[1:]}
         self._sent: list[tuple[str, str]] = []  # the table and the row of every command, by its place in the batch
         self._left_out: dict[tuple[str, str], Quarantined] = {}
@@ -121,7 +122,10 @@ class _Taking:
             self._step()
 
     def run(self) -> None:
-        """Send all that is new: the flows, then the tasks, each as a whole, then what became of the flows."""
+        """Send all that is new: the flows, then the tasks, each as a whole, then what became of the flows.
+
+        Of tasks that one flow follows what became of them makes it end, and is sent when each is in it.
+        """
         self._steps *= 2
         self.look()
         with self._batch() as batch:
@@ -130,6 +134,10 @@ class _Taking:
             for task in self._ordered():
                 self._record(batch, task)
         with self._batch() as batch:  # a flow that has ended takes no task any more
+            for task in self._plan.tasks:
+                if task.row in self._together and (TASKS, task.row) not in self._left_out:
+                    actor = self._house.facts().actor(self._places[task.row].stream)
+                    self._send_all(batch, (TASKS, task.row), actor, self._of_task(task))
             for flow in self._plan.flows:
                 self._record_flow(batch, flow)
                 self._step()
@@ -228,7 +236,8 @@ class _Taking:
         if place.record is None:
             created = replace(task.created, parent=self._id(task.parent), flow=self._flow_id(task))
             self._create(batch, (TASKS, task.row), actor, self._command(created, task.at))
-        self._send_all(batch, (TASKS, task.row), actor, self._of_task(task))
+        if task.row not in self._together:
+            self._send_all(batch, (TASKS, task.row), actor, self._of_task(task))
 
     def _id(self, row: str | None) -> str | None:
         return None if row is None else id_text(self._places[row].stream)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tallystick.imports.database import FLOWS, TASKS
+from tallystick.ledger.flows.mirror import mirror_of, mirror_status
 from tallystick.ledger.lifecycle import FLOW_ACTIVE, FlowStatus, Status
 from tallystick.testing import HandClock, memory_ledger
 from tests.exports.parts import FLOW, active, fill, make_openclaw, task
@@ -60,3 +61,26 @@ def test_a_flow_that_has_ended_meanwhile_has_the_tasks_that_came_before_that(dat
 
         assert (1, 1, 1, ()) == (taken.tasks, taken.known_flows, taken.updated, taken.quarantined)
         assert ["succeeded"] == [each.status for each in ledger.flows.list(owner=FLOW["owner_key"]).flows]
+
+
+@pytest.mark.parametrize("second", Status)
+@pytest.mark.parametrize("first", Status)
+def test_tasks_that_one_flow_follows_stay_together_whatever_has_become_of_them(
+    database: Path, first: Status, second: Status
+) -> None:
+    says = mirror_status(second, None)
+    key = {"flow_id": FLOW["flow_id"], "sync_mode": "task_mirrored", "controller_id": None}
+    fill(database, FLOWS, flow(says) | key)
+    fill(database, TASKS, of_flow("a", first), of_flow("b", second) | {"created_at": BEGIN_MS + 5})
+
+    with memory_ledger(clock=HandClock(NOW_MS)) as ledger:
+        taken = ledger.import_openclaw(database)
+        again = ledger.import_openclaw(database)
+        [made] = ledger.flows.list().flows
+        told = {(record.metadata or {})["openclaw"]: record for record in ledger.list().tasks}
+
+    assert (2, 1, ()) == (taken.tasks, taken.mirrors, taken.quarantined)
+    assert (2, 0, ()) == (again.known_tasks, again.updated, again.quarantined)
+    assert {"a": first, "b": second} == {key: record.status for key, record in told.items()}
+    assert {mirror_of(told["a"].task_id)} == {made.flow_id} | {record.parent_flow_id for record in told.values()}
+    assert says is made.status
