@@ -23,7 +23,7 @@ from tallystick.imports.planning import Plan, plan
 from tallystick.ledger import fields
 from tallystick.ledger.claims import claims_of, flow_claims_of
 from tallystick.ledger.commands import Command
-from tallystick.ledger.errors import BatchFailed, TallystickError
+from tallystick.ledger.errors import BatchFailed, Corrupt, InvalidInput, NotFound, Refused, WrongVersion
 from tallystick.ledger.events import AnyFact, Event
 from tallystick.ledger.facts.deliveries import OF_DELIVERIES, DeliveryImported
 from tallystick.ledger.facts.flows import FlowWaitingSet
@@ -35,6 +35,11 @@ from tallystick.ledger.ids import id_text
 from tallystick.ledger.lifecycle import Status
 from tallystick.ledger.limits import KEY_BYTES_MAX
 from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.store.port import Deleted
+
+_ID = {TASKS: "task_id", FLOWS: "flow_id"}
+_OF_A_ROW = (InvalidInput, NotFound, Refused, WrongVersion, Corrupt)
+"""What the ledger says of a row and of no other."""
 
 Facts: TypeAlias = Iterator[tuple[AnyFact, int | None]]
 """Facts, each with when it happened."""
@@ -67,8 +72,10 @@ def take(house: House, path: Path, *, dry_run: bool = False, told: Told | None =
 
     `told` hears how many rows were looked at and written, of how many: each is both, unless it is a `dry_run`.
 
-    A row that contradicts itself, or the ledger, is left out and listed. A second import of the same rows adds nothing.
-    Raises `InvalidInput` for what is no such database, `NotOwner` for a ledger that only reads, `Full`, `Closed`.
+    A row that contradicts itself, or the ledger, is left out and listed; so is one of which the log cannot be read. A
+    second import of the same rows adds nothing.
+    Raises `InvalidInput` for what is no such database, `NotOwner` for a ledger that only reads, `Full`, `Closed`, and
+    what else is the fault of no row; what was recorded until then the next import knows.
     """
     began = time.monotonic()
     if not dry_run:
@@ -83,10 +90,11 @@ def take(house: House, path: Path, *, dry_run: bool = False, told: Told | None =
 
 
 class _Place(Struct):
-    """Where a row becomes a task or a flow: its id, and what is known under it."""
+    """Where a row becomes a task or a flow: its id, and what is known under it; nothing when that was deleted."""
 
     stream: bytes
-    record: Record | None
+    is_known: bool
+    record: Record | None = None
     has_deliveries: bool = False
 
 
@@ -102,18 +110,18 @@ class _Taking:
         self._firsts = {row: rows[0] for rows in planned.mirrors.values() for row in rows[1:]}
         self._sent: list[tuple[str, str]] = []  # the table and the row of every command, by its place in the batch
         self._left_out: dict[tuple[str, str], Quarantined] = {}
-        self._touched: set[str] = set()
+        self._touched: set[tuple[str, str]] = set()
         self._flow_actors: dict[str, Addressee] = {}
 
     def look(self) -> None:
         """Find out which rows are known already, and which the ledger would not take."""
         for flow in self._plan.flows:
-            self._places[flow.row] = self._place(flow_claims_of(flow.created)[-1])
+            self._look_up(FLOWS, flow.row, flow_claims_of(flow.created)[-1])
             self._step()
         for task in self._plan.tasks:
             *run, key = claims_of(task.created)
-            place = self._places[task.row] = self._place(key)
-            holder = self._house.readings.log.claimed(run[0]) if run and place.record is None else None
+            place = self._look_up(TASKS, task.row, key)
+            holder = self._house.readings.log.claimed(run[0]) if run and not place.is_known else None
             if holder is not None:
                 why = Contradiction(
                     "run_id", task.created.run_id, f"this run is task {id_text(holder)} of the ledger already"
@@ -159,19 +167,19 @@ class _Taking:
         now, rules = self._house.clock(), self._house.readings.rules
         for task in self._plan.tasks:
             if (TASKS, task.row) not in self._left_out:
-                is_known = self._places[task.row].record is not None
+                is_known = self._places[task.row].is_known
                 counted[TASKS, is_known] += 1
                 kept = rules.retention_of(task.created.runtime, task.status)
                 over += not is_known and None not in (task.ended_at, kept) and (task.ended_at or 0) + (kept or 0) <= now
         for flow in self._plan.flows:
             if (FLOWS, flow.row) not in self._left_out:
-                counted[FLOWS, self._places[flow.row].record is not None] += 1
+                counted[FLOWS, self._places[flow.row].is_known] += 1
         return Taken(
             tasks=counted[TASKS, False],
             known_tasks=counted[TASKS, True],
             flows=counted[FLOWS, False],
             known_flows=counted[FLOWS, True],
-            updated=len(self._touched),
+            updated=len(self._touched - self._left_out.keys()),
             mirrors=len(self._plan.mirrors),
             deliveries=self._plan.deliveries,
             over=over,
@@ -186,25 +194,37 @@ class _Taking:
 
     # What is known already.
 
-    def _place(self, claim: bytes) -> _Place:
+    def _look_up(self, table: str, row: str, claim: bytes) -> _Place:
+        """Find out what is known of a row; one of which the log cannot be read is left out."""
         log = self._house.readings.log
         stream = log.claimed(claim)
-        if stream is None:
-            return _Place(self._house.new_id(), None)
-        history = [stored for stored in log.stream(stream) if isinstance(stored, Event)]
-        return _Place(stream, fold_stream(history), any(type(event.data) in OF_DELIVERIES for event in history))
+        place = _Place(self._house.new_id() if stream is None else stream, is_known=stream is not None)
+        self._places[row] = place
+        history = [] if stream is None else log.stream(stream)
+        gap = next((stored for stored in history if not isinstance(stored, Event)), None)
+        if gap is None:
+            place.record = fold_stream([stored for stored in history if isinstance(stored, Event)])
+            place.has_deliveries = any(
+                isinstance(stored, Event) and type(stored.data) in OF_DELIVERIES for stored in history
+            )
+        elif not isinstance(gap, Deleted):
+            why = f"what the log has of it at position {gap.position} cannot be read: {gap.detail}"
+            self._leave_out(table, row, Contradiction(_ID[table], row, why))
+        return place
 
     def _leave_out(self, table: str, row: str, why: Contradiction) -> None:
         self._left_out.setdefault((table, row), why.of(table, row))
 
     def _refused(self, failed: BatchFailed) -> None:
-        """What the ledger refused is left out as well: of each row the first refusal says why."""
+        """What the ledger refused is left out as well: of each row the first refusal says why.
+
+        What is the fault of no row, such as a full disk, is raised.
+        """
         for place, error in failed.refusals:
-            if not isinstance(error, TallystickError):
+            if not isinstance(error, _OF_A_ROW):
                 raise error
             table, row = self._sent[place]
-            name = "task_id" if table == TASKS else "flow_id"
-            self._leave_out(table, row, Contradiction(name, row, str(error)))
+            self._leave_out(table, row, Contradiction(_ID[table], row, str(error)))
 
     # What is sent.
 
@@ -221,7 +241,7 @@ class _Taking:
 
     def _create_flow(self, batch: Batch, flow: FlowHistory) -> None:
         place = self._places[flow.row]
-        if place.record is None:
+        if not place.is_known:
             actor = self._flow_actors[flow.row] = self._house.facts().newborn_flow(place.stream)
             self._create(batch, (FLOWS, flow.row), actor, self._command(flow.created, flow.at))
 
@@ -232,8 +252,8 @@ class _Taking:
 
     def _record(self, batch: Batch, task: TaskHistory) -> None:
         place, facts = self._places[task.row], self._house.facts()
-        actor = facts.newborn(place.stream) if place.record is None else facts.actor(place.stream)
-        if place.record is None:
+        actor = facts.actor(place.stream) if place.is_known else facts.newborn(place.stream)
+        if not place.is_known:
             created = replace(task.created, parent=self._id(task.parent), flow=self._flow_id(task))
             self._create(batch, (TASKS, task.row), actor, self._command(created, task.at))
         if task.row not in self._together:
@@ -253,7 +273,7 @@ class _Taking:
         place = self._places[task.row]
         record = place.record
         assert record is None or isinstance(record, TaskRecord), "the key of a task"
-        if record is not None and record.pruned_at is not None:
+        if place.is_known and (record is None or record.pruned_at is not None):
             return
         for move in task.moves:
             if record is None or _is_news(record, move, task):
@@ -263,9 +283,10 @@ class _Taking:
             yield DeliveryImported(status=task.delivery), None
 
     def _of_flow(self, flow: FlowHistory) -> Facts:
-        record = self._places[flow.row].record
+        place = self._places[flow.row]
+        record = place.record
         assert record is None or isinstance(record, FlowRecord), "the key of a flow"
-        if record is not None and (not record.is_active or record.status is flow.status):
+        if place.is_known and (record is None or not record.is_active or record.status is flow.status):
             return
         for move in flow.moves:
             fact = move.fact
@@ -275,8 +296,8 @@ class _Taking:
 
     def _send_all(self, batch: Batch, row: tuple[str, str], actor: Addressee, facts: Facts) -> None:
         for fact, at in facts:
-            if self._places[row[1]].record is not None:
-                self._touched.add(row[1])
+            if self._places[row[1]].is_known:
+                self._touched.add(row)
             self._sent.append(row)
             batch.put(actor, self._command(fact, at))
 
