@@ -5,6 +5,7 @@ attributes have lower-case letters and digits alone; numbers there have 32 bits,
 """
 
 from typing import BinaryIO
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Raw, Struct
@@ -21,6 +22,9 @@ TYPES = "io.tallystick."
 DAMAGED = "record-damaged.1"
 DELETED = "record-deleted.1"
 """What stands in the place of a record that cannot be had."""
+
+_OF_URIS = "/:?@!$&'()*+,;="
+"""What else a reference to a resource may have in its path, by RFC 3986; an origin is nearly any text."""
 
 _JSON = "application/json"
 _DIGITS = 20  # of the largest position: as text they sort as numbers do
@@ -49,7 +53,7 @@ class CloudEvent(Struct, kw_only=True, omit_defaults=True):
 
 def write(source: Source, out: BinaryIO) -> None:
     """Write a line for each record."""
-    identity = source.identity
+    identity = quote(source.identity, safe=_OF_URIS)
     out.writelines(_encode(_of(stored, identity)) + b"\n" for stored in source.events())
 
 

@@ -1,25 +1,30 @@
 """Every event is a CloudEvent that the official library reads."""
 
+import io
 import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tallystick.exports.exporting import export, selection_of
 from tallystick.ledger.events import Event
 from tests.cli.damage import change_record
 from tests.cli.support import make_stories, tally
-from tests.exports.parts import exported, logged, read
+from tests.exports.parts import NOW_MS, exported, logged, read
 from tests.projections.flow_histories import flow_histories
 from tests.projections.histories import histories
+from tests.story import Story, created
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NAMES = re.compile("[a-z0-9]{1,20}")
+REFERENCE = re.compile("([a-zA-Z0-9._~/:?@!$&'()*+,;=-]|%[0-9A-F]{2})+")
 
 
 @pytest.mark.slow
@@ -61,6 +66,20 @@ def test_all_events_of_a_ledger_have_one_source_and_an_origin_is_it(tmp_path: Pa
     [source] = {json.loads(line)["source"] for line in first}
     assert re.fullmatch("urn:tallystick:[0-9a-f]{32}", source)
     assert {"example.org/ledger/main"} == {json.loads(line)["source"] for line in named}
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"], exclude_characters="+"), min_size=1))
+@example('ex\xe4mple/<l\xe4ger>"^|{}%#[]')
+def test_a_source_is_a_reference_to_a_resource_however_a_ledger_is_called(origin: str) -> None:
+    story = Story()
+    story.tell(created())
+    readings, out, named = read(logged(story.events)), io.BytesIO(), io.BytesIO()
+    export(readings, "ndjson", out, selection_of("ndjson"), now=NOW_MS, origin=origin)
+    export(readings, "cloudevents", named, selection_of("cloudevents"), now=NOW_MS, origin=origin)
+
+    source = json.loads(named.getvalue())["source"]
+    assert REFERENCE.fullmatch(source)
+    assert origin == unquote(source) == json.loads(out.getvalue().splitlines()[0])["ledger"]
 
 
 def test_what_cannot_be_read_is_an_event_that_says_so(tmp_path: Path) -> None:
