@@ -16,6 +16,7 @@ UNFINISHED = ".unfinished"
 COMPRESSED = ".zst"
 """What ends the name of a file that is compressed with Zstandard."""
 
+_NAME_BYTES_MAX = 255  # of file systems
 _ALLOWED = "the path of a file in a folder that exists"
 
 
@@ -52,6 +53,12 @@ def check_apart(path: Path, ledger: Path) -> None:
         raise InvalidInput("out", str(path), allowed)
 
 
+def unfinished_at(place: Path) -> Path:
+    """Return under which name something is written beside its place, however long the name is that it will have."""
+    ending = f".{os.getpid()}{UNFINISHED}"
+    return place.with_name(os.fsdecode(os.fsencode(place.name)[: _NAME_BYTES_MAX - len(ending)]) + ending)
+
+
 @contextmanager
 def to_file(path: Path) -> Iterator[BinaryIO]:
     """Write a file, for this user only: it replaces one of this name when the block ends, durable then.
@@ -65,7 +72,7 @@ def to_file(path: Path) -> Iterator[BinaryIO]:
     except FileNotFoundError:
         mode = None
     except OSError as error:
-        if error.errno == errno.ELOOP:
+        if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
             raise InvalidInput("out", str(path), _ALLOWED) from error
         raise not_opened(path, error.errno or 0, str(error)) from error
     if mode is not None and S_ISDIR(mode):
@@ -74,7 +81,7 @@ def to_file(path: Path) -> Iterator[BinaryIO]:
         with telling(path), place.open("wb") as stream:
             yield stream
         return
-    unfinished = place.with_name(f"{place.name}.{os.getpid()}{UNFINISHED}")
+    unfinished = unfinished_at(place)
     try:
         file = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     except (FileNotFoundError, NotADirectoryError) as error:

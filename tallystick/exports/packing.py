@@ -10,7 +10,7 @@ from typing import BinaryIO, TypeAlias, cast
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from tallystick.exports.manifest import FOLDERS, File
-from tallystick.exports.output import UNFINISHED
+from tallystick.exports.output import unfinished_at
 from tallystick.ledger.archive.files import telling
 from tallystick.ledger.errors import InvalidInput
 from tallystick.ledger.limits import BUNDLE_BYTES_MAX
@@ -75,7 +75,7 @@ def packing(out: Path) -> Iterator[Parcel]:
         raise InvalidInput("out", str(out), "a name that is not there yet; nothing is written over")
     if not target.parent.is_dir():
         raise InvalidInput("out", str(out), "a name in a folder that exists")
-    unfinished = target.with_name(f"{target.name}.{os.getpid()}{UNFINISHED}")
+    unfinished = unfinished_at(target)
     is_zip = target.suffix.lower() == ZIP
     try:
         with telling(target):

@@ -88,6 +88,15 @@ def test_a_name_that_is_no_utf_8_is_told_and_can_be_used_again(ledger: str, tmp_
     assert out.exists()
 
 
+@pytest.mark.parametrize("name", ["n" * 255, "ü" * 127])
+def test_a_name_may_be_as_long_as_names_may_be(ledger: str, name: str, tmp_path: Path) -> None:
+    said = tally("export", "--ledger", ledger, "--format", "csv", "--out", str(tmp_path / name))
+    longer = tally("export", "--ledger", ledger, "--format", "csv", "--out", str(tmp_path / f"{name}nn"), "--json")
+
+    assert (0, {"ledger", name}) == (said.code, {path.name for path in tmp_path.iterdir()})
+    assert (2, "out") == (longer.code, longer.error["field"])
+
+
 def test_links_that_lead_to_each_other_can_be_no_file(ledger: str, tmp_path: Path) -> None:
     (tmp_path / "one").symlink_to("other")
     (tmp_path / "other").symlink_to("one")
