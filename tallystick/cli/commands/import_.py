@@ -80,7 +80,10 @@ def _export_lines(screen: Screen, made: "Rebuilt", *, dry_run: bool) -> Iterator
     if dry_run:
         yield "It can be imported. Nothing was written."
     else:
-        yield screen.colour("The log is the one that was exported.", "green")
+        yield screen.colour("The log is the one that the file has.", "green")
+        yield screen.dim(
+            '"tally verify --checkpoint FILE --key VKEY" says whether that goes on from what somebody kept.'
+        )
 
 
 # OpenClaw.
