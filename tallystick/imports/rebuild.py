@@ -9,7 +9,7 @@ from msgspec import Struct
 from tallystick.exports.source import Told, nobody
 from tallystick.imports.exported import ExportFile, unfit
 from tallystick.ledger.claims import claims_given_in, claims_left_in
-from tallystick.ledger.errors import InvalidInput, WrongVersion
+from tallystick.ledger.errors import InvalidInput, NotOwner, WrongVersion
 from tallystick.ledger.events import Event
 from tallystick.ledger.facts.fact import Fact
 from tallystick.ledger.facts.tasks import TaskCreated
@@ -18,7 +18,7 @@ from tallystick.ledger.payloads import lacking
 from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.store.folder import make_folder, remove_folder
 from tallystick.ledger.store.restoring import restore
-from tallystick.owner import OwnerLock, this_process
+from tallystick.owner import OwnerLock, live_owner, owner_in_words, this_process
 from tallystick.readings import LOG_FOLDER, VIEWS_FOLDER, Readings
 from tallystick.unfinished import Unfinished
 
@@ -70,6 +70,9 @@ def checked(file: Path, ledger: Path, *, told: Told = nobody) -> Rebuilt:
     """Return what `rebuild` would make, and write nothing. Raises as that does for the file, and for the ledger."""
     began = time.monotonic()
     _check_empty(ledger)
+    owner = live_owner(ledger)
+    if owner is not None and not owner.transient:
+        raise NotOwner(str(ledger), who=owner_in_words(owner))
     export = ExportFile.open(file)
     export.verify(told)
     return _rebuilt(export, ledger, began)

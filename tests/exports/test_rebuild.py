@@ -276,7 +276,14 @@ def test_a_live_owner_keeps_its_ledger(export: Path, tmp_path: Path) -> None:
     with tallystick.open(tmp_path / "ledger") as opened:
         with pytest.raises(NotOwner, match="has a live owner"):
             rebuild(export, tmp_path / "ledger", now=NOW_MS)
+        with pytest.raises(NotOwner, match="has a live owner"):
+            checked(export, tmp_path / "ledger")
         assert 0 == opened.verify().head
+
+
+def test_an_owner_that_gives_way_is_none_for_a_dry_run_either(export: Path, tmp_path: Path) -> None:
+    with tallystick.join(tmp_path / "ledger"):
+        assert 12 == checked(export, tmp_path / "ledger").events
 
 
 def test_a_dry_run_says_what_would_be_and_writes_nothing(export: Path, tmp_path: Path) -> None:
