@@ -1,6 +1,7 @@
 """The output: where an export goes. A file is there when it is whole, and not before."""
 
 import errno
+import io
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -28,11 +29,16 @@ class Counting:
         self.written = 0
 
     def write(self, content: bytes) -> int:
-        """Pass on all of it."""
-        left = memoryview(content)
-        self.written += len(left)
-        while left:  # what is not buffered may take a part
-            left = left[self._below.write(left) :]
+        """Pass on all of it. Raises `BlockingIOError` when what is not buffered takes nothing of it."""
+        self.written += len(content)
+        left: bytes | memoryview = content
+        while left:
+            taken: int | None = self._below.write(left)
+            if taken is None and not isinstance(self._below, io.RawIOBase):
+                break  # most streams that somebody made say nothing, and have all of it
+            if not taken:
+                raise BlockingIOError(errno.EAGAIN, "the stream takes nothing more now; give one that waits", 0)
+            left = memoryview(left)[taken:]
         return len(content)
 
     def writelines(self, lines: Iterable[bytes]) -> None:

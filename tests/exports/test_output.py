@@ -5,14 +5,16 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import pytest
 
 import tallystick
 from tallystick import Closed, InvalidInput, NotFound
 from tallystick.exports.output import to_file
-from tallystick.testing import memory_ledger
+from tallystick.testing import HandClock, memory_ledger
 from tests.cli.support import COMMAND, make_stories, tally
 from tests.exports.parts import everything
 
@@ -156,6 +158,39 @@ def test_a_program_exports_to_a_stream_or_a_path_and_hears_what_it_wrote(tmp_pat
             ledger.export("ndjson", 7)  # type: ignore[arg-type]  # a file descriptor is none of them
     with pytest.raises(Closed):
         ledger.export("ndjson", io.BytesIO())
+
+
+class Silent:
+    """A stream that does not say how much it took, as those of web frameworks do."""
+
+    def __init__(self) -> None:
+        self.content = b""
+
+    def write(self, content: bytes) -> None:
+        self.content += content
+
+
+def test_a_stream_that_does_not_say_how_much_it_took_has_all_of_it_once() -> None:
+    with memory_ledger(clock=HandClock()) as ledger:
+        ledger.create(runtime="cli", task="x", owner="o").succeed()
+        for form in ("ndjson", "csv", "parquet", "xes", "ocel", "cloudevents"):
+            out, silent = io.BytesIO(), Silent()
+            ledger.export(form, out)
+            made = ledger.export(form, silent)  # type: ignore[arg-type]  # it is less than a stream
+
+            assert out.getvalue() == silent.content
+            assert len(silent.content) == made.bytes
+
+
+def test_a_stream_that_does_not_wait_is_an_error_when_it_takes_nothing_more() -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with memory_ledger() as ledger, open(reader, "rb"), open(writer, "wb", buffering=0) as out:  # noqa: PTH123
+        with suppress(BlockingIOError):
+            while os.write(writer, bytes(4_096)):
+                pass
+        with pytest.raises(BlockingIOError, match="takes nothing more"):
+            ledger.export("ndjson", cast("BinaryIO", out))
 
 
 async def _exported(folder: Path) -> tuple[int, int]:
