@@ -47,10 +47,11 @@ A failure is a sentence on standard error that says what to do; with `--json`
 | 0 | done |
 | 1 | refused, not found, or bad news of `doctor` |
 | 2 | wrong usage: an option, a value, a folder that has no ledger |
+| 3 | `audit` found something as bad as `--fail-on` says |
 | 4 | the store is damaged, a proof or a checkpoint does not hold, or `projections check` found a difference |
 | 130 | interrupted by Ctrl-C (128 + n by signal n) |
 
-`tally run` exits as its command does. `status` has no `audit`: this version has none.
+`tally run` exits as its command does.
 
 ## Moments and durations
 
