@@ -28,9 +28,9 @@ signal.pause()
 WILLING = '''
 import signal, subprocess, sys
 code = """
-import signal, sys
+import os, signal, sys
 def end(*_):
-    print("child ended", flush=True)
+    os.write(1, b"child ended\\\\n")  # a print may be interrupted in another one
     sys.exit()
 signal.signal(signal.SIGTERM, end)
 print("ready", flush=True)
