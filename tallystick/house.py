@@ -33,7 +33,7 @@ from tallystick.outlets import Outlets
 from tallystick.owner import OwnerLock, live_owner
 from tallystick.projections.due import DueRules
 from tallystick.readings import LedgerStatus, ProbeStanding, Readings
-from tallystick.sharing.bell import ATTEST, SEAL, UPKEEP
+from tallystick.sharing.bell import FORGET, UPKEEP
 from tallystick.sharing.door import Door
 from tallystick.sharing.member import Member
 from tallystick.sharing.ownership import Ownership
@@ -181,17 +181,15 @@ class House:
 
         return explain(self.readings, self.clock(), token)
 
-    def _attend(self, message: bytes) -> None:
-        """Do the owner's part of a maintenance that another process applies, on a thread of its own."""
-        from tallystick.chores import attend
-
-        threading.Thread(target=attend, args=(self, message), name="tallystick-upkeep", daemon=True).start()
-
-    def _seal(self, message: bytes) -> None:
-        """Make, take or show a checkpoint for another process, on a thread of its own."""
-        from tallystick.checkpoints import attend
-
-        threading.Thread(target=attend, args=(self, message), name="tallystick-seal", daemon=True).start()
+    def _attend(self, kind: bytes, message: bytes) -> None:
+        """Do what another process asks its owner for, on a thread of its own."""
+        if kind == UPKEEP:
+            from tallystick.chores import attend
+        elif kind == FORGET:
+            from tallystick.archives import attend
+        else:
+            from tallystick.checkpoints import attend
+        threading.Thread(target=attend, args=(self, message), name="tallystick-asked", daemon=True).start()
 
     def _why_not(self) -> Exception:
         if self._is_forked:
@@ -292,12 +290,12 @@ class House:
     def open_door(self, asked_to_yield: Callable[[], None] | None = None) -> None:
         """Serve other processes: theirs are the commands in the inbox. `asked_to_yield` hears who wants the ledger."""
         leases = self._supervised().leases  # not this house: it would never be forgotten
-        asked = {UPKEEP: WeakMethod(self._attend), SEAL: WeakMethod(self._seal), ATTEST: WeakMethod(self._seal)}
+        attend = WeakMethod(self._attend)
 
         def chore(kind: bytes, message: bytes) -> None:
-            do = asked[kind]()
+            do = attend()
             if do is not None:
-                do(message)
+                do(kind, message)
 
         self._door = Door(
             Path(self.path),
@@ -331,9 +329,9 @@ class House:
     def delete_archives(self, **which: Any) -> "tuple[Archived, ...]":
         """Delete segments of the archive. Raises `NotOwner` for a ledger that only reads, and as `archives.delete`."""
         self.facts()
-        from tallystick.archives import delete
+        from tallystick.archives import delete_for
 
-        return delete(self.readings.log, **which, words=self.outlets.words, by=self.actor, now=self.clock())
+        return delete_for(self, **which)
 
     def export(self, format: str, out: "BinaryIO | str | os.PathLike[str]", **selected: Any) -> "Exported":
         """Write an export. Raises `Closed`, and as `exporting.export`."""

@@ -107,7 +107,7 @@ class PayloadCheck:
             if position in known:
                 what = "is kept beside it, and the record does not name that: it was added"
             elif isinstance(body, Lost) and body.is_deleted:
-                what = "is still kept, though the record was deleted with its archive"
+                what = "is still kept, though the record was deleted: whoever writes next deletes it"
             else:
                 continue
             for name in payloads:

@@ -36,6 +36,10 @@ SEAL = b"seal"
 ATTEST = b"attest"
 """Somebody wants others to see the newest checkpoint: followed by what tells this call from others."""
 
+FORGET = b"forget"
+"""Somebody deleted archives, and what is kept beside their records is to go: followed by what tells this call from
+others."""
+
 MESSAGE_BYTES_MAX = 1_024  # with who speaks
 ASKED_BYTES_MAX = 32_768  # of one that names what is to be done
 HEARD_MAX = 256  # messages that are taken together

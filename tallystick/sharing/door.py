@@ -16,6 +16,7 @@ from tallystick.sharing.bell import (
     ASKED_BYTES_MAX,
     ATTEST,
     DOOR_NAME,
+    FORGET,
     LEASE,
     LOOK,
     MESSAGE_BYTES_MAX,
@@ -124,7 +125,7 @@ class Door:
             elif message.startswith(LEASE) and len(message) == len(LEASE) + ID_BYTES + _TTL_BYTES:
                 self._note_life(message)
             elif self._chore is not None:
-                kind = next(filter(message.startswith, (UPKEEP, SEAL, ATTEST)), None)
+                kind = next(filter(message.startswith, (UPKEEP, SEAL, ATTEST, FORGET)), None)
                 if kind is not None:
                     self._chore(kind, message)
 

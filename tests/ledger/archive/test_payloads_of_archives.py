@@ -26,6 +26,11 @@ TASKS = 300  # of six or seven events each: every third one was erased
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """An archived log of pruned tasks; what is said of each is kept beside it, and of every third one was erased."""
+    write(tmp_path)
+    return tmp_path
+
+
+def write(path: Path) -> None:
     author = Author()
     events: list[Event] = []
     for number in range(TASKS):
@@ -38,13 +43,12 @@ def folder(tmp_path: Path) -> Path:
         events += author.write(number, data=TaskPruned(status=Status.SUCCEEDED, ended_at=events[-1].occurred_at))
     told_so, payloads = marked(events)
     claims = {claim: event.stream for event in events for claim in claims_in(event.data)}
-    with DiskLog.open(tmp_path) as log:
+    with DiskLog.open(path) as log:
         for first in range(0, len(events), 256):  # an erasure in another batch, too
             batch = told_so[first : first + 256]
             some = {event.position: payloads[event.position] for event in batch if event.position in payloads}
             log.append(batch, claims if not first else {}, {}, some)
         assert 3 * SEGMENT == seal(log)
-    return tmp_path
 
 
 def delete(log: DiskLog, *, before: int) -> None:
@@ -101,7 +105,7 @@ def test_when_records_are_deleted_nothing_of_them_is_missed_and_nothing_may_be_l
 
     assert [(SEGMENT, Kind.PAYLOAD)] == found(folder)
     [problem] = verified(folder).problems
-    assert "message is still kept, though the record was deleted with its archive" == problem.detail
+    assert "message is still kept, though the record was deleted: whoever writes next deletes it" == problem.detail
 
 
 class _Interrupted(DiskLog):
