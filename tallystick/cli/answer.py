@@ -23,11 +23,16 @@ _OBEYED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u206
 
 
 class Answer(Struct, frozen=True):
-    """What a command says when it has not failed; `exit_code` is for answers that are bad news."""
+    """What a command says when it has not failed; `exit_code` is for answers that are bad news.
+
+    `content` is what the lines are of an answer that is a file: a pipe or a file gets these bytes, in whatever encoding
+    people read here.
+    """
 
     data: Any
     lines: Callable[[Screen], Iterable[str]]
     exit_code: int = EXIT_OK
+    content: bytes | None = None
 
 
 def present(**fields: Any) -> dict[str, Any]:
@@ -81,11 +86,23 @@ def say(*lines: str) -> None:
         sys.stdout.flush()
 
 
+def _put(content: bytes) -> None:
+    """Write bytes on standard output as they are."""
+    with heard():
+        sys.stdout.flush()
+        left = memoryview(content)
+        while left:  # what is not buffered may take a part
+            left = left[sys.stdout.buffer.write(left) :]
+        sys.stdout.flush()
+
+
 def give(answer: Answer, *, json: bool) -> int:
     """Print an answer and return its exit code. A reader that left early changes nothing about it."""
     try:
         if json:
             say(as_json(answer.data))
+        elif answer.content is not None and not sys.stdout.isatty():
+            _put(answer.content)
         else:
             say(*answer.lines(screen_of(sys.stdout)))
     except BrokenPipeError:

@@ -1,4 +1,4 @@
-"""What takes nothing: standard output or a file on a full disk, standard streams that are closed. Said in words."""
+"""Standard streams and files: what is full is named, what is closed hinders nobody, and bytes stay as they are."""
 
 import os
 import resource
@@ -100,3 +100,32 @@ def test_with_standard_streams_that_are_closed_a_command_does_what_it_does(ledge
 
     assert (0, b"", b"") == (done.returncode, done.stdout, done.stderr)
     assert (True, before + 3) == (after["ok"], after["events"])
+
+
+ORIGIN = "example.org/gr\u00f6\u00dfe/\u6f22"  # no encoding of one byte has all of it
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-16"])
+def test_what_is_a_file_is_written_byte_by_byte_in_whatever_encoding_people_read(tmp_path: Path, encoding: str) -> None:
+    place = Place(tmp_path, ORIGIN)
+    verifier = place.new_key()
+    place.written(0)
+    with place.open(0) as opened:
+        opened.create(**ORDINARY)
+
+    def into(name: str, *words: str) -> str:
+        environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+        with (tmp_path / name).open("wb") as file:
+            subprocess.run([*COMMAND, *words], stdout=file, env=environment, check=True)
+        return str(tmp_path / name)
+
+    ledger, key = ("--ledger", str(place.ledger)), str(place.files[0])
+    pinned = into("pinned", "keys", "show", key)
+    made, proof = into("made", "checkpoint", *ledger), into("proof", "prove", "1", "--out", "-", *ledger)
+    signed = into("signed", "keys", "sign", "--file", key, into("text", "checkpoint", "--unsigned", *ledger))
+
+    assert f"{verifier}\n".encode() == Path(pinned).read_bytes()
+    assert Path(made).read_bytes() == Path(signed).read_bytes()
+    for given in (("--checkpoint", made, *ledger), ("--proof", proof)):
+        assert 0 == tally("verify", *given, "--key", pinned).code

@@ -98,4 +98,4 @@ def _answer(text: str) -> Answer:
     def lines(_screen: Screen) -> Iterator[str]:
         yield from text.removesuffix("\n").split("\n")
 
-    return Answer({**data, "checkpoint": text}, lines)
+    return Answer({**data, "checkpoint": text}, lines, content=text.encode())

@@ -36,7 +36,7 @@ def command(call: Call, *, files: tuple[Path, ...]) -> Answer:
     def lines(_screen: Screen) -> Iterator[str]:
         yield from (plain(key.text) for key in found)
 
-    return Answer(data, lines)
+    return Answer(data, lines, content="".join(f"{key.text}\n" for key in found).encode())
 
 
 def _configured(call: Call) -> tuple[str, ...]:

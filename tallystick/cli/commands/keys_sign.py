@@ -60,4 +60,4 @@ def command(_call: Call, *, path: Path, old: Path | None, text: Path) -> Answer:
         yield from note.removesuffix("\n").split("\n")
 
     said = {"origin": checkpoint.origin, "size": checkpoint.size, "rootHash": checkpoint.root_hash.hex()}
-    return Answer({**said, "checkpoint": note}, lines)
+    return Answer({**said, "checkpoint": note}, lines, content=note.encode())

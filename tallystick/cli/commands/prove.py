@@ -152,4 +152,4 @@ def _printed(proof: bytes, said: dict[str, object]) -> Answer:
     def lines(_screen: Screen) -> Iterator[str]:
         yield from text.removesuffix("\n").split("\n")
 
-    return Answer({**said, "proof": text}, lines)
+    return Answer({**said, "proof": text}, lines, content=proof)
