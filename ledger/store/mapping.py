@@ -18,6 +18,7 @@ import msgspec
 
 from tallystick.ledger.errors import Closed, Corrupt, ForkedStore, Full, StoreError
 from tallystick.ledger.store import folder
+from tallystick.ledger.store.extent import is_cut_off
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -105,6 +106,19 @@ class Mapping:
         except OSError as error:
             raise folder.not_opened(self.path, error.errno or 0, str(error)) from error
         self._page_bytes = self._env.stat()["psize"]
+        try:
+            self._check_whole()
+        except BaseException:
+            self._close()
+            raise
+
+    def _check_whole(self) -> None:
+        """Raise `Corrupt` for a file that was cut off, before anything of it is read: LMDB would end this process."""
+        used, data = self._used(), self.path / folder.DATA_NAME
+        there = folder.file_bytes(self.path)
+        if there < used and is_cut_off(data, self._page_bytes):
+            said = f"it has {there} bytes, and its pages reach to {used}"
+            raise Corrupt(f"{data} was cut off: {said}; put a backup in its place")
 
     def stop(self) -> None:
         with self.writing, self._without_readers():

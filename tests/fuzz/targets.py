@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from tests.fuzz import archives, beside, exchanged, outside, proofs, records
+from tests.fuzz import archives, beside, exchanged, outside, pages, proofs, records
 from tests.fuzz.target import Target
 
 ALL = (
@@ -13,6 +13,7 @@ ALL = (
     *proofs.TARGETS,
     *exchanged.TARGETS,
     *outside.TARGETS,
+    *pages.TARGETS,
 )
 
 TARGETS: Mapping[str, Target] = MappingProxyType({target.name: target for target in ALL})
