@@ -26,7 +26,7 @@ CHAPTERS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "notify": "Choose what is told of a task.",
         },
         "Prove": {
-            "verify": "Is the past what it was? Of the log, of a proof, of a checkpoint.",
+            "verify": "Is the past what it was? Of the log, a checkpoint, a proof, a bundle.",
             "checkpoint": "Sign how large the log is, and its root.",
             "attest": "Have others see the newest checkpoint, and when.",
             "prove": "Write a proof of an event, or that the log only grew.",

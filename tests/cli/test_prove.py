@@ -258,6 +258,7 @@ def held(*words: str) -> tuple[int, bool, str | None]:
 
 def test_a_ledger_that_went_on_is_held_to_what_was_kept(place: Place) -> None:
     (place.beside / "elsewhere").rename(place.files[0])
+    before = tally("verify", "--checkpoint", "kept", "--key", "pin")
     with tallystick.open(place.ledger) as ledger:
         ledger.create(runtime="cli", task="more", owner="agent:main:main")
     said = tally("verify", "--checkpoint", "kept", "--key", "pin")
@@ -265,6 +266,8 @@ def test_a_ledger_that_went_on_is_held_to_what_was_kept(place: Place) -> None:
     assert (0, True, None) == held()
     assert f"checkpoint {place.origin}, {EVENTS} events, signed by {named(place)}" in said.out
     assert "The log goes on from the checkpoint." in said.out
+    assert "vouch" not in before.out
+    assert f"It does not vouch for the 1 event behind it, from position {EVENTS + 1} on." in said.out
 
 
 def test_a_history_that_was_made_anew_is_seen_although_it_fits_itself_and_is_signed(place: Place) -> None:

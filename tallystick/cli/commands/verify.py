@@ -19,6 +19,7 @@ from tallystick.cli.evidence import verified
 from tallystick.cli.files import keys_of, named, read, read_checkpoint
 from tallystick.cli.proof import SHAPE, proved_data, proved_lines
 from tallystick.cli.screen import Screen
+from tallystick.cli.summary import many
 from tallystick.cli.table import Column, table
 from tallystick.cli.times import MS_PER_S, stamp
 from tallystick.ledger.errors import InvalidInput, NotProved, Shown
@@ -223,6 +224,9 @@ def _all_lines(screen: Screen, found: "Verification", seconds: float, checkpoint
             yield f"seen by    {plain(name)} at {stamp(at * MS_PER_S)}"
         if held.is_good:
             yield screen.colour("The log goes on from the checkpoint.", "green")
+            if found.head > held.size:
+                behind = f"{many(found.head - held.size, 'event')} behind it, from position {held.size + 1:,} on"
+                yield screen.dim(f"It does not vouch for the {behind}.")
         else:
             goes_on = "It cannot be said whether the log goes on" if held.what == UNKNOWN else "The log does not go on"
             yield screen.colour(f"{goes_on} from the checkpoint ({held.what}): {plain(held.reason or '')}", "red")
