@@ -23,6 +23,7 @@ from tallystick.ledger.clock import Clock, system_clock
 from tallystick.ledger.errors import InvalidInput
 from tallystick.ledger.ids import id_text
 from tallystick.ledger.limits import KEY_BYTES_MAX, TIME_MS_MAX
+from tallystick.ledger.store.folder import is_utf8
 from tallystick.ledger.store.port import EventLog
 from tallystick.outlets import hook_of, telling_of
 from tallystick.oversight import keep_up, oversight, pace, take_care
@@ -146,8 +147,8 @@ def folder_of(path: object) -> Path:
         folder = os.fspath(path)  # type: ignore[call-overload]  # whatever it is
     except TypeError:
         folder = None
-    if not isinstance(folder, str) or not folder or "\0" in folder:
-        raise InvalidInput("path", path, "the path of a folder: text that is not empty, without NUL")
+    if not isinstance(folder, str) or not folder or "\0" in folder or not is_utf8(folder):
+        raise InvalidInput("path", path, "the path of a folder: UTF-8 text that is not empty, without NUL")
     return Path(folder)
 
 

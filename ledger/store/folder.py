@@ -138,6 +138,15 @@ def no_store(path: Path) -> InvalidInput:
     return InvalidInput("path", os.fspath(path), "a folder that has a store; this one has none")
 
 
+def is_utf8(path: str) -> bool:
+    """Whether a path is text that UTF-8 can say: LMDB opens no other."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def not_opened(path: Path, code: int, reason: str) -> InvalidInput | StoreError:
     """The error for a store that the system did not let us open."""
     shown = os.fspath(path)

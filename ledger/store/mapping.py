@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 import lmdb
 import msgspec
 
-from tallystick.ledger.errors import Closed, Corrupt, ForkedStore, Full, StoreError
+from tallystick.ledger.errors import Closed, Corrupt, ForkedStore, Full, InvalidInput, StoreError
 from tallystick.ledger.store import folder
 
 if TYPE_CHECKING:
@@ -104,6 +104,8 @@ class Mapping:
             raise folder.not_opened(self.path, error.code, str(error)) from error
         except OSError as error:
             raise folder.not_opened(self.path, error.errno or 0, str(error)) from error
+        except UnicodeEncodeError as error:
+            raise InvalidInput("path", os.fspath(self.path), "a path in UTF-8: LMDB opens no other") from error
         self._page_bytes = self._env.stat()["psize"]
         try:
             self._check_whole()

@@ -42,7 +42,7 @@ def test_a_path_may_be_a_text_and_relative(tmp_path: Path, monkeypatch: pytest.M
         assert 1 == ledger.counts().total
 
 
-@pytest.mark.parametrize("path", [None, "", 7, b"state", "a\0b", ["state"]])
+@pytest.mark.parametrize("path", [None, "", 7, b"state", "a\0b", "a\udcff", ["state"]])
 @pytest.mark.parametrize("read_only", [False, True])
 def test_what_is_no_path_is_refused(
     path: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, read_only: bool

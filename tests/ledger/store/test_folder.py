@@ -133,6 +133,14 @@ def test_a_name_that_no_folder_can_have_is_refused(tmp_path: Path) -> None:
         open_store(tmp_path / ("x" * 300))
 
 
+def test_a_path_that_no_utf_8_can_say_is_refused_where_it_is_there_too(tmp_path: Path) -> None:
+    path = tmp_path / "a\udcff"
+    path.mkdir()
+
+    with pytest.raises(InvalidInput, match="UTF-8"):
+        open_store(path)
+
+
 def test_data_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "data.mdb").write_bytes(b"my diary" * 1_000)
 
