@@ -47,8 +47,13 @@ def is_done_within(
     actor.inbox.put_behind([Envelope(message, done)])
     if lingering is not None:
         lingering.hurry()
+    return is_answered_within(timeout_s, done)
+
+
+def is_answered_within(timeout_s: float | None, future: LightFuture) -> bool:
+    """Wait for an answer; whether it came within so many seconds (None: however long). Raises what was answered."""
     try:
-        done.get(timeout=timeout_s)
+        future.get(timeout=timeout_s)
     except Timeout:
         return False
     return True

@@ -19,7 +19,7 @@ from tallystick.actors.courier.shelf import Shelf
 from tallystick.actors.courier.waker import Waker
 from tallystick.actors.dispatcher import MS_PER_S, Dispatcher
 from tallystick.actors.envelope import Envelope, Reply
-from tallystick.actors.errand import all_of, is_done_within
+from tallystick.actors.errand import all_of, is_answered_within, is_done_within
 from tallystick.actors.flow import FlowActor
 from tallystick.actors.flows import Flows
 from tallystick.actors.future import LightFuture
@@ -103,8 +103,7 @@ class System:
         self.upkeep: Upkeep | None = None
         self.closers = Closers()
         self._crew = self._carriers = Crew()
-        self._clock = clock
-        self._started = self._closed = False
+        self._clock, self._started, self._closed = clock, False, False
 
     def supervise(
         self,
@@ -292,35 +291,37 @@ class System:
         """Do what is due now, and wait until it is durable. Raises `Closed` after `close`.
 
         That is: write progress that was held back, look into every task that the supervisor follows, send what can be
-        sent, and take the automatic steps of upkeep. When anything could not be written meanwhile, `Full` or why else
-        is raised after all the others were tried.
+        sent, and take the steps of upkeep. Raises `Full`, or why else something was not written, after all was tried.
         """
         all_of(
-            self._write_held,  # and with it, the supervisor has been told of every commit until then
+            lambda: self._written(held=True),  # and with it, the supervisor has been told of every commit until then
             lambda: self.ask_supervisor(Sweep(), None),
             lambda: self.ask_caretaker(Care(leftovers=True), None),
             lambda: self.ask_steward(None),
             lambda: self.ask_courier(Errand(), None),
+            self._written,  # what the courier noted of endpoints
             lambda: self.upkeep is None or self.upkeep.ask(None),
             partial(self.journal.check, self.journal.failures),
         )
 
-    def _write_held(self) -> None:
+    def _written(self, timeout_s: float | None = None, *, held: bool = False) -> bool:
         done = LightFuture()
 
         def write() -> None:
-            self.directory.release_all()
+            if held:
+                self.directory.release_all()
             self.journal.answer(done, None)
 
         self.dispatcher.call_soon(write, otherwise=lambda: done.fail(Closed()))
-        done.get()
+        return is_answered_within(timeout_s, done)
 
     def settled(self, timeout_s: float) -> bool:
         """Wait until what can be done about messages now is done; whether it was within `timeout_s` seconds."""
         deadline = time.monotonic() + timeout_s
         if not self.ask_caretaker(Care(), timeout_s):  # first, for what it releases is sent then
             return False
-        return self.ask_courier(Settled(), max(deadline - time.monotonic(), 0.001))
+        left_s = max(deadline - time.monotonic(), 0.001)
+        return self.ask_courier(Settled(), left_s) and self._written(left_s)  # as in a sweep
 
     def ask_supervisor(self, message: Sweep | Look | Settle, timeout_s: float | None) -> bool:
         """Have the supervisor do what is due; whether it was done within `timeout_s` seconds (None: however long)."""
@@ -394,7 +395,6 @@ class System:
 
     def _abandon_watch(self) -> None:
         """Nobody looks any more: who waits for it is told so."""
-        if self.supervisor is not None:
-            self.supervisor.abandon()
-        if self.steward is not None:
-            self.steward.abandon()
+        for actor in (self.supervisor, self.steward):
+            if actor is not None:
+                actor.abandon()

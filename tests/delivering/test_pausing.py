@@ -248,3 +248,34 @@ def test_ten_thousand_messages_that_waited_out_an_outage_arrive_each_once() -> N
         assert [] == ledger.deliveries()
         assert count + tried == len(chat.given)
         assert count == len({delivery.id for delivery in chat.given[tried:]})
+
+
+def test_what_is_told_of_a_pause_is_durable_for_who_waits_until_what_can_be_sent_was_sent(
+    ledger: Ledger, clock: HandClock, chat: Channel
+) -> None:
+    writing, may_write = threading.Event(), threading.Event()
+
+    def slow(text: str) -> list[str]:
+        if text == "takes long":
+            writing.set()
+            assert may_write.wait(PATIENCE_S)
+        return []
+
+    chat.answer = Retryable("not today", after_ms=24 * 60 * MINUTE)
+    ended(ledger)
+    ledger.settled()
+    ended(ledger)
+    ledger.redact(slow, stored=True)
+    clock.advance(12 * 60 * MINUTE)  # the pause is over, and the receiver has asked for more patience
+    writer = threading.Thread(target=lambda: begun(ledger, task="takes long"))
+    writer.start()
+    assert writing.wait(PATIENCE_S)
+
+    with pytest.raises(TimeoutError):
+        ledger.settled(timeout_s=0.2)
+    may_write.set()
+    writer.join(PATIENCE_S)
+    ledger.settled()
+
+    [paused] = ledger.status().paused
+    assert paused.until > clock()
