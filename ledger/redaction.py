@@ -218,14 +218,12 @@ def carried(fact: F, said: Fact) -> F:
 
 
 def repeated(fact: F, earlier: Iterable[Fact]) -> F:
-    """Return a fact marked where it repeats a text that has marks in one of these earlier facts."""
-    taken = {
-        text
-        for said in earlier
-        for name in said.redacted
-        for text in _texts_in(getattr(said, name, None), with_names=False)
-        if text
-    }
+    """Return a fact marked where it repeats a text that has marks in one of these earlier facts.
+
+    Of a list or a mapping with marks nobody repeats a part, and most of its texts had no secret.
+    """
+    said = (getattr(each, name, None) for each in earlier for name in each.redacted)
+    taken = {text for text in said if isinstance(text, str) and text}
     return marked(fact, (name for name in _derived(fact) if any(_says(getattr(fact, name), text) for text in taken)))
 
 

@@ -356,6 +356,13 @@ def test_what_has_a_text_in_it_that_had_a_secret_when_it_was_said_is_marked() ->
     assert with_it is repeated(with_it, [replace(each, redacted=()) for each in before])
 
 
+def test_what_stands_beside_a_secret_in_a_mapping_marks_nothing_that_has_it_too() -> None:
+    said = created(runtime="cli", task="t", owner="o", metadata={"env": "a", "key": REDACTED})
+    asked = TaskCancelRequested(reason="somebody asked for it")
+
+    assert asked is repeated(asked, [replace(said, redacted=("metadata",))])
+
+
 def test_marks_of_fields_that_nobody_knows_are_no_harm() -> None:
     said = TaskSucceeded(summary="s", redacted=("nothing", "class"))
 

@@ -183,6 +183,15 @@ def test_who_says_the_same_word_without_having_had_a_secret_gets_no_mark(ledger:
     assert () == marks(ledger, TaskCancelled, task.id)
 
 
+def test_why_it_was_cancelled_has_no_mark_for_what_stood_beside_a_secret(ledger: Ledger) -> None:
+    task = running(ledger, metadata={"env": "a", "key": SECRET})
+    task.cancel("somebody asked for it", wait_ms=0)
+
+    task.cancelled("somebody asked for it")
+
+    assert () == marks(ledger, TaskCancelled, task.id)
+
+
 def test_what_a_flow_asks_of_its_tasks_has_the_mark_of_what_it_was_told(ledger: Ledger) -> None:
     flow = ledger.flows.create(owner="agent:main:main", goal="g", controller="bot")
     task = running(ledger, flow=flow.id)
