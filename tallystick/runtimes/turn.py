@@ -168,14 +168,15 @@ def _plan(entries: Any) -> Progress | None:
 
 
 def _tail(message: str) -> str:
-    """Return the end of a message, from a whole word on if there is one: half a secret is not recognised.
+    """Return the end of a message, from a whole word on: half a secret is not recognised.
 
-    For the same reason a message that is being written is shown without the word that it ends with.
+    For the same reason a message that is being written is shown without the word that it ends with. In scripts that
+    part no words nearly all is one, and a part of that is shown.
     """
     tail = message[-TAIL_CHARACTERS:]
     if len(tail) == len(message) or message[-TAIL_CHARACTERS - 1].isspace():
         return tail
-    return tail if tail[0].isspace() else _BROKEN.sub("", tail) or tail
+    return tail if tail[0].isspace() else _BROKEN.sub("", tail) or tail.lstrip(_GROWING).lstrip()
 
 
 def _line(text: str | None) -> str:

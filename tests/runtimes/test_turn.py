@@ -49,11 +49,11 @@ def test_a_tool_ends_a_message_and_a_thought_does_not_count() -> None:
 def test_a_long_message_is_kept_within_bounds_and_shows_its_end_while_it_grows() -> None:
     turn = Turn()
 
-    told = turn.follow(update_agent_message_text("a" * 1_000 + "end "))
+    told = turn.follow(update_agent_message_text("好" * 1_000 + "end "))
     for _ in range(50):
         turn.follow(update_agent_message_text("b" * 1_000))
 
-    assert told == Progress(message="a" * (TAIL_CHARACTERS - 4) + "end ")
+    assert told == Progress(message="好" * (TAIL_CHARACTERS - 4) + "end ")
     assert SUMMARY_BYTES_MAX <= len(turn.last_message or "") < 2 * SUMMARY_BYTES_MAX
 
 
@@ -70,15 +70,22 @@ def test_of_a_word_that_is_being_written_nothing_is_shown_before_the_rest_is_the
 
 
 @given(st.text("ab \n", max_size=3 * TAIL_CHARACTERS).map(lambda text: f"{text} "))
-def test_the_end_of_a_message_begins_with_a_whole_word_where_it_has_more_than_one(message: str) -> None:
+def test_the_end_of_a_message_begins_with_a_whole_word(message: str) -> None:
     told = Turn().follow(update_agent_message_text(message))
 
     shown = "" if told is None else told.message or ""
     assert message.endswith(shown)
     assert len(shown) <= TAIL_CHARACTERS
     begins = len(message) - len(shown)
-    is_whole = begins == 0 or message[begins - 1].isspace() or shown[0].isspace()
-    assert is_whole or len(shown.split()) == 1
+    assert not shown or begins == 0 or message[begins - 1].isspace() or shown[0].isspace()
+
+
+def test_of_a_word_that_is_longer_than_what_is_shown_of_a_message_no_part_is_shown() -> None:
+    turn = Turn()
+
+    told = [turn.follow(chunk(text, "1")) for text in ("the key: ", "k" * 300, "\n", "is not shown. ")]
+
+    assert [Progress(message=text) for text in ("the key: ", "the key: ", None, "is not shown. ")] == told
 
 
 @pytest.mark.parametrize(
