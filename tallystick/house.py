@@ -15,7 +15,6 @@ from pykka import Timeout
 
 from tallystick.actors.future import LightFuture
 from tallystick.actors.log import logger
-from tallystick.actors.redaction import is_in_any_hook
 from tallystick.actors.system import System
 from tallystick.actors.watching.supervision import Canceller, Probe, Supervision
 from tallystick.config import Config
@@ -119,17 +118,14 @@ class House:
         return self.readings.path
 
     def facts(self) -> Facts:
-        """Return what writes. Raises `NotOwner` for a read-only ledger, `ForkedStore` in a child.
+        """Return what writes.
 
-        Raises `RuntimeError` in a hook of this ledger: that would wait for the ledger, and the ledger waits for it.
+        Raises `NotOwner` for a read-only ledger, `ForkedStore` in a child, and as `Outlets.check_no_hook`.
         """
         facts = self._facts
         if facts is None:
             raise self._why_not()
-        if is_in_any_hook() and self.outlets.is_in_a_hook:
-            raise RuntimeError(
-                "a redaction hook must not write to its own ledger, which waits for it: write afterwards"
-            )
+        self.outlets.check_no_hook()
         return facts
 
     @property

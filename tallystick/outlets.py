@@ -11,7 +11,7 @@ from tallystick.actors.courier.senders import Send
 from tallystick.actors.courier.waker import OnWake
 from tallystick.actors.discretion import Discretion
 from tallystick.actors.envelope import Envelope, ExcInfo, Reply
-from tallystick.actors.redaction import Hooks, Redact
+from tallystick.actors.redaction import Hooks, Redact, is_in_any_hook
 from tallystick.actors.system import System
 from tallystick.actors.telling import Telling, registered_names
 from tallystick.config import Config
@@ -218,11 +218,15 @@ class Outlets:
         if self._system is not None:
             self._system.journal.discretion = self.discretion
 
-    @property
-    def is_in_a_hook(self) -> bool:
-        """Whether this thread is in a hook for which this ledger waits."""
+    def check_no_hook(self) -> None:
+        """Raise `RuntimeError` in a hook of this ledger: it would wait for the ledger, which waits for the hook."""
+        if not is_in_any_hook():
+            return
         is_stored = self.discretion is not None and self.discretion.hooks.are_asked_here
-        return is_stored or (self._system is not None and self._system.directory.telling.redaction.is_asked_here)
+        if is_stored or (self._system is not None and self._system.directory.telling.redaction.is_asked_here):
+            raise RuntimeError(
+                "a redaction hook must not write to its own ledger, which waits for it: write afterwards"
+            )
 
     def recorded(self, created: TaskCreated) -> TaskCreated:
         """Return a creation as this process would record it: without what the hooks of all that is stored name."""
@@ -233,7 +237,11 @@ class Outlets:
         return text if self.discretion is None else self.discretion.words(text)
 
     def reach(self, session: str, route: Origin | Mapping[str, object], reply: Reply) -> None:
-        """Take note of the way on which a session is reached now; answered when it is durable."""
+        """Take note of the way on which a session is reached now; answered when it is durable.
+
+        Raises `InvalidInput`, `NotOwner`, and as `check_no_hook`.
+        """
+        self.check_no_hook()
         key = fields.required_key("session", session)
         system = self._sending()
         way = fields.route("route", route)

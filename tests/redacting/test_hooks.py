@@ -282,6 +282,27 @@ def test_a_hook_that_writes_to_its_own_ledger_fails_instead_of_waiting_for_itsel
     assert [task.id] == [record.task_id for record in ledger.list().tasks]
 
 
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_hook_that_says_how_a_session_is_reached_fails_instead_of_waiting_for_itself(*, stored: bool) -> None:
+    raised: list[BaseException] = []
+
+    with memory_ledger() as ledger:
+
+        def hook(_text: str) -> list[str]:
+            try:
+                ledger.session("agent:main:main").reach({"channel": "chat", "to": "somebody"})
+            except BaseException as error:
+                raised.append(error)
+                raise
+            return []
+
+        ledger.redact(hook, stored=stored)
+        ledger.create(**{**ORDINARY, "notify": "done_only"}).succeed("done")
+        ledger.settled()
+
+    assert {RuntimeError} == {type(error) for error in raised}
+
+
 def test_a_hook_may_write_to_another_ledger() -> None:
     with memory_ledger() as other, memory_ledger() as ledger:
 
