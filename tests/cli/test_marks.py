@@ -209,3 +209,24 @@ def test_a_flow_is_erased_with_the_task_that_it_mirrors(tmp_path: Path) -> None:
         "she asked"
         == tally("replay", flow, "--position", "1", "--ledger", str(tmp_path), "--json").data["erasedLater"]["reason"]
     )
+
+
+def test_of_two_tasks_that_a_flow_mirrors_the_newest_erasure_is_named(tmp_path: Path) -> None:
+    clock = HandClock(BEGIN_MS)
+    config = Config(payloads=Payloads(aside="content"))
+    with tallystick.open(tmp_path, clock=clock, config=config) as ledger:
+        origin = ledger.create(runtime="subagent", task="mail her", owner=OWNER)
+        flow = origin.record.parent_flow_id
+        assert flow is not None
+        newest = ledger.create(runtime="subagent", task="mail him", owner=OWNER, flow=flow)
+        position = ledger.verify().head
+        for task, reason in ((newest, "he asked"), (origin, "she asked")):
+            clock.advance(60_000)
+            task.erase(reason)
+        erased = ledger.flows.get(flow).record.erased
+
+    assert erased is not None
+    assert "she asked" == erased.reason
+    for command in ("replay", "why"):
+        words = (command, flow, "--position", str(position), "--ledger", str(tmp_path), "--json")
+        assert "she asked" == tally(*words).data["erasedLater"]["reason"]

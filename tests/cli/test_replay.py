@@ -141,6 +141,15 @@ def test_what_has_come_needs_no_word(words: list[str]) -> None:
     assert not tally("replay", *words).err
 
 
+def test_what_has_come_by_the_clock_of_the_owner_needs_no_word(tmp_path: Path) -> None:
+    clock = HandClock(now_ms() + 1_000_000_000)
+    with tallystick.open(tmp_path, clock=clock) as ledger:
+        ledger.create(runtime="cli", task="x", owner="o")
+
+    assert not tally("replay", "--at", str(clock()), "--ledger", str(tmp_path)).err
+    assert "has not come" in tally("replay", "--at", str(clock() + 1), "--ledger", str(tmp_path)).err
+
+
 def test_in_a_ledger_without_events_nothing_has_come_but_now(tmp_path: Path) -> None:
     tallystick.open(tmp_path).close()
 

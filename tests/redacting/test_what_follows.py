@@ -174,6 +174,17 @@ def test_who_says_late_why_it_was_cancelled_says_it_with_the_mark_of_the_request
     assert ({"reason": f"it leaks {REDACTED}"}, ("content",)) == (late.content, late.redacted)
 
 
+def test_what_came_late_has_its_mark_on_the_signal_and_none_among_what_it_said(ledger: Ledger) -> None:
+    task = running(ledger)
+    task.succeed()
+
+    with pytest.raises(tallystick.Refused):
+        task.fail(f"it leaks {SECRET}")
+
+    late = last(ledger, TaskLateSignal, task.id)
+    assert ({"error": f"it leaks {REDACTED}"}, ("content",)) == (late.content, late.redacted)
+
+
 def test_who_says_the_same_word_without_having_had_a_secret_gets_no_mark(ledger: Ledger) -> None:
     task = running(ledger)
     task.cancel(f"it says {REDACTED}", wait_ms=0)

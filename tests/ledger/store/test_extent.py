@@ -98,6 +98,15 @@ def test_a_store_whose_last_pages_were_never_written_is_whole(tmp_path: Path) ->
         assert b"x" == txn.get(b"small")
 
 
+def test_a_page_that_is_not_free_is_lacking_though_the_list_of_those_that_are_is_there(tmp_path: Path) -> None:
+    works: list[Work] = [lambda txn: txn.put(b"small", os.urandom(9)) for _ in range(9)]
+    data = written(tmp_path, *works, lambda txn: txn.put(b"large", bytes(50 * PAGE)))
+    begin, end = data.stat().st_size // PAGE - 50, data.stat().st_size // PAGE
+
+    assert not is_cut_off(cut_copy(tmp_path, end), PAGE)
+    assert all(is_cut_off(cut_copy(tmp_path, pages), PAGE) for pages in range(begin, end))
+
+
 def test_pages_that_are_all_free_may_be_gone_however_long_their_list_is(tmp_path: Path) -> None:
     def put(txn: "lmdb.Transaction[bytes]") -> None:
         for number in range(2_000):
