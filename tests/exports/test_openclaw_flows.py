@@ -63,6 +63,24 @@ def test_a_flow_that_has_ended_meanwhile_has_the_tasks_that_came_before_that(dat
         assert ["succeeded"] == [each.status for each in ledger.flows.list(owner=FLOW["owner_key"]).flows]
 
 
+def test_a_task_that_came_to_a_flow_after_its_end_was_imported_is_left_out_and_listed(
+    database: Path, tmp_path: Path
+) -> None:
+    newer = tmp_path / "newer.sqlite"
+    make_openclaw(newer)
+    for made in (database, newer):
+        fill(made, FLOWS, flow("failed"))
+        fill(made, TASKS, of_flow("a", "failed"))
+    fill(newer, TASKS, of_flow("b", "succeeded"))
+
+    with memory_ledger(clock=HandClock(NOW_MS)) as ledger:
+        ledger.import_openclaw(database)
+        taken = ledger.import_openclaw(newer)
+
+    assert (0, 1, ["b"]) == (taken.tasks, taken.known_tasks, [each.row for each in taken.quarantined])
+    assert "is failed: link is refused. It has ended." in taken.quarantined[0].why
+
+
 @pytest.mark.parametrize("second", Status)
 @pytest.mark.parametrize("first", Status)
 def test_tasks_that_one_flow_follows_stay_together_whatever_has_become_of_them(
