@@ -12,6 +12,7 @@ from typing import BinaryIO, cast
 from tallystick.ledger.archive.files import telling
 from tallystick.ledger.errors import InvalidInput
 from tallystick.ledger.store.folder import not_opened, sync_folder
+from tallystick.sources import FILE_NAME as CONFIG_NAME
 
 UNFINISHED = ".unfinished"
 COMPRESSED = ".zst"
@@ -52,9 +53,9 @@ class Counting:
 
 
 def check_apart(path: Path, ledger: Path) -> None:
-    """Raise `InvalidInput` when a file of a ledger would be replaced, or one be put among them."""
+    """Raise `InvalidInput` when a file of a ledger would be replaced, or one be put where it looks for its own."""
     place, home = Path(os.path.realpath(path)), Path(os.path.realpath(ledger))
-    if home in place.parents and (place.parent != home or os.path.lexists(place)):
+    if home in place.parents and (place.parent != home or place.name == CONFIG_NAME or os.path.lexists(place)):
         allowed = f"a place outside of {ledger}, or a name in it that is not there yet: nothing of a ledger is replaced"
         raise InvalidInput("out", str(path), allowed)
 

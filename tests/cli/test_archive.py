@@ -66,6 +66,19 @@ def test_deleting_what_is_before_a_position_says_what_is_gone_and_the_log_verifi
     assert f"deleted    {SEGMENT:,} events" in tally("verify", "--ledger", str(folder)).out
 
 
+def test_a_replay_says_how_much_of_what_it_folds_was_deleted(folder: Path) -> None:
+    before = tally("replay", "--ledger", str(folder), "--position", "10")
+    tally("archive", "delete", "--ledger", str(folder), "--before", str(SEGMENT + 1), "--reason", "the law")
+
+    within = tally("replay", "--ledger", str(folder), "--position", "10")
+    data = tally("replay", "--ledger", str(folder), "--json").data
+
+    assert "deleted" not in before.out
+    assert "0 events replayed" in within.out
+    assert "10 events of before were deleted with their archive" in within.out
+    assert SEGMENT == data["deleted"]
+
+
 def test_deleting_what_is_before_a_moment_and_what_is_not_there(folder: Path) -> None:
     moment = datetime.fromtimestamp((AT_MS + SEGMENT + 1) / 1_000, UTC).isoformat()
 

@@ -108,7 +108,9 @@ def test_links_that_lead_to_each_other_can_be_no_file(ledger: str, tmp_path: Pat
     assert (2, "out") == (said.code, said.error["field"])
 
 
-@pytest.mark.parametrize("name", ["log/data.mdb", "log/archive/new.ndjson", "views/data.mdb", "owner.lock"])
+@pytest.mark.parametrize(
+    "name", ["log/data.mdb", "log/archive/new.ndjson", "views/data.mdb", "owner.lock", "tallystick.toml"]
+)
 @pytest.mark.parametrize("by", ["its name", "a link"])
 def test_nothing_of_the_ledger_is_replaced_by_an_export_of_it(ledger: str, name: str, by: str, tmp_path: Path) -> None:
     out = Path(ledger, name)

@@ -33,11 +33,13 @@ from tallystick.ledger.folding import Record
 from tallystick.ledger.limits import REPLAY_PROCESSES_MAX
 from tallystick.ledger.payloads import lacking
 from tallystick.ledger.record import TaskRecord
+from tallystick.ledger.store.disk import DiskLog
 from tallystick.ledger.told import DeliveryRecord, deliveries_of
 from tallystick.moments import By, Told, When
 from tallystick.plain import plain
 
 if TYPE_CHECKING:
+    from tallystick.ledger.store.port import EventLog
     from tallystick.past import Past
     from tallystick.readings import Readings
 
@@ -57,7 +59,7 @@ class _Asked(Struct, frozen=True):
 
 @_command(
     "replay",
-    json="""{position, at, by, damaged, counts, flows: {total, active, cancelling, byStatus},
+    json="""{position, at, by, deleted, damaged, counts, flows: {total, active, cancelling, byStatus},
     outbox: {pending, failed, queued, withheld}, count, runtime, status, nextCursor, tasks: [record]}, and with
     --deliveries: deliveries as `deliveries` has them
     with LOOKUP: {position, at, by, task: record, deliveries}, of a flow {position, at, by, flow: record}, redacted as
@@ -208,6 +210,12 @@ class _Shown(Struct, frozen=True):
     cursor: str | None
     messages: Sequence[DeliveryRecord] | None
     seen_from: int | None
+    deleted: int
+
+
+def _deleted(log: "EventLog", position: int) -> int:
+    """How many events up to a position were deleted with their archive: always the oldest."""
+    return min(log.archive.deleted(), position) if isinstance(log, DiskLog) else 0
 
 
 def _all(readings: "Readings", asked: _Asked, where: Sequence[str]) -> Answer:
@@ -226,10 +234,11 @@ def _all(readings: "Readings", asked: _Asked, where: Sequence[str]) -> Answer:
         page.next_cursor if tasks else None,
         past.deliveries() if asked.deliveries else None,
         seen_from(readings.log, when),
+        _deleted(readings.log, past.position),
     )
     data = {
         **_when(when),
-        **present(position=past.position, damaged=list(past.damaged) or None),
+        **present(position=past.position, deleted=found.deleted or None, damaged=list(past.damaged) or None),
         "counts": msgspec.to_builtins(past.counts),
         "flows": msgspec.to_builtins(past.flow_counts),
         "outbox": msgspec.to_builtins(past.outbox),
@@ -254,7 +263,10 @@ def _all_lines(screen: Screen, found: _Shown, where: Sequence[str]) -> Iterator[
         yield f"what had happened by {stamp(past.at)}, as far as is known at that position"
     if flows.total:
         yield f"flows: {flow_pressure(flows)}"
-    yield screen.dim(f"{many(past.position, 'event')} replayed, {found.rate:,} events/s")
+    yield screen.dim(f"{many(past.position - found.deleted, 'event')} replayed, {found.rate:,} events/s")
+    if found.deleted:
+        gone = f"{many(found.deleted, 'event')} of before were deleted with their archive"
+        yield screen.colour(f'{gone}, and what was only there is not here; "tally archive" says why', "yellow")
     if past.damaged:
         yield screen.colour(f"{many(len(past.damaged), 'record')} cannot be read; tally verify", "red")
     if asked.filters:
