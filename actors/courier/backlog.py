@@ -54,10 +54,12 @@ class Backlog:
                 self._offer(stream, waiting)
 
     def look(self, now: int) -> None:
-        """Get to know the endpoints for which the index has messages that are due."""
+        """Get to know the endpoints for which the index has messages that are due, and look again when more will be."""
         self._shelf.look()
         for endpoint in self._shelf.endpoints():
             endpoint.has_more |= endpoint.is_expecting(now) or bool(self._askers) or now < self._looked_at
+            if not endpoint.has_more:  # of several moments whoever calls for a look knows only the earliest
+                self._look_by(endpoint.next_at)
         self._looked_at = now
 
     def is_ready(self) -> bool:

@@ -61,7 +61,8 @@ class Scribe:
             while len(taken) < ENDS_AT_ONCE and not self._waiting.empty():
                 taken.append(self._waiting.get())
             goes_on &= None not in taken
-            self._write([end for end in taken if end is not None])
+            if ends := [end for end in taken if end is not None]:
+                self._write(ends)
         self._history.close()
 
     def _write(self, ends: list[RunEnd]) -> None:
