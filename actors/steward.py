@@ -20,12 +20,12 @@ from tallystick.ledger.clock import Clock
 from tallystick.ledger.commands import Command
 from tallystick.ledger.errors import Closed, Corrupt, NotFound, Refused
 from tallystick.ledger.events import Event
-from tallystick.ledger.facts.flows import FlowCancelled
+from tallystick.ledger.facts.flows import FlowCancelled, FlowCancelRequested
 from tallystick.ledger.facts.tasks import TaskCancelRequested
 from tallystick.ledger.flows.record import FlowRecord
 from tallystick.ledger.ids import id_bytes, id_text
 from tallystick.ledger.record import TaskRecord
-from tallystick.ledger.redaction import repeated
+from tallystick.ledger.redaction import marked
 from tallystick.projections.change import Changes
 from tallystick.projections.flow_list import FlowList
 from tallystick.projections.reader import Reader
@@ -274,7 +274,9 @@ class Steward(DispatchedActor):
         if record.cancel_reason is None:
             return request
         history = self._reader.answer(lambda seen: seen.history(stream))
-        return repeated(request, (stored.data for stored in history if isinstance(stored, Event)))
+        told = (stored.data for stored in history if isinstance(stored, Event))
+        had_one = any(isinstance(each, FlowCancelRequested) and "reason" in each.redacted for each in told)
+        return marked(request, ("reason",) if had_one else ())  # whatever it says: it may be erased by now
 
     def _end_if_done(self, stream: bytes, work: _Work) -> None:
         if not work.active and not work.is_ending:
